@@ -1,0 +1,174 @@
+import { z } from 'zod';
+import { actor, callId, displayName, errorRecord, nameToken, outcome, runKind, userValue } from './values';
+
+/** How a run ended. */
+export const runOutcome = z.discriminatedUnion('status', [
+  z.object({ status: z.literal('completed'), output: userValue }),
+  z.object({ status: z.literal('failed'), error: errorRecord }),
+  z.object({ status: z.literal('cancelled'), reason: z.string() }),
+  z.object({ status: z.literal('timed-out'), deadlineAtMs: z.number() }),
+  z.object({ status: z.literal('refused'), code: z.string(), message: z.string(), retryAfterMs: z.number().optional() }),
+]);
+export type RunOutcome = z.infer<typeof runOutcome>;
+
+/** An open promise of a run: what it waits for, and who keeps it. */
+export const openPromise = z.object({
+  promise: z.enum(['release', 'activation', 'progress', 'effect', 'model-call', 'timer', 'resume']),
+  keeper: z.enum(['admission', 'orchestrator', 'timers', 'person']),
+  id: z.string(),
+  sinceMs: z.number(),
+  detail: z.string().optional(),
+});
+export type OpenPromise = z.infer<typeof openPromise>;
+
+export const runStatus = z.enum(['queued', 'active', 'suspended', 'paused', 'ended']);
+
+/** What anyone may ask of a run. */
+export const runView = z.object({
+  runId: nameToken,
+  tenant: nameToken,
+  kind: runKind,
+  name: displayName,
+  status: runStatus,
+  revision: z.number().int().nonnegative(),
+  epoch: z.number().int().nonnegative(),
+  workerId: nameToken.optional(),
+  requestedAtMs: z.number(),
+  endedAtMs: z.number().optional(),
+  pausedBecause: z.string().optional(),
+  cancelRequested: z.boolean(),
+  waitingOn: z.array(openPromise),
+  outcome: runOutcome.optional(),
+});
+export type RunView = z.infer<typeof runView>;
+
+/** What the worker that holds the run shall do next: computed from state, repeated until reported. */
+export const instruction = z.discriminatedUnion('do', [
+  z.object({ do: z.literal('call-model'), call: callId, turn: z.number().int().positive(), attempt: z.number().int().positive() }),
+  z.object({
+    do: z.literal('run-tool'),
+    call: callId,
+    tool: displayName,
+    args: userValue,
+    attempt: z.number().int().positive(),
+    toolCallId: z.string().optional(),
+  }),
+]);
+export type Instruction = z.infer<typeof instruction>;
+
+/** A fact of the stream that the run's code or loop has not been given yet. */
+export const inboundFact = z.object({ revision: z.number().int().nonnegative(), call: callId, outcome });
+export type InboundFact = z.infer<typeof inboundFact>;
+
+/** What has happened in a run, as its code or conversation needs it; in order. */
+export const journalItem = z.discriminatedUnion('type', [
+  /** Workflow: an effect, model call or timer that is intended and whose end is not delivered yet. */
+  z.object({ type: z.literal('made'), call: callId, kind: z.enum(['tool', 'model', 'sleep']), name: displayName, hash: z.string().optional() }),
+  /** Workflow: the code was given this outcome. */
+  z.object({ type: z.literal('got'), call: callId, kind: z.enum(['step', 'value', 'tool', 'model', 'sleep']), name: displayName, outcome }),
+  /** Agent: one turn of the conversation. */
+  z.object({ type: z.literal('decided'), call: callId, decision: z.unknown() }),
+  /** Agent: the outcome of a tool call, as the model will see it. */
+  z.object({ type: z.literal('tool-result'), call: callId, toolCallId: z.string(), tool: displayName, outcome }),
+]);
+export type JournalItem = z.infer<typeof journalItem>;
+
+/** Answer to RecordProgress. */
+export const progressAnswer = z.object({
+  seq: z.number().int().nonnegative(),
+  revision: z.number().int().nonnegative(),
+  instructions: z.array(instruction),
+  inbound: z.array(inboundFact),
+  cancelRequested: z.boolean(),
+  ended: z.boolean(),
+});
+export type ProgressAnswer = z.infer<typeof progressAnswer>;
+
+export const journalSegment = z.object({ items: z.array(journalItem) });
+
+export const startAnswer = z.object({ runId: nameToken, started: z.boolean() });
+
+export const answer = z.discriminatedUnion('ok', [
+  z.object({ ok: z.literal(true), value: z.unknown() }),
+  z.object({ ok: z.literal(false), error: errorRecord }),
+]);
+export type Answer = z.infer<typeof answer>;
+
+/** Pushed by the owner to the worker that a run is assigned to; repeated until claimed. */
+export const activate = z.object({
+  type: z.literal('activate'),
+  v: z.literal(1),
+  tenant: nameToken,
+  runId: nameToken,
+  kind: runKind,
+  name: displayName,
+  buildId: nameToken,
+  epoch: z.number().int().positive(),
+  sessionId: nameToken,
+  revision: z.number().int().nonnegative(),
+  input: userValue,
+  /** Sealed segments to fetch with GetJournal before the tail. */
+  segments: z.number().int().nonnegative(),
+  /** Absent when the owner believes that the worker still holds the run warm at `warmRevision`. */
+  journal: z.array(journalItem).optional(),
+  inbound: z.array(inboundFact),
+  instructions: z.array(instruction),
+  cancelRequested: z.boolean(),
+});
+export type Activate = z.infer<typeof activate>;
+
+/** Facts for an activation that is under way. */
+export const inboundMessage = z.object({
+  type: z.literal('inbound'),
+  v: z.literal(1),
+  tenant: nameToken,
+  runId: nameToken,
+  epoch: z.number().int().positive(),
+  inbound: z.array(inboundFact),
+  instructions: z.array(instruction),
+  cancelRequested: z.boolean(),
+});
+export type InboundMessage = z.infer<typeof inboundMessage>;
+
+/** The run ended or moved: whatever the worker still does for this epoch is refused. */
+export const releaseMessage = z.object({
+  type: z.literal('release'),
+  v: z.literal(1),
+  tenant: nameToken,
+  runId: nameToken,
+  epoch: z.number().int().positive(),
+});
+
+export const workerMessage = z.discriminatedUnion('type', [activate, inboundMessage, releaseMessage]);
+export type WorkerMessage = z.infer<typeof workerMessage>;
+
+/** A worker's reply to `activate` and `inbound`. `cold`: send it again with the journal. `unknown`: that epoch is not held here. */
+export const claim = z.object({
+  claim: z.enum(['accepted', 'cold', 'refused', 'unknown']),
+  reason: z.string().optional(),
+});
+export type Claim = z.infer<typeof claim>;
+
+/** Published every half second by a thread of the worker's own. Slots are absolute, never deltas. */
+export const heartbeat = z.object({
+  v: z.literal(1),
+  tenant: nameToken,
+  pool: nameToken,
+  workerId: nameToken,
+  /** Another session of the same worker ends the old one. */
+  sessionId: nameToken,
+  buildId: nameToken,
+  /** Agents and workflows that it hosts, by name. */
+  hosts: z.array(displayName).max(1_000),
+  slots: z.number().int().nonnegative(),
+  freeSlots: z.number().int().nonnegative(),
+  /** Age of the last sign of life of the thread that runs user code. */
+  loopLagMs: z.number().nonnegative(),
+  /** Activations under way: run ids by tenant of the worker. */
+  activations: z.array(nameToken),
+  draining: z.boolean(),
+  /** A clean goodbye: no more heartbeats will come. */
+  leaving: z.boolean().default(false),
+});
+export type Heartbeat = z.infer<typeof heartbeat>;
+export { actor };

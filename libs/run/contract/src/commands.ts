@@ -1,0 +1,107 @@
+import { z } from 'zod';
+import { PROGRESS_ENTRIES_MAX, TIMER_DELAY_MS_MAX } from './limits';
+import {
+  actor, callId, displayName, divergence, errorRecord, journalEntry, modelDecision, nameToken, outcome, runKind, userValue,
+} from './values';
+
+const epoch = z.number().int().positive();
+const attempt = z.number().int().positive();
+
+/** What a worker reports: in the order in which it happened, contiguous by `seq` within an epoch. */
+export const progressEntry = z.discriminatedUnion('type', [
+  ...journalEntry.options,
+  z.object({ type: z.literal('effect-intended'), call: callId, tool: displayName, args: userValue, argsHash: z.string().max(128) }),
+  z.object({ type: z.literal('effect-result'), call: callId, attempt, outcome }),
+  z.object({ type: z.literal('model-intended'), call: callId, model: z.string().max(200), promptHash: z.string().max(128) }),
+  z.object({ type: z.literal('model-result'), call: callId, attempt, result: z.discriminatedUnion('ok', [
+    z.object({ ok: z.literal(true), decision: modelDecision }),
+    z.object({ ok: z.literal(false), error: errorRecord }),
+  ]) }),
+  z.object({ type: z.literal('timer-set'), call: callId, delayMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX) }),
+  z.object({ type: z.literal('timer-cancelled'), call: callId }),
+  /** Nothing to do until an inbound fact: the worker lets go of the run (and may keep it warm). */
+  z.object({ type: z.literal('suspended') }),
+  /** The worker is going away: another shall go on. */
+  z.object({ type: z.literal('handed-over') }),
+  z.object({ type: z.literal('diverged'), divergence }),
+  z.object({ type: z.literal('completed'), output: userValue }),
+  z.object({ type: z.literal('failed'), error: errorRecord }),
+  z.object({ type: z.literal('cancelled') }),
+]);
+export type ProgressEntry = z.infer<typeof progressEntry>;
+
+export const runCommandSchemas = {
+  /** Idempotent by run id: the same request again gets the same answer, another is refused. */
+  StartRun: z.object({
+    type: z.literal('StartRun'),
+    kind: runKind.optional(),
+    name: displayName,
+    input: userValue,
+    pool: nameToken.optional(),
+    /** Wall-clock limit of the whole run, from its request. */
+    deadlineMs: z.number().int().positive().max(TIMER_DELAY_MS_MAX).optional(),
+  }),
+  CancelRun: z.object({ type: z.literal('CancelRun'), reason: z.string().max(2_000).default('cancelled by caller') }),
+  /** Ends a pause (after divergence or quarantine). */
+  ResumeRun: z.object({ type: z.literal('ResumeRun'), reason: z.string().max(2_000).default('resumed by caller') }),
+  /** From admission: capacity is granted. */
+  ReleaseRun: z.object({
+    type: z.literal('ReleaseRun'),
+    permitId: z.string().max(200),
+    term: z.number().int().nonnegative(),
+    workerId: nameToken,
+    sessionId: nameToken,
+    buildId: nameToken,
+    /** By the owner's clock; a later release is refused. */
+    notAfterMs: z.number().int().positive(),
+  }),
+  /** From admission: the pool's bounded queue is full. */
+  RefuseRun: z.object({
+    type: z.literal('RefuseRun'),
+    code: z.string().max(200),
+    message: z.string().max(2_000),
+    retryAfterMs: z.number().int().nonnegative().optional(),
+  }),
+  /** From timers; refused as `TimerNotDue` when it is early by the owner's clock. */
+  FireTimer: z.object({ type: z.literal('FireTimer'), timerId: callId }),
+  RecordProgress: z.object({
+    type: z.literal('RecordProgress'),
+    epoch,
+    /** 1 for the first report of an epoch, then contiguous. */
+    seq: z.number().int().positive(),
+    entries: z.array(progressEntry).max(PROGRESS_ENTRIES_MAX),
+  }),
+  GetRun: z.object({ type: z.literal('GetRun') }),
+  /** Answered when the run has ended, or with the present state after `holdMs`. */
+  AwaitRun: z.object({ type: z.literal('AwaitRun'), holdMs: z.number().int().nonnegative() }),
+  /** The journal of an activation, in segments of bounded size. */
+  GetJournal: z.object({ type: z.literal('GetJournal'), epoch, segment: z.number().int().nonnegative() }),
+} as const;
+
+export type RunCommandType = keyof typeof runCommandSchemas;
+export const runCommand = z.discriminatedUnion('type', [
+  runCommandSchemas.RecordProgress,
+  runCommandSchemas.StartRun,
+  runCommandSchemas.CancelRun,
+  runCommandSchemas.ResumeRun,
+  runCommandSchemas.ReleaseRun,
+  runCommandSchemas.RefuseRun,
+  runCommandSchemas.FireTimer,
+  runCommandSchemas.GetRun,
+  runCommandSchemas.AwaitRun,
+  runCommandSchemas.GetJournal,
+]);
+export type RunCommand = z.infer<typeof runCommand>;
+export type RunCommandOf<T extends RunCommandType> = Extract<RunCommand, { type: T }>;
+
+/** Every request on `perdure.req.…run.…` and every durable command on `perdure.cmd.…run.…`. */
+export const commandEnvelope = z.object({
+  v: z.literal(1),
+  /** A UUID of version 7: its time says whether a repeat can still be recognised. */
+  id: z.uuid(),
+  actor,
+  traceparent: z.string().max(200).optional(),
+  command: runCommand,
+});
+export type CommandEnvelope = z.infer<typeof commandEnvelope>;
+export type CommandEnvelopeInput = z.input<typeof commandEnvelope>;

@@ -1,0 +1,115 @@
+import { z } from 'zod';
+import {
+  callId, displayName, divergence, effectClass, errorRecord, journalEntry, modelDecision, nameToken, runKind, userValue,
+} from './values';
+
+const epoch = z.number().int().positive();
+const attempt = z.number().int().positive();
+const timestampMs = z.number().int().nonnegative();
+
+/** The facts of a run, by type: the present version of each shape. */
+export const runEventSchemas = {
+  RunRequested: z.object({
+    kind: runKind,
+    name: displayName,
+    pool: nameToken,
+    input: userValue,
+    /** SHA-256 of what was asked, so that a repeated start is told from another under the same key. */
+    requestHash: z.string(),
+    requestedAtMs: timestampMs,
+    deadlineAtMs: timestampMs.optional(),
+  }),
+  RunRefused: z.object({ code: z.string(), message: z.string(), retryAfterMs: z.number().int().nonnegative().optional() }),
+  RunAssigned: z.object({
+    epoch,
+    workerId: nameToken,
+    sessionId: nameToken,
+    buildId: nameToken,
+    permitId: z.string(),
+    /** Term of the admission leader that granted the permit. */
+    term: z.number().int().nonnegative(),
+    assignedAtMs: timestampMs,
+  }),
+  ActivationLost: z.object({
+    epoch,
+    reason: z.enum(['worker-lost', 'worker-replaced', 'worker-stalled', 'not-claimed', 'refused', 'handed-over']),
+  }),
+  RunQuarantined: z.object({ epoch, activationsLost: z.number().int().positive() }),
+  RunSuspended: z.object({ epoch }),
+  /** Something it waited for has happened: the run asks for a new activation. */
+  RunWoken: z.object({ preferredWorkerId: nameToken.optional() }),
+  ModelCallIntended: z.object({ call: callId, turn: z.number().int().positive(), attempt, model: z.string().max(200) }),
+  ModelCallCompleted: z.object({ call: callId, attempt, decision: modelDecision }),
+  ModelCallFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
+  StepsRecorded: z.object({ entries: z.array(journalEntry).min(1) }),
+  EffectIntended: z.object({
+    call: callId,
+    tool: displayName,
+    effectClass,
+    args: userValue,
+    argsHash: z.string(),
+    toolCallId: z.string().max(200).optional(),
+    intendedAtMs: timestampMs,
+  }),
+  EffectConfirmed: z.object({ call: callId, attempt, result: userValue }),
+  EffectFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
+  TimerSet: z.object({
+    timerId: callId,
+    purpose: z.enum(['sleep', 'retry', 'deadline']),
+    /** The call that the timer serves; absent for the deadline of the run. */
+    call: callId.optional(),
+    dueAtMs: timestampMs,
+  }),
+  TimerFired: z.object({ timerId: callId, dueAtMs: timestampMs }),
+  TimerCancelled: z.object({ timerId: callId }),
+  CodeDiverged: z.object({ epoch, buildId: nameToken, divergence }),
+  RunPaused: z.object({ reason: z.string() }),
+  RunResumed: z.object({ reason: z.string() }),
+  RunCancelRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
+  RunCompleted: z.object({ output: userValue, endedAtMs: timestampMs }),
+  RunFailed: z.object({ error: errorRecord, endedAtMs: timestampMs }),
+  RunCancelled: z.object({ reason: z.string(), endedAtMs: timestampMs }),
+  RunTimedOut: z.object({ deadlineAtMs: timestampMs, endedAtMs: timestampMs }),
+} as const;
+
+export type RunEventType = keyof typeof runEventSchemas;
+
+export type RunEvent = {
+  [T in RunEventType]: { readonly type: T; readonly data: Readonly<z.infer<(typeof runEventSchemas)[T]>> };
+}[RunEventType];
+
+export type RunEventOf<T extends RunEventType> = Extract<RunEvent, { type: T }>;
+
+export function isRunEventType(type: string): type is RunEventType {
+  return Object.hasOwn(runEventSchemas, type);
+}
+
+/** The fact with which a run ends: exactly one, and nothing follows it. */
+export const TERMINAL_EVENT_TYPES = ['RunRefused', 'RunCompleted', 'RunFailed', 'RunCancelled', 'RunTimedOut'] as const satisfies readonly RunEventType[];
+
+/** Said of every event, beside its data. */
+export const eventMetadata = z.object({
+  schemaVersion: z.number().int().positive(),
+  $correlationId: z.string(),
+  $causationId: z.string(),
+  tenant: nameToken,
+  actor: z.string(),
+  branch: z.number().int().nonnegative(),
+  traceparent: z.string().optional(),
+  /** Present when payload fields are sealed: names the data key. */
+  keyId: z.string().optional(),
+});
+export type EventMetadata = z.infer<typeof eventMetadata>;
+
+/** Payload fields, by event type and path: what sealing and blobs apply to. `*` = each element. */
+export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
+  RunRequested: ['input'],
+  StepsRecorded: ['entries.*.outcome.value', 'entries.*.outcome.error.message', 'entries.*.outcome.error.details', 'entries.*.value'],
+  ModelCallCompleted: ['decision.text', 'decision.toolCalls'],
+  ModelCallFailed: ['error.message', 'error.details'],
+  EffectIntended: ['args'],
+  EffectConfirmed: ['result'],
+  EffectFailed: ['error.message', 'error.details'],
+  RunCompleted: ['output'],
+  RunFailed: ['error.message', 'error.details'],
+};

@@ -1,0 +1,7 @@
+export * from './answers';
+export * from './commands';
+export * from './events';
+export * from './limits';
+export * from './names';
+export * from './rejections';
+export * from './values';

@@ -1,0 +1,22 @@
+/** Bounds of everything that crosses a border. Each has a unit and a reason. */
+
+/** A run's input, a step's result, a tool's arguments: one MiB, the store's limit of an append, less its envelope. */
+export const PAYLOAD_BYTES_MAX = 1_000_000;
+/** One request on the bus: several results in one batch; the broker accepts 8 MiB. */
+export const REQUEST_BYTES_MAX = 4_000_000;
+/** Payloads above this go to the blob store, and the event refers to them. */
+export const BLOB_THRESHOLD_BYTES = 65_536;
+/** Entries in one report of progress: bounds the events of one append. */
+export const PROGRESS_ENTRIES_MAX = 512;
+/** Command ids remembered per run, whatever their age. */
+export const COMMAND_IDS_KEPT = 1_000;
+/** Command ids younger than this are remembered, whatever their number. */
+export const COMMAND_IDS_KEPT_MS = 24 * 60 * 60 * 1_000;
+/** Activations lost in a row without progress before a run is quarantined: a poison run must not kill worker after worker. */
+export const LOST_ACTIVATIONS_MAX = 3;
+/** Journal items in one sealed segment. */
+export const SEGMENT_ITEMS = 1_000;
+/** A durable wait of at most ten years: longer is a mistake in units. */
+export const TIMER_DELAY_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1_000;
+/** How long the owner holds an AwaitRun before it answers "not yet". */
+export const AWAIT_HOLD_MS_MAX = 5_000;

@@ -1,0 +1,67 @@
+import { z } from 'zod';
+
+const nameToken = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
+const displayName = z.string().min(1).max(200);
+/** JSON Schema, draft 2020-12, as generated from the author's zod schema. */
+const jsonSchema = z.record(z.string(), z.unknown());
+
+/** One retry layer: the engine's. Exponential with full jitter. */
+export const retryPolicy = z.object({
+  attemptsMax: z.number().int().positive().max(1_000),
+  initialDelayMs: z.number().int().nonnegative(),
+  factor: z.number().min(1).max(10),
+  delayMaxMs: z.number().int().nonnegative(),
+});
+export type RetryPolicy = z.infer<typeof retryPolicy>;
+
+export const toolManifest = z.object({
+  name: displayName,
+  effectClass: z.enum(['pure', 'idempotent', 'probeable', 'irreversible']),
+  timeoutMs: z.number().int().positive(),
+  retry: retryPolicy,
+  inputSchema: jsonSchema,
+});
+export type ToolManifest = z.infer<typeof toolManifest>;
+
+/** An agent or a workflow, as the engine needs to know it. */
+export const behaviourManifest = z.object({
+  name: displayName,
+  kind: z.enum(['agent', 'workflow']),
+  pool: nameToken,
+  inputSchema: jsonSchema.optional(),
+  /** Agents: the tools its model may call. */
+  tools: z.array(displayName).max(500).default([]),
+  model: z.string().max(200).default(''),
+  modelRetry: retryPolicy.optional(),
+  limits: z.object({ turnsMax: z.number().int().positive().max(1_000_000).default(100) }).default({ turnsMax: 100 }),
+});
+export type BehaviourManifest = z.infer<typeof behaviourManifest>;
+
+/** What one build of a worker's code offers. */
+export const buildManifest = z.object({
+  buildId: nameToken,
+  behaviours: z.array(behaviourManifest).max(1_000),
+  tools: z.array(toolManifest).max(2_000),
+});
+export type BuildManifest = z.infer<typeof buildManifest>;
+
+export const tenantEventSchemas = {
+  BuildRegistered: z.object({ manifest: buildManifest, manifestHash: z.string(), registeredAtMs: z.number() }),
+} as const;
+export type BuildRegistered = { readonly type: 'BuildRegistered'; readonly data: z.infer<typeof tenantEventSchemas.BuildRegistered> };
+export type TenantEvent = BuildRegistered;
+
+export const tenantCommand = z.discriminatedUnion('type', [
+  /** Idempotent by build id: the same manifest again changes nothing, another one under the same id is refused. */
+  z.object({ type: z.literal('RegisterBuild'), manifest: buildManifest }),
+  z.object({ type: z.literal('ListBuilds') }),
+]);
+export type TenantCommand = z.infer<typeof tenantCommand>;
+
+export const tenantEnvelope = z.object({
+  v: z.literal(1),
+  id: z.uuid(),
+  actor: z.object({ kind: z.enum(['user', 'worker', 'service']), id: z.string().min(1).max(200) }),
+  command: tenantCommand,
+});
+export type TenantEnvelope = z.infer<typeof tenantEnvelope>;
