@@ -10,8 +10,8 @@ export interface ErrorRecord {
   readonly code: string;
   readonly message: string;
   readonly reaction: Reaction;
-  readonly retryAfterMs?: number;
-  readonly details?: ErrorDetails;
+  readonly retryAfterMs?: number | undefined;
+  readonly details?: ErrorDetails | undefined;
 }
 
 export interface PerdureErrorOptions {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { actor, callId, displayName, errorRecord, nameToken, outcome, runKind, userValue } from './values';
+import { actor, callId, displayName, errorRecord, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
 export const runOutcome = z.discriminatedUnion('status', [
@@ -44,7 +44,7 @@ export type RunView = z.infer<typeof runView>;
 
 /** What the worker that holds the run shall do next: computed from state, repeated until reported. */
 export const instruction = z.discriminatedUnion('do', [
-  z.object({ do: z.literal('call-model'), call: callId, turn: z.number().int().positive(), attempt: z.number().int().positive() }),
+  z.object({ do: z.literal('call-model'), call: callId, attempt: z.number().int().positive() }),
   z.object({
     do: z.literal('run-tool'),
     call: callId,
@@ -67,7 +67,7 @@ export const journalItem = z.discriminatedUnion('type', [
   /** Workflow: the code was given this outcome. */
   z.object({ type: z.literal('got'), call: callId, kind: z.enum(['step', 'value', 'tool', 'model', 'sleep']), name: displayName, outcome }),
   /** Agent: one turn of the conversation. */
-  z.object({ type: z.literal('decided'), call: callId, decision: z.unknown() }),
+  z.object({ type: z.literal('decided'), call: callId, decision: modelDecision }),
   /** Agent: the outcome of a tool call, as the model will see it. */
   z.object({ type: z.literal('tool-result'), call: callId, toolCallId: z.string(), tool: displayName, outcome }),
 ]);

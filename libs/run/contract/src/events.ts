@@ -38,7 +38,13 @@ export const runEventSchemas = {
   RunSuspended: z.object({ epoch }),
   /** Something it waited for has happened: the run asks for a new activation. */
   RunWoken: z.object({ preferredWorkerId: nameToken.optional() }),
-  ModelCallIntended: z.object({ call: callId, turn: z.number().int().positive(), attempt, model: z.string().max(200) }),
+  ModelCallIntended: z.object({
+    call: callId,
+    /** Agents: the turn of the conversation. */
+    turn: z.number().int().positive().optional(),
+    model: z.string().max(200),
+    promptHash: z.string().max(128).optional(),
+  }),
   ModelCallCompleted: z.object({ call: callId, attempt, decision: modelDecision }),
   ModelCallFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
   StepsRecorded: z.object({ entries: z.array(journalEntry).min(1) }),
@@ -63,8 +69,7 @@ export const runEventSchemas = {
   TimerFired: z.object({ timerId: callId, dueAtMs: timestampMs }),
   TimerCancelled: z.object({ timerId: callId }),
   CodeDiverged: z.object({ epoch, buildId: nameToken, divergence }),
-  RunPaused: z.object({ reason: z.string() }),
-  RunResumed: z.object({ reason: z.string() }),
+  RunResumed: z.object({ reason: z.string(), commandId: z.string() }),
   RunCancelRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunCompleted: z.object({ output: userValue, endedAtMs: timestampMs }),
   RunFailed: z.object({ error: errorRecord, endedAtMs: timestampMs }),
@@ -74,8 +79,18 @@ export const runEventSchemas = {
 
 export type RunEventType = keyof typeof runEventSchemas;
 
+/** Which report of which activation proposed a fact: the high-water mark by which repeats are recognised. */
+export interface ReportMark {
+  readonly epoch: number;
+  readonly seq: number;
+}
+
 export type RunEvent = {
-  [T in RunEventType]: { readonly type: T; readonly data: Readonly<z.infer<(typeof runEventSchemas)[T]>> };
+  [T in RunEventType]: {
+    readonly type: T;
+    readonly data: Readonly<z.infer<(typeof runEventSchemas)[T]>>;
+    readonly report?: ReportMark;
+  };
 }[RunEventType];
 
 export type RunEventOf<T extends RunEventType> = Extract<RunEvent, { type: T }>;
@@ -98,6 +113,8 @@ export const eventMetadata = z.object({
   traceparent: z.string().optional(),
   /** Present when payload fields are sealed: names the data key. */
   keyId: z.string().optional(),
+  /** Present when a worker proposed the fact: its epoch, and the sequence number of its report. */
+  report: z.object({ epoch, seq: z.number().int().positive() }).optional(),
 });
 export type EventMetadata = z.infer<typeof eventMetadata>;
 

@@ -8,12 +8,6 @@ export const REQUEST_BYTES_MAX = 4_000_000;
 export const BLOB_THRESHOLD_BYTES = 65_536;
 /** Entries in one report of progress: bounds the events of one append. */
 export const PROGRESS_ENTRIES_MAX = 512;
-/** Command ids remembered per run, whatever their age. */
-export const COMMAND_IDS_KEPT = 1_000;
-/** Command ids younger than this are remembered, whatever their number. */
-export const COMMAND_IDS_KEPT_MS = 24 * 60 * 60 * 1_000;
-/** Activations lost in a row without progress before a run is quarantined: a poison run must not kill worker after worker. */
-export const LOST_ACTIVATIONS_MAX = 3;
 /** Journal items in one sealed segment. */
 export const SEGMENT_ITEMS = 1_000;
 /** A durable wait of at most ten years: longer is a mistake in units. */

@@ -1,4 +1,4 @@
-import type { ErrorRecord, Reaction } from '@perdure/kernel';
+import type { ErrorRecord } from '@perdure/kernel';
 
 /** Why the owner of a run refuses a command; each names its reaction and what to do. */
 export type RunRejectionType =
@@ -12,11 +12,9 @@ export type RunRejectionType =
   | 'ReleaseExpired'
   | 'ReleaseSuperseded'
   | 'TimerNotDue'
-  | 'TimerUnknown'
   | 'UnknownCall'
   | 'CallConflict'
   | 'UnknownTool'
-  | 'EffectClassUnsupported'
   | 'CommandIdExpired'
   | 'UnknownAgent'
   | 'InvalidInput'
@@ -26,14 +24,4 @@ export type RunRejectionType =
 
 export interface RunRejection extends ErrorRecord {
   readonly code: RunRejectionType;
-}
-
-const REACTIONS: Partial<Record<RunRejectionType, Reaction>> = { TimerNotDue: 'retryable', SequenceGap: 'retryable' };
-
-export function rejection(
-  code: RunRejectionType,
-  message: string,
-  extra: { readonly retryAfterMs?: number; readonly details?: Readonly<Record<string, unknown>> } = {},
-): RunRejection {
-  return { code, message, reaction: REACTIONS[code] ?? 'terminal', ...extra };
 }

@@ -1,0 +1,67 @@
+import { InvariantViolated } from '@perdure/kernel';
+import type { ModelDecision, RunEvent, ToolCall } from '@perdure/run-contract';
+import type { Circumstances, KnownCode } from './run.commands';
+import type { OpenRun } from './run.state';
+
+/**
+ * The loop of an agent: model, decisions, effects, model. It is not code that is replayed but this function
+ * of the folded state, so that a new build of the agent simply goes on from where the run stands.
+ */
+
+export function turnCall(turn: number): string {
+  return `t${turn}`;
+}
+
+export function beginAgentLoop(code: KnownCode): RunEvent {
+  return intendModelCall(1, code);
+}
+
+/** What follows a decision of the model: its tool calls, or the end of the run. */
+export function afterDecision(run: OpenRun, decision: ModelDecision, given: { at: Circumstances; code: KnownCode; hash(value: unknown): string }): readonly RunEvent[] {
+  if (decision.toolCalls.length === 0) {
+    return [{ type: 'RunCompleted', data: { output: decision.text, endedAtMs: given.at.nowMs } }];
+  }
+  const turnsMax = given.code.behaviour?.limits.turnsMax;
+  if (turnsMax !== undefined && run.turn >= turnsMax) return [turnLimitReached(turnsMax, given.at.nowMs)];
+  const call = turnCall(run.turn);
+  const events = decision.toolCalls.flatMap((toolCall, index) => intendTool(`${call}.${index}`, toolCall, given));
+  const allFailed = decision.toolCalls.every((toolCall) => given.code.tool(toolCall.tool) === undefined);
+  return allFailed ? [...events, intendModelCall(run.turn + 1, given.code)] : events;
+}
+
+/** What follows when a tool call of the present turn has ended: the next turn, once all have. */
+export function afterToolResult(run: OpenRun, code: KnownCode): readonly RunEvent[] {
+  if (run.calls.size > 0 || run.cancel !== undefined) return [];
+  return [intendModelCall(run.turn + 1, code)];
+}
+
+function intendModelCall(turn: number, code: KnownCode): RunEvent {
+  const { behaviour } = code;
+  if (behaviour === undefined) throw new InvariantViolated('An agent was assigned to a build that does not host it.');
+  return { type: 'ModelCallIntended', data: { call: turnCall(turn), turn, model: behaviour.model } };
+}
+
+function intendTool(call: string, toolCall: ToolCall, given: { at: Circumstances; code: KnownCode; hash(value: unknown): string }): readonly RunEvent[] {
+  const manifest = given.code.tool(toolCall.tool);
+  const intended: RunEvent = {
+    type: 'EffectIntended',
+    data: {
+      call,
+      tool: toolCall.tool,
+      effectClass: manifest?.effectClass ?? 'irreversible',
+      args: toolCall.args,
+      argsHash: given.hash(toolCall.args),
+      toolCallId: toolCall.toolCallId,
+      intendedAtMs: given.at.nowMs,
+    },
+  };
+  if (manifest !== undefined) return [intended];
+  const offered = given.code.behaviour?.tools.join(', ') ?? '';
+  const message = `There is no tool named ${toolCall.tool}. The tools of this agent are: ${offered}.`;
+  return [intended, { type: 'EffectFailed', data: { call, attempt: 1, error: { code: 'UnknownTool', message, reaction: 'terminal' } } }];
+}
+
+function turnLimitReached(turnsMax: number, endedAtMs: number): RunEvent {
+  const message = `The agent used its ${turnsMax} turns without coming to an end. Raise limits.turnsMax or narrow the task.`;
+  return { type: 'RunFailed', data: { error: { code: 'TurnLimitReached', message, reaction: 'terminal' }, endedAtMs } };
+}

@@ -1,0 +1,8 @@
+/** Command ids remembered per run, whatever their age. */
+export const COMMAND_IDS_KEPT = 1_000;
+/** Command ids younger than this are remembered, whatever their number. */
+export const COMMAND_IDS_KEPT_MS = 24 * 60 * 60 * 1_000;
+/** Activations lost in a row without progress before a run is quarantined: a poison run must not kill worker after worker. */
+export const LOST_ACTIVATIONS_MAX = 3;
+/** A cancelled run whose worker does not let go is ended after this. */
+export const CANCEL_GRACE_MS = 10_000;

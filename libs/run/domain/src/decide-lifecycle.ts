@@ -1,0 +1,161 @@
+import { accept, type Decision } from '@perdure/kernel';
+import type { RunCommandOf, RunEvent, RunEventOf, RunRejection } from '@perdure/run-contract';
+import { beginAgentLoop } from './agent-loop';
+import { LOST_ACTIVATIONS_MAX } from './bounds';
+import { recallCommand } from './command-memory';
+import { refusal, notYet } from './rejection';
+import type { DecidedCommand, EnforceCancel, LoseActivation, PlaceRun, RequestRun } from './run.commands';
+import type { EndedRun, OpenRun, Permit, RunState } from './run.state';
+
+type RunDecision = Decision<RunEvent, RunRejection>;
+type Given<C> = DecidedCommand & { readonly command: C };
+
+export function decideRequest({ command, at }: Given<RequestRun>, state: RunState): RunDecision {
+  if (state.status !== 'none') {
+    if (state.request.requestHash === command.requestHash) return accept();
+    return refusal('RunAlreadyExists', 'Another request was started under this run id or idempotency key. Use a new key for a new request.');
+  }
+  const { kind, name, pool, input, requestHash, deadlineMs } = command;
+  const requested: RunEventOf<'RunRequested'> = {
+    type: 'RunRequested',
+    data: { kind, name, pool, input, requestHash, requestedAtMs: at.nowMs },
+  };
+  if (deadlineMs === undefined) return accept<RunEvent>(requested);
+  const deadlineAtMs = at.nowMs + deadlineMs;
+  return accept<RunEvent>(
+    { ...requested, data: { ...requested.data, deadlineAtMs } },
+    { type: 'TimerSet', data: { timerId: 'deadline', purpose: 'deadline', dueAtMs: deadlineAtMs } },
+  );
+}
+
+export function decideRelease({ command, at, code }: Given<RunCommandOf<'ReleaseRun'>>, run: OpenRun): RunDecision {
+  if (run.status === 'active' || run.status === 'placing') {
+    if (run.permit.permitId === command.permitId) return accept();
+    return refusal('RunNotQueued', 'The run already holds a permit; give this one to another.');
+  }
+  if (run.status !== 'queued') return refusal('RunNotQueued', `The run is ${run.status}; it asks again when it needs capacity.`);
+  if (command.term < run.term) return refusal('ReleaseSuperseded', `A leader of term ${run.term} has released this run before; term ${command.term} has ended.`);
+  if (at.nowMs > command.notAfterMs) return refusal('ReleaseExpired', 'The release arrived after its time; grant the permit anew.');
+  const { permitId, term, workerId, sessionId, buildId } = command;
+  return accept(...assignment({ run, permit: { permitId, term }, worker: { workerId, sessionId, buildId }, given: { at, code } }));
+}
+
+export function decidePlace({ command, at, code }: Given<PlaceRun>, run: OpenRun): RunDecision {
+  if (run.status !== 'placing') return accept();
+  return accept(...assignment({ run, permit: run.permit, worker: command, given: { at, code } }));
+}
+
+interface Assignment {
+  readonly run: OpenRun;
+  readonly permit: Permit;
+  readonly worker: { readonly workerId: string; readonly sessionId: string; readonly buildId: string };
+  readonly given: Pick<DecidedCommand, 'at' | 'code'>;
+}
+
+function assignment({ run, permit, worker, given }: Assignment): readonly RunEvent[] {
+  const { workerId, sessionId, buildId } = worker;
+  const assigned: RunEvent = {
+    type: 'RunAssigned',
+    data: { epoch: run.epoch + 1, workerId, sessionId, buildId, ...permit, assignedAtMs: given.at.nowMs },
+  };
+  return run.request.kind === 'agent' && run.turn === 0 ? [assigned, beginAgentLoop(given.code)] : [assigned];
+}
+
+export function decideRefuse({ command }: Given<RunCommandOf<'RefuseRun'>>, run: OpenRun): RunDecision {
+  if (run.status !== 'queued' || run.epoch > 0) return refusal('RunNotQueued', 'Only a run that has never been assigned can be refused.');
+  const { code, message, retryAfterMs } = command;
+  return accept<RunEvent>({ type: 'RunRefused', data: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } });
+}
+
+export function decideLoss({ command, at }: Given<LoseActivation>, run: OpenRun): RunDecision {
+  if (run.status !== 'active' || run.epoch !== command.epoch) return accept();
+  const lost: RunEvent = { type: 'ActivationLost', data: { epoch: command.epoch, reason: command.reason } };
+  return accept(lost, ...afterLoss(run, command.reason, at.nowMs));
+}
+
+/** What a lost activation leads to, beside another one. */
+export function afterLoss(run: OpenRun, reason: RunEventOf<'ActivationLost'>['data']['reason'], nowMs: number): readonly RunEvent[] {
+  if (run.cancel !== undefined) return [cancelled(run.cancel.reason, nowMs)];
+  const counts = reason === 'worker-lost' || reason === 'worker-stalled' || reason === 'worker-replaced';
+  const activationsLost = run.lostInARow + 1;
+  if (!counts || activationsLost < LOST_ACTIVATIONS_MAX) return [];
+  return [{ type: 'RunQuarantined', data: { epoch: run.epoch, activationsLost } }];
+}
+
+export function decideCancel({ command, at }: Given<RunCommandOf<'CancelRun'>>, run: OpenRun): RunDecision {
+  const memory = recallCommand(run, at.commandId);
+  if (memory === 'repeated' || run.cancel !== undefined) return accept();
+  if (memory === 'expired') return commandExpired();
+  const requested: RunEvent = {
+    type: 'RunCancelRequested',
+    data: { reason: command.reason, commandId: at.commandId, requestedAtMs: at.nowMs },
+  };
+  if (run.status === 'active') return accept(requested);
+  return accept(requested, cancelled(command.reason, at.nowMs));
+}
+
+export function decideEnforceCancel({ command, at }: Given<EnforceCancel>, run: OpenRun): RunDecision {
+  if (run.cancel === undefined || run.epoch !== command.epoch) return accept();
+  return accept(cancelled(run.cancel.reason, at.nowMs));
+}
+
+export function decideResume({ command, at }: Given<RunCommandOf<'ResumeRun'>>, run: OpenRun): RunDecision {
+  const memory = recallCommand(run, at.commandId);
+  if (memory === 'repeated') return accept();
+  if (memory === 'expired') return commandExpired();
+  if (run.status !== 'paused') return refusal('RunNotPaused', `The run is ${run.status}; only a paused run can be resumed.`);
+  return accept<RunEvent>({ type: 'RunResumed', data: { reason: command.reason, commandId: at.commandId } });
+}
+
+export function decideFire({ command, at }: Given<RunCommandOf<'FireTimer'>>, run: OpenRun): RunDecision {
+  const timer = run.timers.get(command.timerId);
+  // It has fired, or its call has ended: either way nothing is left to do.
+  if (timer === undefined) return accept();
+  if (at.nowMs < timer.dueAtMs) {
+    return notYet('TimerNotDue', `The timer ${timer.timerId} is due in ${timer.dueAtMs - at.nowMs} ms by the owner's clock.`, timer.dueAtMs - at.nowMs);
+  }
+  const fired: RunEvent = { type: 'TimerFired', data: { timerId: timer.timerId, dueAtMs: timer.dueAtMs } };
+  if (timer.purpose === 'deadline') {
+    return accept<RunEvent>(fired, { type: 'RunTimedOut', data: { deadlineAtMs: timer.dueAtMs, endedAtMs: at.nowMs } });
+  }
+  return run.status === 'suspended' ? accept(fired, woken(run)) : accept(fired);
+}
+
+export function woken(run: OpenRun): RunEvent {
+  return { type: 'RunWoken', data: run.lastWorkerId === undefined ? {} : { preferredWorkerId: run.lastWorkerId } };
+}
+
+export function cancelled(reason: string, nowMs: number): RunEvent {
+  return { type: 'RunCancelled', data: { reason, endedAtMs: nowMs } };
+}
+
+/** A command that cannot change a run that has ended; repeats of what ended it are still answered. */
+export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): RunDecision {
+  switch (command.type) {
+    case 'RequestRun':
+      return decideRequest({ command, at, code: { behaviour: undefined, tool: () => undefined } }, run);
+    case 'CancelRun':
+      if (run.outcome.status === 'cancelled' || run.commands.some((known) => known.id === at.commandId)) return accept();
+      break;
+    case 'RecordProgress':
+      if (command.epoch === run.epoch && command.seq <= run.lastSeq) return accept();
+      break;
+    case 'FireTimer':
+    case 'LoseActivation':
+    case 'PlaceRun':
+    case 'EnforceCancel':
+      return accept();
+    default:
+  }
+  return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {
+    details: { outcome: run.outcome.status },
+  });
+}
+
+export function decideForMissing(): RunDecision {
+  return refusal('RunNotFound', 'No run with this id exists for this tenant. Check the id and the tenant, or start it.');
+}
+
+function commandExpired(): RunDecision {
+  return refusal('CommandIdExpired', 'This command id is too old to tell whether it was handled. Look at the run, then send a new command.');
+}

@@ -1,0 +1,204 @@
+import { accept, unreachable, type Decision, type ErrorRecord } from '@perdure/kernel';
+import type { JournalEntry, ProgressEntry, ReportMark, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
+import type { RetryPolicy } from '@perdure/tenant-contract';
+import { afterDecision, afterToolResult } from './agent-loop';
+import { afterLoss, cancelled, woken } from './decide-lifecycle';
+import { refusal } from './rejection';
+import { NO_RETRY, retryDelayMs } from './retry';
+import type { DecidedCommand } from './run.commands';
+import { evolve } from './run.evolve';
+import { isOpen, type OpenCall, type OpenRun, type RunState } from './run.state';
+
+/**
+ * A worker's report. 1. An older epoch is refused, whatever the worker believes. 2. A repeated report changes
+ * nothing. 3. A gap is refused. 4. A report is accepted whole or not at all. 5. Entries are judged one after
+ * another, each against what the ones before it have made of the run.
+ */
+type Report = DecidedCommand & { readonly command: RunCommandOf<'RecordProgress'>; hash(value: unknown): string };
+type RunDecision = Decision<RunEvent, RunRejection>;
+type EntryOf<T extends ProgressEntry['type']> = Extract<ProgressEntry, { type: T }>;
+
+export function decideProgress(report: Report, run: OpenRun): RunDecision {
+  const { epoch, seq, entries } = report.command;
+  if (run.status !== 'active' || run.epoch !== epoch) {
+    return refusal('StaleEpoch', `Epoch ${epoch} has ended; the run is at epoch ${run.epoch}. Another activation goes on with it: let go.`, {
+      details: { epoch: run.epoch },
+    });
+  }
+  if (seq <= run.activation.seq || entries.length === 0) return accept();
+  if (seq !== run.activation.seq + 1) {
+    return refusal('SequenceGap', `Report ${seq} does not follow report ${run.activation.seq}. Send what is missing first.`, {
+      details: { expected: run.activation.seq + 1 },
+    });
+  }
+  return decideEntries(report, run);
+}
+
+function decideEntries(report: Report, run: OpenRun): RunDecision {
+  const mark: ReportMark = { epoch: report.command.epoch, seq: report.command.seq };
+  const events: RunEvent[] = [];
+  let state: RunState = run;
+  const add = (event: RunEvent): void => {
+    const marked = { ...event, report: mark };
+    events.push(marked);
+    state = evolve(state, marked);
+  };
+  const { entries } = report.command;
+  for (let index = 0; index < entries.length; ) {
+    if (!isOpen(state) || state.status !== 'active') return nothingMayFollow(entries[index]);
+    const entry = entries[index] as ProgressEntry;
+    if (isJournalEntry(entry)) {
+      const steps = entriesFrom(entries, index);
+      const missing = steps.find((step) => step.type === 'delivered' && !hasInbound(state as OpenRun, step.revision));
+      if (missing !== undefined) return unknownCall(missing.call);
+      add({ type: 'StepsRecorded', data: { entries: steps } });
+      index += steps.length;
+      continue;
+    }
+    const decision = decideEntry(entry, state, report);
+    if ('rejected' in decision) return decision;
+    decision.accepted.forEach(add);
+    index += 1;
+  }
+  return { accepted: events };
+}
+
+function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, report: Report): RunDecision {
+  const { nowMs } = report.at;
+  switch (entry.type) {
+    case 'effect-intended': return effectIntended(entry, run, report);
+    case 'effect-result': return effectResult(entry, run, report);
+    case 'model-intended': return modelIntended(entry, run);
+    case 'model-result': return modelResult(entry, run, report);
+    case 'timer-set': return timerSet(entry, run, nowMs);
+    case 'timer-cancelled': return run.timers.has(entry.call) ? accept<RunEvent>({ type: 'TimerCancelled', data: { timerId: entry.call } }) : unknownCall(entry.call);
+    case 'suspended': return suspended(run, nowMs);
+    case 'handed-over': return accept<RunEvent>({ type: 'ActivationLost', data: { epoch: run.epoch, reason: 'handed-over' } }, ...afterLoss(run, 'handed-over', nowMs));
+    case 'diverged': return accept<RunEvent>({ type: 'CodeDiverged', data: { epoch: run.epoch, buildId: buildOf(run), divergence: entry.divergence } });
+    case 'completed': return accept<RunEvent>({ type: 'RunCompleted', data: { output: entry.output, endedAtMs: nowMs } });
+    case 'failed': return accept<RunEvent>({ type: 'RunFailed', data: { error: entry.error, endedAtMs: nowMs } });
+    case 'cancelled': return run.cancel === undefined ? refusal('UnknownCall', 'Nobody asked for this run to be cancelled.') : accept(cancelled(run.cancel.reason, nowMs));
+    default: return unreachable(entry);
+  }
+}
+
+function effectIntended(entry: EntryOf<'effect-intended'>, run: OpenRun, report: Report): RunDecision {
+  const manifest = report.code.tool(entry.tool);
+  if (manifest === undefined) {
+    return refusal('UnknownTool', `This build registered no tool named ${entry.tool}. Give it to the worker that hosts the workflow.`, { details: { tool: entry.tool } });
+  }
+  const { call, tool, args, argsHash } = entry;
+  if (run.calls.has(call)) return callConflict(call);
+  return accept<RunEvent>({
+    type: 'EffectIntended',
+    data: { call, tool, effectClass: manifest.effectClass, args, argsHash, intendedAtMs: report.at.nowMs },
+  });
+}
+
+function effectResult(entry: EntryOf<'effect-result'>, run: OpenRun, report: Report): RunDecision {
+  const open = run.calls.get(entry.call);
+  if (open?.kind !== 'tool' || open.attempt !== entry.attempt || open.waitsForRetry) return unknownCall(entry.call);
+  const { call, attempt, outcome } = entry;
+  const policy = report.code.tool(open.tool)?.retry ?? NO_RETRY;
+  const events = outcome.ok
+    ? [{ type: 'EffectConfirmed', data: { call, attempt, result: outcome.value } } satisfies RunEvent]
+    : failedAttempt({ open, error: outcome.error, policy, report, type: 'EffectFailed' });
+  const last = events[events.length - 1] as RunEvent;
+  if (run.request.kind !== 'agent' || last.type === 'TimerSet') return accept(...events);
+  const after = events.reduce<RunState>(evolve, run);
+  return accept(...events, ...(isOpen(after) ? afterToolResult(after, report.code) : []));
+}
+
+function modelIntended(entry: EntryOf<'model-intended'>, run: OpenRun): RunDecision {
+  if (run.request.kind === 'agent' || run.calls.has(entry.call)) return callConflict(entry.call);
+  return accept<RunEvent>({ type: 'ModelCallIntended', data: { call: entry.call, model: entry.model, promptHash: entry.promptHash } });
+}
+
+function modelResult(entry: EntryOf<'model-result'>, run: OpenRun, report: Report): RunDecision {
+  const open = run.calls.get(entry.call);
+  if (open?.kind !== 'model' || open.attempt !== entry.attempt || open.waitsForRetry) return unknownCall(entry.call);
+  const { call, attempt, result } = entry;
+  const isAgent = run.request.kind === 'agent';
+  if (result.ok) {
+    const completed: RunEvent = { type: 'ModelCallCompleted', data: { call, attempt, decision: result.decision } };
+    return accept(completed, ...(isAgent ? afterDecision(run, result.decision, report) : []));
+  }
+  const policy = report.code.behaviour?.modelRetry ?? NO_RETRY;
+  const events = failedAttempt({ open, error: result.error, policy, report, type: 'ModelCallFailed' });
+  if (!isAgent || events.length > 1) return accept(...events);
+  return accept<RunEvent>(...events, { type: 'RunFailed', data: { error: result.error, endedAtMs: report.at.nowMs } });
+}
+
+interface FailedAttempt {
+  readonly type: 'EffectFailed' | 'ModelCallFailed';
+  readonly open: Exclude<OpenCall, { kind: 'sleep' }>;
+  readonly error: ErrorRecord;
+  readonly policy: RetryPolicy;
+  readonly report: Report;
+}
+
+/** Either the end of the call, or a durable timer for the next attempt: the one retry layer. */
+function failedAttempt({ type, open, error, policy, report }: FailedAttempt): readonly RunEvent[] {
+  const { call, attempt } = open;
+  const delayMs = error.reaction === 'retryable' ? retryDelayMs(policy, attempt, report.at.fraction) : undefined;
+  const data = { call, attempt, error };
+  if (delayMs === undefined) return [{ type, data }];
+  const retryAtMs = report.at.nowMs + Math.max(delayMs, error.retryAfterMs ?? 0);
+  return [
+    { type, data: { ...data, retryAtMs } },
+    { type: 'TimerSet', data: { timerId: `retry-${call}-${attempt}`, purpose: 'retry', call, dueAtMs: retryAtMs } },
+  ];
+}
+
+function timerSet(entry: EntryOf<'timer-set'>, run: OpenRun, nowMs: number): RunDecision {
+  const { call, delayMs } = entry;
+  if (run.calls.has(call)) return callConflict(call);
+  return accept<RunEvent>({ type: 'TimerSet', data: { timerId: call, purpose: 'sleep', call, dueAtMs: nowMs + delayMs } });
+}
+
+/** If something arrived while the worker was letting go, the run wakes in the same breath. */
+function suspended(run: OpenRun, nowMs: number): RunDecision {
+  if (run.cancel !== undefined) return accept(cancelled(run.cancel.reason, nowMs));
+  const busy = run.inbound.length > 0 || [...run.calls.values()].some(isRunnable);
+  const letGo: RunEvent = { type: 'RunSuspended', data: { epoch: run.epoch } };
+  return busy ? accept(letGo, woken(run)) : accept(letGo);
+}
+
+export function isRunnable(call: OpenCall): boolean {
+  return call.kind !== 'sleep' && !call.waitsForRetry;
+}
+
+function isJournalEntry(entry: ProgressEntry): entry is JournalEntry {
+  return entry.type === 'step' || entry.type === 'value' || entry.type === 'delivered';
+}
+
+/** The run of journal entries that begins at `start`: they become one fact. */
+function entriesFrom(entries: readonly ProgressEntry[], start: number): JournalEntry[] {
+  const run: JournalEntry[] = [];
+  for (let index = start; index < entries.length; index += 1) {
+    const entry = entries[index] as ProgressEntry;
+    if (!isJournalEntry(entry)) break;
+    run.push(entry);
+  }
+  return run;
+}
+
+function hasInbound(run: OpenRun, revision: number): boolean {
+  return run.inbound.some((fact) => fact.revision === revision);
+}
+
+function buildOf(run: OpenRun): string {
+  return run.status === 'active' ? run.activation.buildId : 'unknown';
+}
+
+function unknownCall(call: string): RunDecision {
+  return refusal('UnknownCall', `The call ${call} is not open in this attempt: it was never intended, or it has ended.`, { details: { call } });
+}
+
+function callConflict(call: string): RunDecision {
+  return refusal('CallConflict', `The call ${call} is open already; one identity stands for one call.`, { details: { call } });
+}
+
+function nothingMayFollow(entry: ProgressEntry | undefined): RunDecision {
+  return refusal('UnknownCall', `Nothing may follow the entry that let go of the run; found ${entry?.type ?? 'nothing'}.`);
+}

@@ -1,0 +1,67 @@
+import type { RunCommandOf, RunKind } from '@perdure/run-contract';
+import type { BehaviourManifest, ToolManifest } from '@perdure/tenant-contract';
+
+/** What the owner knows of the code that a command concerns, from the build's registration. */
+export interface KnownCode {
+  readonly behaviour: BehaviourManifest | undefined;
+  tool(name: string): ToolManifest | undefined;
+}
+
+/** Time and chance arrive with the command. */
+export interface Circumstances {
+  readonly nowMs: number;
+  readonly commandId: string;
+  /** Uniform in [0, 1): jitter of retries. */
+  readonly fraction: number;
+}
+
+export interface RequestRun {
+  readonly type: 'RequestRun';
+  readonly kind: RunKind;
+  readonly name: string;
+  readonly pool: string;
+  readonly input: unknown;
+  readonly requestHash: string;
+  readonly deadlineMs: number | undefined;
+}
+
+/** The owner found another worker for a run whose activation was lost. */
+export interface PlaceRun {
+  readonly type: 'PlaceRun';
+  readonly workerId: string;
+  readonly sessionId: string;
+  readonly buildId: string;
+}
+
+/** The owner judged an activation lost. */
+export interface LoseActivation {
+  readonly type: 'LoseActivation';
+  readonly epoch: number;
+  readonly reason: 'worker-lost' | 'worker-replaced' | 'worker-stalled' | 'not-claimed' | 'refused';
+}
+
+/** The worker did not let go of a cancelled run in time. */
+export interface EnforceCancel {
+  readonly type: 'EnforceCancel';
+  readonly epoch: number;
+}
+
+
+export type DomainCommand =
+  | RequestRun
+  | PlaceRun
+  | LoseActivation
+  | EnforceCancel
+  | RunCommandOf<'ReleaseRun'>
+  | RunCommandOf<'RefuseRun'>
+  | RunCommandOf<'CancelRun'>
+  | RunCommandOf<'ResumeRun'>
+  | RunCommandOf<'FireTimer'>
+  | RunCommandOf<'RecordProgress'>;
+
+/** A command with all that deciding needs. */
+export interface DecidedCommand {
+  readonly command: DomainCommand;
+  readonly at: Circumstances;
+  readonly code: KnownCode;
+}

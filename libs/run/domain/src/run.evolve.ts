@@ -1,0 +1,229 @@
+import { InvariantViolated, unreachable } from '@perdure/kernel';
+import type { JournalEntry, JournalItem, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
+import { appendItem } from './run.journal';
+import { commonFields, isOpen, newRunFields, type OpenCall, type OpenRun, type RunState } from './run.state';
+import { rememberCommand } from './command-memory';
+
+/** What a fact changes. A fact that cannot follow the present state is a corrupt history. */
+export function evolve(state: RunState, event: RunEvent): RunState {
+  if (event.type === 'RunRequested') return requested(state, event);
+  if (!isOpen(state)) throw impossible(state, event);
+  const run: OpenRun = { ...state, revision: state.revision + 1 };
+  return withReportMark(evolveOpen(run, event), event);
+}
+
+function withReportMark(state: RunState, event: RunEvent): RunState {
+  if (event.report === undefined) return state;
+  const { epoch, seq } = event.report;
+  if (state.status === 'ended') return { ...state, lastSeq: seq };
+  if (state.status === 'active' && state.epoch === epoch) {
+    return { ...state, lostInARow: 0, activation: { ...state.activation, seq } };
+  }
+  return state;
+}
+
+// One case a line: the table of what may follow what.
+function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>): RunState {
+  switch (event.type) {
+    case 'RunAssigned': return assigned(run, event);
+    case 'ActivationLost': return lost(run, event);
+    case 'RunQuarantined': return { ...commonFields(run), status: 'paused', because: `quarantined: ${event.data.activationsLost} activations lost without progress` };
+    case 'CodeDiverged': return { ...commonFields(run), status: 'paused', because: divergenceText(event) };
+    case 'RunSuspended': return { ...commonFields(run), status: 'suspended' };
+    case 'RunWoken': return { ...commonFields(run), status: 'queued', sinceMs: 0, preferredWorkerId: event.data.preferredWorkerId };
+    case 'RunResumed': return { ...commonFields(rememberCommand(run, event.data.commandId)), lostInARow: 0, status: 'queued', sinceMs: 0, preferredWorkerId: undefined };
+    case 'RunCancelRequested': return { ...rememberCommand(run, event.data.commandId), cancel: { reason: event.data.reason, requestedAtMs: event.data.requestedAtMs } };
+    case 'ModelCallIntended': return modelIntended(run, event);
+    case 'ModelCallCompleted': return modelCompleted(run, event);
+    case 'ModelCallFailed': return attemptFailed(run, event);
+    case 'EffectIntended': return effectIntended(run, event);
+    case 'EffectConfirmed': return closeTool(run, event.data.call, { ok: true, value: event.data.result });
+    case 'EffectFailed': return attemptFailed(run, event);
+    case 'StepsRecorded': return event.data.entries.reduce(recordEntry, run);
+    case 'TimerSet': return timerSet(run, event);
+    case 'TimerFired': return timerFired(run, event);
+    case 'TimerCancelled': return { ...run, timers: without(run.timers, event.data.timerId), calls: without(run.calls, event.data.timerId) };
+    case 'RunRefused': return ended(run, { status: 'refused', ...event.data }, 0);
+    case 'RunCompleted': return ended(run, { status: 'completed', output: event.data.output }, event.data.endedAtMs);
+    case 'RunFailed': return ended(run, { status: 'failed', error: event.data.error }, event.data.endedAtMs);
+    case 'RunCancelled': return ended(run, { status: 'cancelled', reason: event.data.reason }, event.data.endedAtMs);
+    case 'RunTimedOut': return ended(run, { status: 'timed-out', deadlineAtMs: event.data.deadlineAtMs }, event.data.endedAtMs);
+    default: return unreachable(event);
+  }
+}
+
+function requested(state: RunState, event: RunEventOf<'RunRequested'>): RunState {
+  if (state.status !== 'none') throw impossible(state, event);
+  const { kind, name, pool, input, requestHash, requestedAtMs } = event.data;
+  const request = { kind, name, pool, input, requestHash, requestedAtMs };
+  return { ...newRunFields(0, request), status: 'queued', sinceMs: requestedAtMs, preferredWorkerId: undefined };
+}
+
+function assigned(run: OpenRun, event: RunEventOf<'RunAssigned'>): RunState {
+  const { epoch, workerId, sessionId, buildId, permitId, term, assignedAtMs } = event.data;
+  if (epoch !== run.epoch + 1) throw impossible(run, event);
+  return {
+    ...commonFields(run),
+    status: 'active',
+    epoch,
+    term: Math.max(run.term, term),
+    lastWorkerId: workerId,
+    permit: { permitId, term },
+    activation: { workerId, sessionId, buildId, assignedAtMs, seq: 0 },
+  };
+}
+
+function lost(run: OpenRun, event: RunEventOf<'ActivationLost'>): RunState {
+  if (run.status !== 'active' || event.data.epoch !== run.epoch) throw impossible(run, event);
+  const counts = event.data.reason !== 'handed-over' && event.data.reason !== 'not-claimed' && event.data.reason !== 'refused';
+  return {
+    ...commonFields(run),
+    status: 'placing',
+    permit: run.permit,
+    lostInARow: run.lostInARow + (counts ? 1 : 0),
+  };
+}
+
+function modelIntended(run: OpenRun, event: RunEventOf<'ModelCallIntended'>): OpenRun {
+  const { call, turn, model, promptHash } = event.data;
+  const next = openCall(run, { kind: 'model', call, model, attempt: 1, waitsForRetry: false });
+  if (turn !== undefined) return { ...next, turn };
+  return withItem(next, { type: 'made', call, kind: 'model', name: model, ...(promptHash === undefined ? {} : { hash: promptHash }) });
+}
+
+function modelCompleted(run: OpenRun, event: RunEventOf<'ModelCallCompleted'>): OpenRun {
+  const { call, decision } = event.data;
+  const open = knownCall(run, call, event);
+  const closed = closeCall(run, call);
+  if (run.request.kind === 'agent') return withItem(closed, { type: 'decided', call, decision });
+  return withItem(closed, { type: 'got', call, kind: 'model', name: callName(open), outcome: { ok: true, value: decision } });
+}
+
+function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): OpenRun {
+  const { call, tool, effectClass, args, argsHash, toolCallId, intendedAtMs } = event.data;
+  const next = openCall(run, {
+    kind: 'tool', call, tool, effectClass, args, argsHash, toolCallId, sinceMs: intendedAtMs, attempt: 1, waitsForRetry: false,
+  });
+  if (run.request.kind === 'agent') return next;
+  return withItem(next, { type: 'made', call, kind: 'tool', name: tool, hash: argsHash });
+}
+
+function attemptFailed(run: OpenRun, event: RunEventOf<'ModelCallFailed'> | RunEventOf<'EffectFailed'>): OpenRun {
+  const { call, error, retryAtMs } = event.data;
+  const open = knownCall(run, call, event);
+  if (open.kind === 'sleep') throw impossible(run, event);
+  if (retryAtMs !== undefined) return { ...run, calls: with_(run.calls, call, { ...open, waitsForRetry: true }) };
+  if (open.kind === 'tool') return closeTool(run, call, { ok: false, error });
+  const closed = closeCall(run, call);
+  if (run.request.kind === 'agent') return closed;
+  return withItem(closed, { type: 'got', call, kind: 'model', name: open.model, outcome: { ok: false, error } });
+}
+
+function closeTool(run: OpenRun, call: string, outcome: Extract<JournalItem, { type: 'got' }>['outcome']): OpenRun {
+  const open = run.calls.get(call);
+  if (open?.kind !== 'tool') throw new InvariantViolated(`The effect ${call} ended without having been intended.`, { call });
+  const closed = closeCall(run, call);
+  if (run.request.kind === 'agent') {
+    return withItem(closed, { type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.tool, outcome });
+  }
+  return withItem(closed, { type: 'got', call, kind: 'tool', name: open.tool, outcome });
+}
+
+function recordEntry(run: OpenRun, entry: JournalEntry): OpenRun {
+  switch (entry.type) {
+    case 'step': return withItem(run, { type: 'got', call: entry.call, kind: 'step', name: entry.name, outcome: entry.outcome });
+    case 'value': return withItem(run, { type: 'got', call: entry.call, kind: 'value', name: entry.name, outcome: { ok: true, value: entry.value } });
+    case 'delivered': return delivered(run, entry.revision);
+    default: return unreachable(entry);
+  }
+}
+
+function delivered(run: OpenRun, revision: number): OpenRun {
+  const fact = run.inbound.find((candidate) => candidate.revision === revision);
+  if (fact === undefined) throw new InvariantViolated(`Revision ${revision} was delivered, but is not an inbound fact.`, { revision });
+  const inbound = run.inbound.filter((candidate) => candidate !== fact);
+  return withItem({ ...run, inbound }, { type: 'got', call: fact.call, kind: 'sleep', name: 'sleep', outcome: fact.outcome });
+}
+
+function timerSet(run: OpenRun, event: RunEventOf<'TimerSet'>): OpenRun {
+  const { timerId, purpose, call, dueAtMs } = event.data;
+  const next = { ...run, timers: with_(run.timers, timerId, { timerId, purpose, call, dueAtMs }) };
+  if (purpose !== 'sleep' || call === undefined) return next;
+  return withItem(openCall(next, { kind: 'sleep', call }), { type: 'made', call, kind: 'sleep', name: 'sleep' });
+}
+
+function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
+  const timer = run.timers.get(event.data.timerId);
+  if (timer === undefined) throw impossible(run, event);
+  const next = { ...run, timers: without(run.timers, timer.timerId) };
+  if (timer.call === undefined) return next;
+  if (timer.purpose === 'sleep') {
+    const inbound = [...run.inbound, { revision: run.revision, call: timer.call, outcome: { ok: true as const, value: null } }];
+    return { ...closeCall(next, timer.call), inbound };
+  }
+  const open = knownCall(run, timer.call, event);
+  if (open.kind === 'sleep') throw impossible(run, event);
+  return { ...next, calls: with_(run.calls, timer.call, { ...open, attempt: open.attempt + 1, waitsForRetry: false }) };
+}
+
+function ended(run: OpenRun, outcome: RunOutcome, endedAtMs: number): RunState {
+  return {
+    status: 'ended',
+    revision: run.revision,
+    request: run.request,
+    epoch: run.epoch,
+    lastSeq: run.status === 'active' ? run.activation.seq : 0,
+    outcome,
+    endedAtMs,
+    cancelRequested: run.cancel !== undefined,
+    commands: run.commands,
+  };
+}
+
+function withItem(run: OpenRun, item: JournalItem): OpenRun {
+  return { ...run, journal: appendItem(run.journal, item) };
+}
+
+function openCall(run: OpenRun, call: OpenCall): OpenRun {
+  if (run.calls.has(call.call)) throw new InvariantViolated(`The call ${call.call} was intended twice.`, { call: call.call });
+  return { ...run, calls: with_(run.calls, call.call, call) };
+}
+
+function closeCall(run: OpenRun, call: string): OpenRun {
+  return { ...run, calls: without(run.calls, call) };
+}
+
+function knownCall(run: OpenRun, call: string, event: RunEvent): OpenCall {
+  const open = run.calls.get(call);
+  if (open === undefined) throw impossible(run, event);
+  return open;
+}
+
+function callName(call: OpenCall): string {
+  if (call.kind === 'tool') return call.tool;
+  return call.kind === 'model' ? call.model : 'sleep';
+}
+
+function divergenceText(event: RunEventOf<'CodeDiverged'>): string {
+  const { call, expected, found, position } = event.data.divergence;
+  return `the code diverged from the journal at call ${call} (position ${position}): expected ${expected}, found ${found}`;
+}
+
+function with_<V>(map: ReadonlyMap<string, V>, key: string, value: V): ReadonlyMap<string, V> {
+  return new Map(map).set(key, value);
+}
+
+function without<V>(map: ReadonlyMap<string, V>, key: string): ReadonlyMap<string, V> {
+  if (!map.has(key)) return map;
+  const next = new Map(map);
+  next.delete(key);
+  return next;
+}
+
+function impossible(state: RunState, event: RunEvent): InvariantViolated {
+  return new InvariantViolated(`${event.type} cannot follow revision ${state.revision} of a run that is ${state.status}.`, {
+    eventType: event.type,
+    revision: state.revision,
+    status: state.status,
+  });
+}

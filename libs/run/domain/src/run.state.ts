@@ -1,0 +1,149 @@
+import type { EffectClass, InboundFact, RunKind, RunOutcome } from '@perdure/run-contract';
+import type { Journal } from './run.journal';
+import { emptyJournal } from './run.journal';
+
+export interface RunRequest {
+  readonly kind: RunKind;
+  readonly name: string;
+  readonly pool: string;
+  readonly input: unknown;
+  readonly requestHash: string;
+  readonly requestedAtMs: number;
+}
+
+/** Capacity granted by admission; it survives the loss of an activation. */
+export interface Permit {
+  readonly permitId: string;
+  readonly term: number;
+}
+
+export interface Activation {
+  readonly workerId: string;
+  readonly sessionId: string;
+  readonly buildId: string;
+  readonly assignedAtMs: number;
+  /** High-water mark of the worker's reports in this epoch. */
+  readonly seq: number;
+}
+
+/** Something that was intended and has no end yet. */
+export type OpenCall =
+  | {
+      readonly kind: 'tool';
+      readonly call: string;
+      readonly tool: string;
+      readonly effectClass: EffectClass;
+      readonly args: unknown;
+      readonly argsHash: string;
+      readonly toolCallId: string | undefined;
+      readonly sinceMs: number;
+      /** The attempt that is under way or due, from 1. */
+      readonly attempt: number;
+      readonly waitsForRetry: boolean;
+    }
+  | {
+      readonly kind: 'model';
+      readonly call: string;
+      readonly model: string;
+      readonly attempt: number;
+      readonly waitsForRetry: boolean;
+    }
+  | { readonly kind: 'sleep'; readonly call: string };
+
+export interface OpenTimer {
+  readonly timerId: string;
+  readonly purpose: 'sleep' | 'retry' | 'deadline';
+  readonly call: string | undefined;
+  readonly dueAtMs: number;
+}
+
+export interface CancelRequest {
+  readonly reason: string;
+  readonly requestedAtMs: number;
+}
+
+export interface KnownCommand {
+  readonly id: string;
+  readonly atMs: number;
+}
+
+interface OpenRunFields {
+  /** Revision of the last fact folded. */
+  readonly revision: number;
+  readonly request: RunRequest;
+  /** Of the newest assignment; 0 before the first. */
+  readonly epoch: number;
+  /** The highest term of an admission leader seen. */
+  readonly term: number;
+  readonly lostInARow: number;
+  readonly lastWorkerId: string | undefined;
+  readonly turn: number;
+  readonly calls: ReadonlyMap<string, OpenCall>;
+  readonly timers: ReadonlyMap<string, OpenTimer>;
+  /** Facts that the code has not been given yet, oldest first. */
+  readonly inbound: readonly InboundFact[];
+  readonly journal: Journal;
+  readonly cancel: CancelRequest | undefined;
+  readonly commands: readonly KnownCommand[];
+  /** Ids at or before this time may have been forgotten. */
+  readonly commandsForgottenUpToMs: number;
+}
+
+export type OpenRun = OpenRunFields &
+  (
+    | { readonly status: 'queued'; readonly sinceMs: number; readonly preferredWorkerId: string | undefined }
+    | { readonly status: 'placing'; readonly permit: Permit }
+    | { readonly status: 'active'; readonly permit: Permit; readonly activation: Activation }
+    | { readonly status: 'suspended' }
+    | { readonly status: 'paused'; readonly because: string }
+  );
+
+export interface EndedRun {
+  readonly status: 'ended';
+  readonly revision: number;
+  readonly request: RunRequest;
+  readonly epoch: number;
+  /** High-water mark of the last activation, so that a repeated last report is recognised. */
+  readonly lastSeq: number;
+  readonly outcome: RunOutcome;
+  readonly endedAtMs: number;
+  readonly cancelRequested: boolean;
+  readonly commands: readonly KnownCommand[];
+}
+
+export type RunState = { readonly status: 'none'; readonly revision: -1 } | OpenRun | EndedRun;
+
+export const noRun: RunState = { status: 'none', revision: -1 };
+
+export function isOpen(state: RunState): state is OpenRun {
+  return state.status !== 'none' && state.status !== 'ended';
+}
+
+export function newRunFields(revision: number, request: RunRequest): OpenRunFields {
+  return {
+    revision,
+    request,
+    epoch: 0,
+    term: 0,
+    lostInARow: 0,
+    lastWorkerId: undefined,
+    turn: 0,
+    calls: new Map(),
+    timers: new Map(),
+    inbound: [],
+    journal: emptyJournal,
+    cancel: undefined,
+    commands: [],
+    commandsForgottenUpToMs: 0,
+  };
+}
+
+/** Removes what only one status carries, so that a transition cannot leave it behind. */
+export function commonFields(run: OpenRun): OpenRunFields {
+  const { revision, request, epoch, term, lostInARow, lastWorkerId, turn } = run;
+  const { calls, timers, inbound, journal, cancel, commands, commandsForgottenUpToMs } = run;
+  return {
+    revision, request, epoch, term, lostInARow, lastWorkerId, turn,
+    calls, timers, inbound, journal, cancel, commands, commandsForgottenUpToMs,
+  };
+}
