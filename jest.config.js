@@ -17,7 +17,9 @@ function moduleNameMapper() {
 
 const shared = {
   rootDir: __dirname,
-  roots: ['libs', 'apps', 'test', 'tools', 'examples'].filter((folder) => existsSync(join(__dirname, folder))).map((folder) => `<rootDir>/${folder}`),
+  roots: ['libs', 'apps', 'test', 'tools', 'examples']
+    .filter((folder) => existsSync(join(__dirname, folder)))
+    .map((folder) => `<rootDir>/${folder}`),
   testEnvironment: 'node',
   transform: { '^.+\\.ts$': ['@swc/jest', swcOptions] },
   moduleFileExtensions: ['ts', 'js', 'cjs', 'mjs', 'json', 'node'],

@@ -1,0 +1,74 @@
+'use strict';
+
+/**
+ * The dependency rule of ARCHITECTURE.md as data: each project carries one `layer:*` and one `context:*`
+ * tag, and both rules must allow an import (they combine with AND). There is no rule for everything: a tag
+ * without an entry here fails the tidy test.
+ */
+
+/** What each layer may import of ours, and of npm (undefined = anything the root package.json lists). */
+const LAYERS = {
+  kernel: { ours: [], npm: [] },
+  contract: { ours: ['kernel'], npm: ['zod'] },
+  domain: { ours: ['kernel', 'contract', 'domain'], npm: [] },
+  application: { ours: ['kernel', 'contract', 'domain', 'application'], npm: [] },
+  platform: { ours: ['kernel', 'contract', 'application'] },
+  sdk: { ours: ['kernel', 'contract', 'platform', 'sdk'] },
+  app: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk'] },
+  testing: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk', 'testing'] },
+  example: { ours: ['sdk'] },
+  tooling: { ours: [], npm: ['typescript', '@swc/core'] },
+};
+
+/** Contexts with rules of their own: they meet others in contracts only. */
+const CORE_CONTEXTS = ['run', 'timer', 'admission', 'tenant', 'sandbox'];
+
+/** Technology: each implements ports of the kernel or of the application that owns them. */
+const PLATFORM_CONTEXTS = ['bus', 'store', 'keeper', 'platform'];
+
+/** Compose or exercise what the others are; nothing but a spec imports them. */
+const RIM_CONTEXTS = ['sdk', 'app', 'testing', 'example', 'tooling'];
+
+const NEVER_IMPORTED = ['app', 'example', 'tooling'];
+
+const CONTEXTS = ['kernel', ...CORE_CONTEXTS, ...PLATFORM_CONTEXTS, ...RIM_CONTEXTS];
+
+const layer = (name) => `layer:${name}`;
+const context = (name) => `context:${name}`;
+
+/** A spec may also use the test kit, the adapters it is a test of, and the test libraries. */
+const SPEC_LAYERS = ['testing', 'platform'];
+const SPEC_PACKAGES = ['fast-check'];
+
+function layerConstraint(name, forSpecs) {
+  const { ours, npm } = LAYERS[name];
+  const allowed = forSpecs ? [...new Set([...ours, ...SPEC_LAYERS])] : ours;
+  return {
+    sourceTag: layer(name),
+    // An empty list would allow everything: a layer that imports nothing of ours may import itself only.
+    onlyDependOnLibsWithTags: [...new Set([...allowed, ...(allowed.length === 0 ? [name] : [])])].map(layer),
+    ...(npm === undefined ? {} : { allowedExternalImports: forSpecs ? [...npm, ...SPEC_PACKAGES] : npm }),
+  };
+}
+
+function contextTargets(name) {
+  if (name === 'kernel') return [context('kernel')];
+  if (CORE_CONTEXTS.includes(name)) return [context('kernel'), context(name), layer('contract')];
+  if (PLATFORM_CONTEXTS.includes(name)) return [context('kernel'), context(name), layer('contract'), layer('application')];
+  return CONTEXTS.filter((other) => !NEVER_IMPORTED.includes(other) || other === name).map(context);
+}
+
+function contextConstraint(name, forSpecs) {
+  const targets = contextTargets(name);
+  const allowed = forSpecs ? [...new Set([...targets, ...SPEC_LAYERS.map(layer)])] : targets;
+  return { sourceTag: context(name), onlyDependOnLibsWithTags: allowed };
+}
+
+function depConstraints({ forSpecs }) {
+  return [
+    ...Object.keys(LAYERS).map((name) => layerConstraint(name, forSpecs)),
+    ...CONTEXTS.map((name) => contextConstraint(name, forSpecs)),
+  ];
+}
+
+module.exports = { LAYERS, CONTEXTS, CORE_CONTEXTS, depConstraints };

@@ -1,0 +1,101 @@
+#!/usr/bin/env node
+// What CI runs and what `./perdure check` and `./perdure test` are: format, lint, types, tests.
+//   check.mjs              everything
+//   check.mjs --static     format, lint, types
+//   check.mjs --tests [jest arguments, for example a path]
+// Progress goes to standard error; standard output gets one last line: `N passed, N failed`.
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { availableParallelism, tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const root = dirname(dirname(fileURLToPath(import.meta.url)));
+
+// No daemon: a check leaves no process behind. No screen of its own: the log is read later.
+const ENVIRONMENT = { ...process.env, NX_DAEMON: 'false', NX_TUI: 'false', NX_NO_CLOUD: 'true' };
+
+const STATIC_STEPS = [
+  { name: 'format', tool: ['prettier', 'prettier', ['--check', '--log-level', 'warn', '.']] },
+  {
+    name: 'lint',
+    tool: [
+      'nx',
+      'nx',
+      ['run-many', '-t', 'lint', '--parallel', String(Math.max(2, availableParallelism())), '--output-style', 'static'],
+    ],
+  },
+  { name: 'types', tool: ['typescript', 'tsc', ['-p', 'tsconfig.json']] },
+];
+
+// Quick and pure first. Specs that start servers run two at a time, whatever the machine has.
+const TEST_PHASES = [
+  { projects: ['unit', 'sim'], workers: Math.max(2, availableParallelism()) },
+  { projects: ['int', 'e2e'], workers: 2 },
+];
+
+const say = (line) => process.stderr.write(`${line}\n`);
+
+async function binOf(packageName, binName) {
+  const folder = join(root, 'node_modules', packageName);
+  const { bin } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'));
+  return join(folder, typeof bin === 'string' ? bin : bin[binName]);
+}
+
+async function run([packageName, binName, args]) {
+  const script = await binOf(packageName, binName);
+  const child = spawn(process.execPath, [script, ...args], { cwd: root, env: ENVIRONMENT, stdio: ['ignore', 2, 2] });
+  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('exit', (code) => resolve(code ?? 1));
+  });
+}
+
+async function timed(name, task) {
+  const startedAt = performance.now();
+  say(`\n== ${name}`);
+  const result = await task();
+  say(`== ${name}: ${result.failed === 0 ? 'ok' : 'FAILED'}, ${((performance.now() - startedAt) / 1000).toFixed(1)} s`);
+  return result;
+}
+
+async function staticStep({ tool }) {
+  return (await run(tool)) === 0 ? { passed: 1, failed: 0 } : { passed: 0, failed: 1 };
+}
+
+/** A suite that could not run, or a jest that could not start, counts as one failure: never as none. */
+async function testPhase({ projects, workers }, extra) {
+  const folder = await mkdtemp(join(tmpdir(), 'perdure-check-'));
+  const report = join(folder, 'report.json');
+  try {
+    const args = ['--selectProjects', ...projects, '--maxWorkers', String(workers), '--passWithNoTests'];
+    const code = await run(['jest', 'jest', [...args, '--json', '--outputFile', report, ...extra]]);
+    const counts = JSON.parse(await readFile(report, 'utf8').catch(() => '{}'));
+    const failed = (counts.numFailedTests ?? 0) + (counts.numRuntimeErrorTestSuites ?? 0);
+    return { passed: counts.numPassedTests ?? 0, failed: code === 0 ? failed : Math.max(1, failed) };
+  } finally {
+    await rm(folder, { recursive: true, force: true });
+  }
+}
+
+async function main(args) {
+  const only = args.find((arg) => arg === '--static' || arg === '--tests');
+  const extra = args.filter((arg) => arg !== only && arg !== '--');
+  const results = [];
+  if (only !== '--tests') {
+    for (const step of STATIC_STEPS) results.push(await timed(step.name, () => staticStep(step)));
+  }
+  if (only !== '--static') {
+    for (const phase of TEST_PHASES)
+      results.push(await timed(`tests: ${phase.projects.join(', ')}`, () => testPhase(phase, extra)));
+  }
+  // A whole run without a single test is a broken configuration, not a success.
+  if (only !== '--static' && extra.length === 0 && results.every(({ passed }) => passed === 0))
+    results.push({ passed: 0, failed: 1 });
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0);
+  process.stdout.write(`${sum('passed')} passed, ${sum('failed')} failed\n`);
+  return sum('failed') === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));
