@@ -21,10 +21,10 @@ const LAYERS = {
 };
 
 /** Contexts with rules of their own: they meet others in contracts only. */
-const CORE_CONTEXTS = ['run', 'timer', 'admission', 'tenant', 'sandbox'];
+const CORE_CONTEXTS = ['run', 'timer', 'keeper', 'admission', 'tenant', 'sandbox'];
 
 /** Technology: each implements ports of the kernel or of the application that owns them. */
-const PLATFORM_CONTEXTS = ['bus', 'store', 'keeper', 'platform'];
+const PLATFORM_CONTEXTS = ['bus', 'store', 'platform'];
 
 /** Compose or exercise what the others are; nothing but a spec imports them. */
 const RIM_CONTEXTS = ['sdk', 'app', 'testing', 'example', 'tooling'];
