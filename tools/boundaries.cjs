@@ -24,7 +24,7 @@ const LAYERS = {
 const CORE_CONTEXTS = ['run', 'timer', 'keeper', 'admission', 'tenant', 'sandbox'];
 
 /** Technology: each implements ports of the kernel or of the application that owns them. */
-const PLATFORM_CONTEXTS = ['bus', 'store', 'platform'];
+const PLATFORM_CONTEXTS = ['bus', 'store', 'blob', 'platform'];
 
 /** Compose or exercise what the others are; nothing but a spec imports them. */
 const RIM_CONTEXTS = ['sdk', 'app', 'testing', 'example', 'tooling'];
