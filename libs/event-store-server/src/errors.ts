@@ -1,0 +1,40 @@
+/** Why the server does not start, or stops. The message is one line and says what to do. */
+export type StoreFault =
+  | 'PortTaken'
+  | 'DataFolderNotWritable'
+  | 'DataFolderLocked'
+  | 'UnknownFormatVersion'
+  | 'LogCorrupt'
+  | 'SyncFailed';
+
+export class EventStoreServerError extends Error {
+  constructor(
+    readonly code: StoreFault,
+    message: string,
+    cause?: unknown,
+  ) {
+    super(message, cause === undefined ? undefined : { cause });
+    this.name = code;
+  }
+}
+
+/** The disk has no room. Writes are refused, reads go on; the next append tries again. */
+export class StorageFull extends Error {
+  constructor(cause: unknown) {
+    super('The disk of the event store is full: nothing was written. Free some space; appends are accepted again at once.', { cause });
+    this.name = 'StorageFull';
+  }
+}
+
+/** Too much is waiting for the disk. */
+export class StoreOverloaded extends Error {
+  constructor() {
+    super('The event store has too many unwritten bytes: nothing was written. Append again later.');
+    this.name = 'StoreOverloaded';
+  }
+}
+
+export function errorCodeOf(error: unknown): string | undefined {
+  const code = (error as { code?: unknown } | undefined)?.code;
+  return typeof code === 'string' ? code : undefined;
+}

@@ -1,0 +1,115 @@
+import { createHash } from 'node:crypto';
+import * as fs from 'node:fs';
+import { type Server, createServer } from 'node:net';
+import { join } from 'node:path';
+import { EventStoreServerError, errorCodeOf } from '../errors';
+import type { FileSystem } from './file-system';
+
+export const FORMAT_VERSION = 1;
+const FORMAT_FILE = 'format.json';
+const FORMAT_NAME = 'perdure-event-log';
+
+/** @throws EventStoreServerError when the folder cannot be used or holds another format */
+export function prepareDataFolder(files: FileSystem, folder: string): void {
+  try {
+    files.createFolder(folder);
+    const path = join(folder, FORMAT_FILE);
+    if (files.exists(path)) checkFormat(files.readText(path), path);
+    else files.writeTextDurably(path, `${JSON.stringify({ format: FORMAT_NAME, version: FORMAT_VERSION })}\n`);
+  } catch (error) {
+    throw notWritable(error, folder);
+  }
+}
+
+/** Fails early on a folder that can be read but not written. */
+export function checkWritable(folder: string): void {
+  try {
+    fs.accessSync(folder, fs.constants.W_OK | fs.constants.X_OK);
+    const probe = join(folder, '.write-probe');
+    fs.writeFileSync(probe, '');
+    fs.unlinkSync(probe);
+  } catch (error) {
+    throw notWritable(error, folder);
+  }
+}
+
+function notWritable(error: unknown, folder: string): unknown {
+  const code = errorCodeOf(error);
+  if (error instanceof EventStoreServerError || code === undefined) return error;
+  return new EventStoreServerError(
+    'DataFolderNotWritable',
+    `The data folder ${folder} cannot be written (${code}): give this user write access, free space, or choose another folder.`,
+    error,
+  );
+}
+
+function checkFormat(text: string, path: string): void {
+  let parsed: { format?: unknown; version?: unknown } = {};
+  try {
+    parsed = JSON.parse(text) as typeof parsed;
+  } catch {
+    parsed = {};
+  }
+  if (parsed.format === FORMAT_NAME && parsed.version === FORMAT_VERSION) return;
+  throw new EventStoreServerError(
+    'UnknownFormatVersion',
+    `${path} names a format that this server does not know (${text.trim().slice(0, 80)}); it writes version ${FORMAT_VERSION}. Use the version of the server that wrote it.`,
+  );
+}
+
+export interface FolderLock {
+  release(): void;
+}
+
+/**
+ * One process a folder. On Linux the lock is an abstract socket named after the folder's inode: the
+ * kernel frees it at death, so nothing can be stale. Elsewhere it is a file that names a living process.
+ */
+export function lockDataFolder(folder: string): Promise<FolderLock> {
+  return process.platform === 'linux' ? lockBySocket(folder) : Promise.resolve(lockByFile(folder));
+}
+
+function locked(folder: string): EventStoreServerError {
+  return new EventStoreServerError(
+    'DataFolderLocked',
+    `The data folder ${folder} is in use by another event store process: stop that one, or choose another folder.`,
+  );
+}
+
+function lockBySocket(folder: string): Promise<FolderLock> {
+  const { dev, ino } = fs.statSync(folder);
+  const name = `\0perdure-event-store-${createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)}`;
+  const server: Server = createServer((socket) => socket.destroy());
+  return new Promise((resolve, reject) => {
+    server.once('error', (error) => reject(errorCodeOf(error) === 'EADDRINUSE' ? locked(folder) : error));
+    server.listen(name, () => {
+      server.unref();
+      resolve({ release: () => void server.close() });
+    });
+  });
+}
+
+function lockByFile(folder: string): FolderLock {
+  const path = join(folder, 'lock');
+  for (let attempt = 0; attempt < 2; attempt += 1) {
+    try {
+      fs.writeFileSync(path, String(process.pid), { flag: 'wx' });
+      return { release: () => fs.rmSync(path, { force: true }) };
+    } catch (error) {
+      if (errorCodeOf(error) !== 'EEXIST') throw notWritable(error, folder);
+      if (isAlive(Number(fs.readFileSync(path, 'utf8')))) throw locked(folder);
+      fs.rmSync(path, { force: true });
+    }
+  }
+  throw locked(folder);
+}
+
+function isAlive(processId: number): boolean {
+  if (!Number.isInteger(processId) || processId <= 0) return false;
+  try {
+    process.kill(processId, 0);
+    return true;
+  } catch (error) {
+    return errorCodeOf(error) === 'EPERM';
+  }
+}

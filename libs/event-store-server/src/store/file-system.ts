@@ -1,0 +1,101 @@
+import * as fs from 'node:fs';
+import { dirname, join } from 'node:path';
+
+/** One open file. Offsets are given by the caller; nothing is durable before `sync` resolves. */
+export interface LogFile {
+  size(): number;
+  /** Blocks no longer than a copy into the page cache. @throws with `code` ENOSPC when there is no room */
+  write(bytes: Buffer, at: number): void;
+  /** Fills `target`; fewer bytes only at the end of the file. */
+  read(target: Buffer, at: number): number;
+  truncate(size: number): void;
+  sync(): Promise<void>;
+  close(): void;
+}
+
+/** What the log needs of a disk: a port, so that tests can lose power. */
+export interface FileSystem {
+  createFolder(path: string): void;
+  list(folder: string): readonly string[];
+  exists(path: string): boolean;
+  readText(path: string): string;
+  /** Whole or not at all, and durable when it returns. */
+  writeTextDurably(path: string, text: string): void;
+  open(path: string, mode: 'create' | 'existing'): LogFile;
+  /** Makes the names in a folder durable. */
+  syncFolder(path: string): void;
+}
+
+class NodeFile implements LogFile {
+  constructor(private readonly descriptor: number) {}
+
+  size(): number {
+    return fs.fstatSync(this.descriptor).size;
+  }
+
+  write(bytes: Buffer, at: number): void {
+    let done = 0;
+    while (done < bytes.length) {
+      done += fs.writeSync(this.descriptor, bytes, done, bytes.length - done, at + done);
+    }
+  }
+
+  read(target: Buffer, at: number): number {
+    let done = 0;
+    while (done < target.length) {
+      const count = fs.readSync(this.descriptor, target, done, target.length - done, at + done);
+      if (count === 0) break;
+      done += count;
+    }
+    return done;
+  }
+
+  truncate(size: number): void {
+    fs.ftruncateSync(this.descriptor, size);
+  }
+
+  sync(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      fs.fdatasync(this.descriptor, (error) => (error ? reject(error) : resolve()));
+    });
+  }
+
+  close(): void {
+    fs.closeSync(this.descriptor);
+  }
+}
+
+export const nodeFileSystem: FileSystem = {
+  createFolder(path) {
+    fs.mkdirSync(path, { recursive: true });
+  },
+  list(folder) {
+    return fs.readdirSync(folder);
+  },
+  exists(path) {
+    return fs.existsSync(path);
+  },
+  readText(path) {
+    return fs.readFileSync(path, 'utf8');
+  },
+  writeTextDurably(path, text) {
+    const temporary = `${path}.tmp`;
+    const descriptor = fs.openSync(temporary, 'w');
+    fs.writeSync(descriptor, text);
+    fs.fsyncSync(descriptor);
+    fs.closeSync(descriptor);
+    fs.renameSync(temporary, path);
+    this.syncFolder(dirname(path));
+  },
+  open(path, mode) {
+    return new NodeFile(fs.openSync(path, mode === 'create' ? 'wx+' : 'r+'));
+  },
+  syncFolder(path) {
+    const descriptor = fs.openSync(join(path, '.'), 'r');
+    try {
+      fs.fsyncSync(descriptor);
+    } finally {
+      fs.closeSync(descriptor);
+    }
+  },
+};

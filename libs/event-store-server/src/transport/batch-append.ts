@@ -1,0 +1,130 @@
+import type { StoreEngine } from '../engine/store-engine';
+import { type AppendTarget, type BatchAppendPart, decodeBatchAppend } from '../wire/requests';
+import type { ProposedEvent } from '../wire/recorded-event';
+import { type BatchAnswer, type BatchError, batchError, batchSuccess } from '../wire/responses';
+import { APPEND_BYTES_MAX, BATCH_TIMEOUT, appendBytes, batchBadRequest, batchErrorOf, batchTooLarge } from './append-errors';
+import type { CallHandler, GrpcCall } from './grpc-call';
+import { Code, GrpcError } from './grpc-status';
+
+// One call carries many appends, each in one or more parts.
+//
+// 1. Every append gets exactly one answer, with its correlation id and its stream: the official client
+//    ends its process on a second one.
+// 2. An append that is not answered by its deadline is answered "timeout"; it may still happen.
+
+const WRITE_TIMEOUT_MS = 2000;
+const DEADLINE_CHECK_MS = 250;
+const PARTS_UNFINISHED_MAX = 1000;
+
+interface PendingAppend {
+  readonly target: AppendTarget;
+  readonly answer: BatchAnswer;
+  readonly deadlineAtMs: number;
+  readonly events: ProposedEvent[];
+  bytes: number;
+  refusal: BatchError | undefined;
+  isAnswered: boolean;
+}
+
+export class BatchAppendCall implements CallHandler {
+  private readonly unfinished = new Map<string, PendingAppend>();
+  private readonly pending = new Set<PendingAppend>();
+  private deadlineCheck: NodeJS.Timeout | undefined;
+  private hasEnded = false;
+
+  constructor(
+    private readonly engine: StoreEngine,
+    private readonly call: GrpcCall,
+    private readonly appendBytesMax = APPEND_BYTES_MAX,
+  ) {}
+
+  onMessage(message: Buffer): void {
+    const part = decodeBatchAppend(message);
+    const append = this.unfinished.get(part.correlationKey) ?? this.begin(part);
+    this.collect(append, part);
+    if (!part.isFinal) {
+      if (this.unfinished.size >= PARTS_UNFINISHED_MAX) throw new GrpcError(Code.resourceExhausted, 'Too many unfinished appends.');
+      this.unfinished.set(part.correlationKey, append);
+      return;
+    }
+    this.unfinished.delete(part.correlationKey);
+    if (!append.isAnswered) this.execute(append);
+  }
+
+  onEnd(): void {
+    this.hasEnded = true;
+    this.endWhenAnswered();
+  }
+
+  onClose(): void {
+    clearInterval(this.deadlineCheck);
+    this.deadlineCheck = undefined;
+    this.pending.clear();
+    this.unfinished.clear();
+  }
+
+  private begin({ options, correlationId }: BatchAppendPart): PendingAppend {
+    if (options === undefined) throw new GrpcError(Code.invalidArgument, 'The first part of an append must have options.');
+    const nowMs = Date.now();
+    const timeoutMs = Math.min(options.timeoutMs ?? WRITE_TIMEOUT_MS, WRITE_TIMEOUT_MS);
+    const append: PendingAppend = {
+      target: { stream: options.stream, expected: options.expected },
+      answer: { correlationId, stream: Buffer.from(options.stream, 'utf8'), expected: options.expected },
+      deadlineAtMs: Math.min(options.deadlineAtMs ?? Number.POSITIVE_INFINITY, nowMs + timeoutMs),
+      events: [],
+      bytes: 0,
+      refusal: options.stream === '' ? batchBadRequest('The stream name is empty.') : undefined,
+      isAnswered: false,
+    };
+    this.pending.add(append);
+    this.deadlineCheck ??= setInterval(() => this.answerOverdue(), DEADLINE_CHECK_MS).unref();
+    return append;
+  }
+
+  private collect(append: PendingAppend, { events }: BatchAppendPart): void {
+    for (const event of events) {
+      if ('invalid' in event) append.refusal ??= batchBadRequest(event.invalid);
+      else append.events.push(event);
+    }
+    append.bytes += appendBytes(events.filter((event): event is ProposedEvent => !('invalid' in event)));
+    if (append.bytes > this.appendBytesMax) {
+      append.refusal ??= batchTooLarge(this.appendBytesMax);
+      append.events.length = 0;
+    }
+  }
+
+  private execute(append: PendingAppend): void {
+    const { target, events, refusal } = append;
+    if (refusal !== undefined) {
+      this.reply(append, () => batchError(append.answer, refusal));
+      return;
+    }
+    this.engine.append({ ...target, events }, (outcome) => {
+      if (outcome.kind === 'appended') this.reply(append, () => batchSuccess(append.answer, outcome));
+      else this.reply(append, () => batchError(append.answer, batchErrorOf(outcome, target)));
+    });
+  }
+
+  private reply(append: PendingAppend, frame: () => Buffer): void {
+    if (append.isAnswered) return;
+    append.isAnswered = true;
+    this.pending.delete(append);
+    if (this.call.isClosed) return;
+    this.call.writeSoon(frame());
+    this.endWhenAnswered();
+  }
+
+  private endWhenAnswered(): void {
+    if (this.hasEnded && this.pending.size === 0) this.call.end();
+  }
+
+  private answerOverdue(): void {
+    const nowMs = Date.now();
+    for (const append of this.pending) {
+      if (append.deadlineAtMs <= nowMs) this.reply(append, () => batchError(append.answer, BATCH_TIMEOUT));
+    }
+    if (this.pending.size > 0) return;
+    clearInterval(this.deadlineCheck);
+    this.deadlineCheck = undefined;
+  }
+}

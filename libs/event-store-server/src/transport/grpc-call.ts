@@ -1,0 +1,150 @@
+import { constants, type ServerHttp2Stream } from 'node:http2';
+import { Code, GrpcError, headerText, messageText } from './grpc-status';
+
+const HEADER_BYTES = 5;
+/** EventStoreDB accepts messages of up to 16 MiB; the client sends appends in parts of 3 MiB. */
+const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
+const UNREAD_ANSWERS_MAX = 4 * 1024 * 1024;
+const RESPONSE_HEADERS = { ':status': 200, 'content-type': 'application/grpc+proto' };
+
+export interface CallHandler {
+  onMessage(message: Buffer): void;
+  /** The client has sent everything. */
+  onEnd(): void;
+  /** The call is over, for whatever reason. */
+  onClose(): void;
+}
+
+/** One gRPC call on one HTTP/2 stream. Writing to a call that is over does nothing. */
+export class GrpcCall {
+  private handler: CallHandler | undefined;
+  private unread: Buffer | undefined;
+  private pending: Buffer[] = [];
+  private isFlushQueued = false;
+  private isOver = false;
+  private hasHeaders = false;
+  private drained: (() => void) | undefined;
+
+  constructor(private readonly stream: ServerHttp2Stream) {
+    stream.on('error', () => this.finish());
+    stream.on('close', () => this.finish());
+    stream.on('aborted', () => this.finish());
+    stream.on('drain', () => this.onDrain());
+  }
+
+  get isClosed(): boolean {
+    return this.isOver;
+  }
+
+  serve(handler: CallHandler): void {
+    this.handler = handler;
+    this.stream.on('data', (chunk: Buffer) => this.guarded(() => this.receive(chunk)));
+    this.stream.on('end', () => {
+      if (!this.isOver) this.guarded(() => handler.onEnd());
+    });
+  }
+
+  /** @returns false when the client does not keep up: wait for `whenDrained` before writing more */
+  write(frames: Buffer): boolean {
+    if (this.isOver) return true;
+    this.sendHeaders();
+    return this.stream.write(frames);
+  }
+
+  /** Answers of one turn of the event loop leave together: each write has a cost of its own. */
+  writeSoon(frame: Buffer): void {
+    this.pending.push(frame);
+    if (this.isFlushQueued) return;
+    this.isFlushQueued = true;
+    process.nextTick(() => this.flush());
+  }
+
+  whenDrained(resume: () => void): void {
+    this.drained = resume;
+  }
+
+  end(): void {
+    this.close(Code.ok, '', {});
+  }
+
+  fail(error: unknown): void {
+    if (error instanceof GrpcError) this.close(error.code, error.message, error.trailers);
+    else this.close(Code.unknown, error instanceof Error ? error.message : String(error), {});
+  }
+
+  private guarded(action: () => void): void {
+    try {
+      action();
+    } catch (error) {
+      this.fail(error);
+    }
+  }
+
+  private flush(): void {
+    this.isFlushQueued = false;
+    const frames = this.pending;
+    this.pending = [];
+    if (frames.length === 0) return;
+    this.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
+    // A client that sends appends but reads no answers must not fill the memory.
+    if (!this.isOver && this.stream.writableLength > UNREAD_ANSWERS_MAX) this.stream.pause();
+  }
+
+  private onDrain(): void {
+    if (this.stream.isPaused()) this.stream.resume();
+    const resume = this.drained;
+    this.drained = undefined;
+    resume?.();
+  }
+
+  private receive(chunk: Buffer): void {
+    let bytes = this.unread === undefined ? chunk : Buffer.concat([this.unread, chunk]);
+    this.unread = undefined;
+    let at = 0;
+    while (bytes.length - at >= HEADER_BYTES && !this.isOver) {
+      if (bytes[at] !== 0) throw new GrpcError(Code.unimplemented, 'Compressed messages are not supported.');
+      const length = bytes.readUInt32BE(at + 1);
+      if (length > MESSAGE_BYTES_MAX) {
+        throw new GrpcError(Code.resourceExhausted, `A message has ${length} bytes; the limit is ${MESSAGE_BYTES_MAX}.`);
+      }
+      const end = at + HEADER_BYTES + length;
+      if (end > bytes.length) break;
+      this.handler?.onMessage(bytes.subarray(at + HEADER_BYTES, end));
+      at = end;
+    }
+    if (at < bytes.length) this.unread = at === 0 ? bytes : bytes.subarray(at);
+  }
+
+  private sendHeaders(): void {
+    if (this.hasHeaders) return;
+    this.hasHeaders = true;
+    this.stream.respond(RESPONSE_HEADERS, { waitForTrailers: true });
+  }
+
+  private close(code: number, message: string, trailers: Readonly<Record<string, string>>): void {
+    if (this.isOver) return;
+    this.flush();
+    if (this.isOver) return;
+    const ending: Record<string, string> = { 'grpc-status': String(code) };
+    if (message !== '') ending['grpc-message'] = messageText(message);
+    for (const [name, value] of Object.entries(trailers)) ending[name] = headerText(value);
+    if (this.hasHeaders) {
+      this.stream.once('wantTrailers', () => this.stream.sendTrailers(ending));
+      this.stream.end();
+    } else {
+      this.stream.respond({ ...RESPONSE_HEADERS, ...ending }, { endStream: true });
+    }
+    // The rest of what the client sends is of no interest, but it must not hold the stream open.
+    this.stream.resume();
+    if (!this.stream.readableEnded) this.stream.once('finish', () => this.stream.close(constants.NGHTTP2_NO_ERROR));
+    this.finish();
+  }
+
+  private finish(): void {
+    if (this.isOver) return;
+    this.isOver = true;
+    this.unread = undefined;
+    this.drained = undefined;
+    this.handler?.onClose();
+  }
+}

@@ -1,0 +1,202 @@
+import { randomUUID } from 'node:crypto';
+import { type StoreEngine, type AppendOutcome } from '../engine/store-engine';
+import { InvalidFilter } from '../engine/event-filter';
+import {
+  InvalidPosition,
+  type PageSource,
+  type SubscriptionSource,
+  logReader,
+  logSubscription,
+  streamReader,
+  streamSubscription,
+} from '../engine/readers';
+import { type AppendTarget, type ReadRequest, decodeAppend, decodeDelete, decodeRead } from '../wire/requests';
+import type { ProposedEvent } from '../wire/recorded-event';
+import { CAUGHT_UP, appendSuccess, appendWrongVersion, checkpoint, confirmation, deleted, streamNotFound } from '../wire/responses';
+import {
+  APPEND_BYTES_MAX,
+  appendBytes,
+  failureError,
+  missingPropertiesError,
+  streamDeletedError,
+  tooLargeError,
+  wrongVersionError,
+} from './append-errors';
+import type { CallHandler, GrpcCall } from './grpc-call';
+import { Code, GrpcError } from './grpc-status';
+
+/** Pages in a row before other calls get their turn. */
+const PAGES_PER_TURN = 4;
+
+function ignore(): void {
+  // Nothing to do.
+}
+
+/** A call with one request and one answer. */
+export function unary(call: GrpcCall, respond: (request: Buffer) => void): CallHandler {
+  let request: Buffer | undefined;
+  return {
+    onMessage(message) {
+      request = message;
+    },
+    onEnd() {
+      if (request === undefined) call.fail(new GrpcError(Code.invalidArgument, 'The request is missing.'));
+      else respond(request);
+    },
+    onClose: ignore,
+  };
+}
+
+export function appendCall(engine: StoreEngine, call: GrpcCall, appendBytesMax = APPEND_BYTES_MAX): CallHandler {
+  let target: AppendTarget | undefined;
+  const events: ProposedEvent[] = [];
+  return {
+    onMessage(message) {
+      const part = decodeAppend(message);
+      if (part === undefined) return;
+      if ('target' in part) target = part.target;
+      else if (!('invalid' in part.event)) events.push(part.event);
+      else if (part.event.missing.length > 0) throw missingPropertiesError(part.event.missing);
+      else throw new GrpcError(Code.invalidArgument, part.event.invalid);
+      if (appendBytes(events) > appendBytesMax) throw tooLargeError(appendBytesMax);
+    },
+    onEnd() {
+      if (target === undefined || target.stream === '') throw new GrpcError(Code.invalidArgument, 'The stream name is missing.');
+      const { stream, expected } = target;
+      engine.append({ stream, expected, events }, (outcome) => {
+        if (outcome.kind === 'appended') call.write(appendSuccess(outcome));
+        else if (outcome.kind === 'wrong-version') call.write(appendWrongVersion(outcome.current, expected));
+        else call.fail(outcome.kind === 'failed' ? failureError(outcome.error) : streamDeletedError(stream));
+        call.end();
+      });
+    },
+    onClose: ignore,
+  };
+}
+
+export function deleteCall(engine: StoreEngine, call: GrpcCall, kind: 'softDelete' | 'tombstone'): CallHandler {
+  return unary(call, (request) => {
+    const target = decodeDelete(request);
+    engine[kind](target.stream, target.expected, (outcome: AppendOutcome) => {
+      if (outcome.kind === 'appended') call.write(deleted(outcome.position ?? 0));
+      else if (outcome.kind === 'wrong-version') call.fail(wrongVersionError(target, outcome.current));
+      else call.fail(outcome.kind === 'failed' ? failureError(outcome.error) : streamDeletedError(target.stream));
+      call.end();
+    });
+  });
+}
+
+export function readCall(engine: StoreEngine, call: GrpcCall): CallHandler {
+  let stop = ignore;
+  const handler = unary(call, (bytes) => {
+    const request = decodeRead(bytes);
+    try {
+      if (request.subscribe) stop = subscribe(engine, call, request);
+      else read(engine, call, request);
+    } catch (error) {
+      call.fail(requestError(error, request));
+    }
+  });
+  return { ...handler, onClose: () => stop() };
+}
+
+/** EventStoreDB refuses a bad position in a subscription as an argument, in a read as unknown. */
+function requestError(error: unknown, request: ReadRequest): unknown {
+  if (error instanceof InvalidFilter) return new GrpcError(Code.invalidArgument, error.message);
+  if (error instanceof InvalidPosition) return new GrpcError(request.subscribe ? Code.invalidArgument : Code.unknown, error.message);
+  return error;
+}
+
+function read(engine: StoreEngine, call: GrpcCall, request: ReadRequest): void {
+  const source = openRead(engine, call, request);
+  if (source === undefined) return;
+  const pump = (): void => {
+    for (let turn = 0; turn < PAGES_PER_TURN; turn += 1) {
+      if (call.isClosed) return;
+      const page = source();
+      if (page === undefined) {
+        call.end();
+        return;
+      }
+      if (!call.write(page.frame(request.structuredIds))) {
+        call.whenDrained(pump);
+        return;
+      }
+    }
+    setImmediate(pump);
+  };
+  pump();
+}
+
+/** Undefined when the answer has been given already: there is nothing to read. */
+function openRead(engine: StoreEngine, call: GrpcCall, request: ReadRequest): PageSource | undefined {
+  if (request.stream === undefined) return logReader(engine, request);
+  const stream = engine.index.find(request.stream);
+  if (stream?.isTombstoned === true) throw streamDeletedError(request.stream);
+  if (stream === undefined || stream.isSoftDeleted || stream.visibleCount(engine.index.visible) === 0) {
+    call.write(streamNotFound(request.stream));
+    call.end();
+    return undefined;
+  }
+  return streamReader(engine, stream, request);
+}
+
+/** @returns a function that stops the subscription */
+function subscribe(engine: StoreEngine, call: GrpcCall, request: ReadRequest): () => void {
+  const name = request.stream;
+  const stream = name === undefined ? undefined : engine.index.enter(name);
+  if (name !== undefined && stream?.isTombstoned === true) throw streamDeletedError(name);
+  const source = stream === undefined ? logSubscription(engine, request) : streamSubscription(engine, stream, request.from);
+  const subscription = new LiveSubscription(source, call, request);
+  const stop = stream === undefined ? engine.followLog(subscription) : engine.followStream(stream, subscription);
+  call.write(confirmation(randomUUID()));
+  subscription.wake();
+  return stop;
+}
+
+/** A cursor, not a buffer: a slow client costs no memory, it is merely further behind. */
+class LiveSubscription {
+  private isLive = false;
+  private isBusy = false;
+
+  constructor(
+    private readonly source: SubscriptionSource,
+    private readonly call: GrpcCall,
+    private readonly request: ReadRequest,
+  ) {}
+
+  wake(): void {
+    if (!this.isBusy) this.pump();
+  }
+
+  private pump(): void {
+    this.isBusy = true;
+    for (let turn = 0; turn < PAGES_PER_TURN; turn += 1) {
+      if (this.call.isClosed) return;
+      const { hasRoom, isDone } = this.step();
+      if (isDone) {
+        this.isBusy = false;
+        return;
+      }
+      if (!hasRoom) {
+        this.call.whenDrained(() => this.pump());
+        return;
+      }
+    }
+    setImmediate(() => this.pump());
+  }
+
+  private step(): { hasRoom: boolean; isDone: boolean } {
+    const { page, checkpoint: due, atHead } = this.source.next(this.isLive);
+    const frames: Buffer[] = [];
+    if (page !== undefined) frames.push(page.frame(this.request.structuredIds));
+    if (due !== undefined) frames.push(checkpoint(due));
+    if (atHead && !this.isLive) {
+      this.isLive = true;
+      frames.push(CAUGHT_UP);
+    }
+    const hasRoom = frames.length === 0 || this.call.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
+    if (this.source.isTombstoned) this.call.fail(streamDeletedError(this.request.stream ?? ''));
+    return { hasRoom, isDone: atHead && hasRoom };
+  }
+}

@@ -1,0 +1,182 @@
+const TWO_32 = 4_294_967_296;
+
+export type FieldHandler = (field: number, reader: ProtoReader) => void;
+
+/** Reads one protobuf message without copying: bytes are views of the input. */
+export class ProtoReader {
+  private position: number;
+  private wireType = 0;
+
+  constructor(
+    private readonly bytes: Buffer,
+    start = 0,
+    private end = bytes.length,
+  ) {
+    this.position = start;
+  }
+
+  /** Calls `handler` for each field; what it does not consume is skipped. */
+  forEach(handler: FieldHandler): void {
+    while (this.position < this.end) {
+      const tag = this.varint();
+      this.wireType = tag & 7;
+      const before = this.position;
+      handler(tag >>> 3, this);
+      if (this.position === before) this.skip();
+    }
+  }
+
+  /** Exact up to 2^53; above that the nearest number, and 2^64-1 reads as more than any safe integer. */
+  varint(): number {
+    const { bytes } = this;
+    let byte = this.byte();
+    if (byte < 0x80) return byte;
+    let value = byte & 0x7f;
+    let factor = 128;
+    for (let count = 1; count < 10; count += 1) {
+      if (this.position >= this.end) throw new MalformedMessage('a number is cut short');
+      byte = bytes[this.position++] as number;
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+      factor *= 128;
+    }
+    throw new MalformedMessage('a number has more than ten bytes');
+  }
+
+  /** All 64 bits, for identifiers. */
+  bits64(): bigint {
+    let value = 0n;
+    for (let shift = 0n; shift < 70n; shift += 7n) {
+      const byte = this.byte();
+      value |= BigInt(byte & 0x7f) << shift;
+      if (byte < 0x80) return BigInt.asUintN(64, value);
+    }
+    throw new MalformedMessage('a number has more than ten bytes');
+  }
+
+  view(): Buffer {
+    const length = this.varint();
+    const start = this.position;
+    if (length > this.end - start) throw new MalformedMessage('a field is longer than its message');
+    this.position = start + length;
+    return this.bytes.subarray(start, start + length);
+  }
+
+  text(): string {
+    const length = this.varint();
+    const start = this.position;
+    if (length > this.end - start) throw new MalformedMessage('a field is longer than its message');
+    this.position = start + length;
+    return this.bytes.toString('utf8', start, start + length);
+  }
+
+  /** Reads the field as a nested message. */
+  message(handler: FieldHandler): void {
+    const length = this.varint();
+    const outerEnd = this.end;
+    const innerEnd = this.position + length;
+    if (innerEnd > outerEnd) throw new MalformedMessage('a field is longer than its message');
+    this.end = innerEnd;
+    this.forEach(handler);
+    this.end = outerEnd;
+    this.position = innerEnd;
+  }
+
+  private byte(): number {
+    if (this.position >= this.end) throw new MalformedMessage('a field is cut short');
+    return this.bytes[this.position++] as number;
+  }
+
+  private skip(): void {
+    if (this.wireType === 0) {
+      this.varint();
+      return;
+    }
+    const length = this.wireType === 2 ? this.varint() : this.wireType === 1 ? 8 : this.wireType === 5 ? 4 : -1;
+    if (length < 0 || length > this.end - this.position) throw new MalformedMessage('an unknown field cannot be skipped');
+    this.position += length;
+  }
+}
+
+export class MalformedMessage extends Error {
+  constructor(reason: string) {
+    super(`The message is not valid protobuf: ${reason}.`);
+    this.name = 'MalformedMessage';
+  }
+}
+
+export function varintSize(value: number): number {
+  let size = 1;
+  for (let rest = value; rest >= 128; rest = Math.floor(rest / 128)) size += 1;
+  return size;
+}
+
+/** Writes a number below 2^53; returns the next offset. */
+export function putVarint(target: Buffer, at: number, value: number): number {
+  let offset = at;
+  let rest = value;
+  while (rest >= TWO_32) {
+    target[offset++] = (rest % 128) | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  while (rest >= 128) {
+    target[offset++] = (rest & 0x7f) | 0x80;
+    rest = Math.floor(rest / 128);
+  }
+  target[offset++] = rest;
+  return offset;
+}
+
+/** Size of a length-delimited field with a one-byte tag. */
+export function fieldSize(length: number): number {
+  return 1 + varintSize(length) + length;
+}
+
+/** A small growing buffer for answers that are rare or short. */
+export class ProtoWriter {
+  private bytes = Buffer.allocUnsafe(256);
+  private length = 0;
+
+  uint(field: number, value: number): this {
+    this.reserve(12);
+    this.bytes[this.length++] = field << 3;
+    this.length = putVarint(this.bytes, this.length, value);
+    return this;
+  }
+
+  data(field: number, value: Buffer): this {
+    this.reserve(12 + value.length);
+    this.bytes[this.length++] = (field << 3) | 2;
+    this.length = putVarint(this.bytes, this.length, value.length);
+    value.copy(this.bytes, this.length);
+    this.length += value.length;
+    return this;
+  }
+
+  text(field: number, value: string): this {
+    return this.data(field, Buffer.from(value, 'utf8'));
+  }
+
+  message(field: number, write: (nested: ProtoWriter) => void): this {
+    const nested = new ProtoWriter();
+    write(nested);
+    return this.data(field, nested.finish());
+  }
+
+  empty(field: number): this {
+    return this.data(field, EMPTY);
+  }
+
+  finish(): Buffer {
+    return this.bytes.subarray(0, this.length);
+  }
+
+  private reserve(size: number): void {
+    if (this.length + size <= this.bytes.length) return;
+    const grown = Buffer.allocUnsafe(Math.max(this.bytes.length * 2, this.length + size));
+    this.bytes.copy(grown, 0, 0, this.length);
+    this.bytes = grown;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);

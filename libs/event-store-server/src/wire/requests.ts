@@ -1,0 +1,243 @@
+import { readId } from './event-id';
+import type { ProposedEvent } from './recorded-event';
+import { ProtoReader } from './protobuf';
+
+export type Expected = number | 'any' | 'no-stream' | 'stream-exists';
+
+/** 2^64-1 on the wire means "end"; so does all that no position can reach. */
+export type Start = 'start' | 'end' | { readonly at: number };
+
+export interface EventFilter {
+  readonly on: 'stream-name' | 'event-type';
+  readonly regex: string | undefined;
+  readonly prefixes: readonly string[];
+  /** Events considered before a checkpoint is due. */
+  readonly checkpointInterval: number;
+}
+
+export interface ReadRequest {
+  /** Undefined = the whole log. */
+  readonly stream: string | undefined;
+  readonly from: Start;
+  readonly backwards: boolean;
+  readonly limit: number;
+  readonly subscribe: boolean;
+  readonly filter: EventFilter | undefined;
+  readonly structuredIds: boolean;
+}
+
+export interface AppendTarget {
+  readonly stream: string;
+  readonly expected: Expected;
+}
+
+export interface BatchAppendPart {
+  /** The field's bytes, returned as they came. */
+  readonly correlationId: Buffer;
+  /** For use as a key. */
+  readonly correlationKey: string;
+  readonly options: (AppendTarget & { readonly deadlineAtMs: number | undefined; readonly timeoutMs: number | undefined }) | undefined;
+  readonly events: readonly (ProposedEvent | InvalidEvent)[];
+  readonly isFinal: boolean;
+}
+
+/** Why a proposed event is refused; `missing` names the required properties that are not there. */
+export interface InvalidEvent {
+  readonly invalid: string;
+  readonly missing: readonly string[];
+}
+
+const DEFAULT_SEARCH_WINDOW = 32;
+const EMPTY = Buffer.alloc(0);
+
+function readStreamName(reader: ProtoReader): string {
+  let name = '';
+  reader.message((field, inner) => {
+    if (field === 3) name = inner.text();
+  });
+  return name;
+}
+
+export function readAppendTarget(reader: ProtoReader, more?: (field: number, inner: ProtoReader) => void): AppendTarget {
+  let stream = '';
+  let expected: Expected = 'any';
+  reader.message((field, inner) => {
+    if (field === 1) stream = readStreamName(inner);
+    else if (field === 2) expected = Math.min(inner.varint(), Number.MAX_SAFE_INTEGER);
+    else if (field === 3) expected = 'no-stream';
+    else if (field === 4) expected = 'any';
+    else if (field === 5) expected = 'stream-exists';
+    else more?.(field, inner);
+  });
+  return { stream, expected };
+}
+
+export function readProposedEvent(reader: ProtoReader): ProposedEvent | InvalidEvent {
+  let id: Buffer | undefined;
+  let type: string | undefined;
+  let contentType: string | undefined;
+  let metadata: Buffer = EMPTY;
+  let data: Buffer = EMPTY;
+  reader.message((field, inner) => {
+    if (field === 1) id = readId(inner);
+    else if (field === 3) metadata = inner.view();
+    else if (field === 4) data = inner.view();
+    else if (field === 2) {
+      const [key, value] = readMapEntry(inner);
+      if (key === 'type') type = value;
+      else if (key === 'content-type') contentType = value;
+    }
+  });
+  const missing = [...(type ? [] : ['type']), ...(contentType ? [] : ['content-type'])];
+  if (!type || !contentType) return { invalid: `Required metadata is missing: ${missing.join(', ')}.`, missing };
+  if (id === undefined) return { invalid: 'The event id is not a UUID, or it is empty.', missing: [] };
+  return { id, type, contentType, data, metadata };
+}
+
+function readMapEntry(reader: ProtoReader): [string, string] {
+  let key = '';
+  let value = '';
+  reader.message((field, inner) => {
+    if (field === 1) key = inner.text();
+    else if (field === 2) value = inner.text();
+  });
+  return [key, value];
+}
+
+export function decodeBatchAppend(bytes: Buffer): BatchAppendPart {
+  let correlationId: Buffer = EMPTY;
+  let options: BatchAppendPart['options'];
+  const events: (ProposedEvent | InvalidEvent)[] = [];
+  let isFinal = false;
+  new ProtoReader(bytes).forEach((field, reader) => {
+    if (field === 1) correlationId = reader.view();
+    else if (field === 2) options = readBatchOptions(reader);
+    else if (field === 3) events.push(readProposedEvent(reader));
+    else if (field === 4) isFinal = reader.varint() !== 0;
+  });
+  return { correlationId, correlationKey: correlationId.toString('latin1'), options, events, isFinal };
+}
+
+function readBatchOptions(reader: ProtoReader): NonNullable<BatchAppendPart['options']> {
+  let deadlineAtMs: number | undefined;
+  let timeoutMs: number | undefined;
+  const target = readAppendTarget(reader, (field, inner) => {
+    if (field === 6) deadlineAtMs = readSecondsAndNanos(inner);
+    else if (field === 7) timeoutMs = readSecondsAndNanos(inner);
+  });
+  return { ...target, deadlineAtMs, timeoutMs };
+}
+
+function readSecondsAndNanos(reader: ProtoReader): number {
+  let millis = 0;
+  reader.message((field, inner) => {
+    if (field === 1) millis += inner.varint() * 1000;
+    else if (field === 2) millis += inner.varint() / 1_000_000;
+  });
+  return millis;
+}
+
+export type AppendPart = { readonly target: AppendTarget } | { readonly event: ProposedEvent | InvalidEvent };
+
+export function decodeAppend(bytes: Buffer): AppendPart | undefined {
+  let part: AppendPart | undefined;
+  new ProtoReader(bytes).forEach((field, reader) => {
+    if (field === 1) part = { target: readAppendTarget(reader) };
+    else if (field === 2) part = { event: readProposedEvent(reader) };
+  });
+  return part;
+}
+
+/** Delete and Tombstone have the same form. */
+export function decodeDelete(bytes: Buffer): AppendTarget {
+  let target: AppendTarget = { stream: '', expected: 'any' };
+  new ProtoReader(bytes).forEach((field, reader) => {
+    if (field === 1) target = readAppendTarget(reader);
+  });
+  return target;
+}
+
+export function decodeRead(bytes: Buffer): ReadRequest {
+  const request = {
+    stream: undefined as string | undefined,
+    from: 'start' as Start,
+    backwards: false,
+    limit: Number.POSITIVE_INFINITY,
+    subscribe: false,
+    filter: undefined as EventFilter | undefined,
+    structuredIds: true,
+  };
+  new ProtoReader(bytes).forEach((field, options) => {
+    if (field !== 1) return;
+    options.message((option, reader) => {
+      if (option === 1) Object.assign(request, readStreamOptions(reader));
+      else if (option === 2) request.from = readAllStart(reader);
+      else if (option === 3) request.backwards = reader.varint() === 1;
+      else if (option === 5) request.limit = reader.varint();
+      else if (option === 6) request.subscribe = true;
+      else if (option === 7) request.filter = readFilter(reader);
+      else if (option === 9) request.structuredIds = readUuidOption(reader);
+    });
+  });
+  return request;
+}
+
+function placeOf(number: number): Start {
+  return number > Number.MAX_SAFE_INTEGER ? 'end' : { at: number };
+}
+
+function readStreamOptions(reader: ProtoReader): { stream: string; from: Start } {
+  let stream = '';
+  let from: Start = 'start';
+  reader.message((field, inner) => {
+    if (field === 1) stream = readStreamName(inner);
+    else if (field === 2) from = placeOf(inner.varint());
+    else if (field === 3) from = 'start';
+    else if (field === 4) from = 'end';
+  });
+  return { stream, from };
+}
+
+function readAllStart(reader: ProtoReader): Start {
+  let from: Start = 'start';
+  reader.message((field, inner) => {
+    if (field === 2) from = 'start';
+    else if (field === 3) from = 'end';
+    else if (field === 1) {
+      let commit = 0;
+      inner.message((part, number) => {
+        if (part === 1) commit = number.varint();
+      });
+      from = placeOf(commit);
+    }
+  });
+  return from;
+}
+
+function readUuidOption(reader: ProtoReader): boolean {
+  let structured = true;
+  reader.message((field) => {
+    structured = field !== 2;
+  });
+  return structured;
+}
+
+function readFilter(reader: ProtoReader): EventFilter {
+  let on: EventFilter['on'] = 'stream-name';
+  let regex: string | undefined;
+  const prefixes: string[] = [];
+  let window = DEFAULT_SEARCH_WINDOW;
+  let multiplier = 1;
+  reader.message((field, inner) => {
+    if (field === 1 || field === 2) {
+      on = field === 1 ? 'stream-name' : 'event-type';
+      inner.message((part, expression) => {
+        if (part === 1) regex = expression.text();
+        else if (part === 2) prefixes.push(expression.text());
+      });
+    } else if (field === 3) window = inner.varint();
+    else if (field === 5) multiplier = inner.varint();
+  });
+  return { on, regex: regex === '' ? undefined : regex, prefixes, checkpointInterval: window * multiplier };
+}
+
