@@ -1,0 +1,181 @@
+import type { Bus, Cancel, Host } from '@perdure/kernel';
+import { claim, workerAddress, workSubject, type Activate, type Claim, type InboundMessage, type RunAddress } from '@perdure/run-contract';
+import { instructionsOf, tailItems, type OpenRun } from '@perdure/run-domain';
+
+/**
+ * Sees to it that the worker of an epoch has claimed it and knows what has happened since.
+ *
+ * 1. Pushing is repeated until the worker answers or the epoch ends; everything pushed is idempotent at the worker.
+ * 2. No claim within CLAIM_MS ends the epoch: another worker gets the run under the same permit.
+ */
+
+const CLAIM_MS = 1_000;
+const REPEAT_MS = 250;
+const PUSH_TIMEOUT_MS = 1_000;
+/** Beliefs about warm runs kept; a wrong or forgotten one costs one message. */
+const WARM_MAX = 10_000;
+
+export type ActiveRun = Extract<OpenRun, { status: 'active' }>;
+
+export interface ActivationEvents {
+  onUnclaimed(address: RunAddress, epoch: number, reason: 'not-claimed' | 'refused'): void;
+  /** The run as it stands now; undefined when it is not active in that epoch any more. */
+  current(address: RunAddress, epoch: number): ActiveRun | undefined;
+}
+
+interface Keeping {
+  readonly epoch: number;
+  readonly sinceMs: number;
+  claimed: boolean;
+  sending: boolean;
+  /** The worker has to be told something since the last message. */
+  dirty: boolean;
+  cold: boolean;
+  cancelRepeat: Cancel;
+}
+
+export class ActivationKeeper {
+  private readonly kept = new Map<string, Keeping>();
+  /** Sessions that suspended runs were last held by. */
+  private readonly warm = new Map<string, string>();
+
+  constructor(
+    private readonly ports: { readonly bus: Bus; readonly host: Host },
+    private readonly events: ActivationEvents,
+  ) {}
+
+  get size(): number {
+    return this.kept.size;
+  }
+
+  /** Called after each append: `news` = the worker does not know of it through an answer of its own. */
+  keep(address: RunAddress, run: ActiveRun, news: boolean): void {
+    const key = keyOf(address);
+    let keeping = this.kept.get(key);
+    if (keeping?.epoch !== run.epoch) {
+      keeping?.cancelRepeat();
+      keeping = { epoch: run.epoch, sinceMs: this.nowMs(), claimed: false, sending: false, dirty: true, cold: !this.isWarm(address, run), cancelRepeat: () => undefined };
+      this.kept.set(key, keeping);
+    } else if (news) {
+      keeping.dirty = true;
+    }
+    if (keeping.dirty) void this.push(address, keeping);
+  }
+
+  release(address: RunAddress): void {
+    const keeping = this.kept.get(keyOf(address));
+    if (keeping === undefined) return;
+    keeping.cancelRepeat();
+    this.kept.delete(keyOf(address));
+  }
+
+  /** The worker let go of a run that waits; it may still hold it warm when the run comes back. */
+  releaseWarm(address: RunAddress, sessionId: string): void {
+    this.release(address);
+    this.warm.delete(keyOf(address));
+    this.warm.set(keyOf(address), sessionId);
+    const oldest = this.warm.size > WARM_MAX ? this.warm.keys().next().value : undefined;
+    if (oldest !== undefined) this.warm.delete(oldest);
+  }
+
+  private isWarm(address: RunAddress, run: ActiveRun): boolean {
+    const sessionId = this.warm.get(keyOf(address));
+    this.warm.delete(keyOf(address));
+    return sessionId === run.activation.sessionId;
+  }
+
+  releaseAll(where: (address: string) => boolean): void {
+    for (const [key, keeping] of this.kept) {
+      if (!where(key)) continue;
+      keeping.cancelRepeat();
+      this.kept.delete(key);
+    }
+  }
+
+  private async push(address: RunAddress, keeping: Keeping): Promise<void> {
+    if (keeping.sending) return;
+    const run = this.events.current(address, keeping.epoch);
+    if (run === undefined || this.kept.get(keyOf(address)) !== keeping) return;
+    keeping.sending = true;
+    keeping.dirty = false;
+    const answer = await this.send(address, run, keeping);
+    keeping.sending = false;
+    if (this.kept.get(keyOf(address)) === keeping) this.settle(address, keeping, answer);
+  }
+
+  private settle(address: RunAddress, keeping: Keeping, answer: Claim | undefined): void {
+    if (answer?.claim === 'accepted') {
+      keeping.claimed = true;
+      if (keeping.dirty) void this.push(address, keeping);
+      return;
+    }
+    keeping.dirty = true;
+    if (answer?.claim === 'refused') return this.events.onUnclaimed(address, keeping.epoch, 'refused');
+    if (answer?.claim === 'unknown') keeping.claimed = false;
+    if (answer?.claim === 'cold' || answer?.claim === 'unknown') keeping.cold = true;
+    if (!keeping.claimed && this.nowMs() - keeping.sinceMs > CLAIM_MS && answer === undefined) {
+      return this.events.onUnclaimed(address, keeping.epoch, 'not-claimed');
+    }
+    const pauseMs = answer === undefined ? REPEAT_MS : 0;
+    keeping.cancelRepeat = this.ports.host.timers.after(pauseMs, () => void this.push(address, keeping));
+  }
+
+  private async send(address: RunAddress, run: ActiveRun, keeping: Keeping): Promise<Claim | undefined> {
+    const { workerId } = run.activation;
+    const subject = workSubject.build(workerAddress({ tenant: address.tenant, pool: run.request.pool, workerId }));
+    const message = keeping.claimed ? inbound(address, run) : activation(address, run, keeping.cold);
+    try {
+      const reply = await this.ports.bus.request(subject, JSON.stringify(message), { timeoutMs: PUSH_TIMEOUT_MS });
+      return claim.parse(JSON.parse(reply));
+    } catch {
+      // No answer is what this loop is for: it repeats, or gives the epoch up.
+      return undefined;
+    }
+  }
+
+  private nowMs(): number {
+    return this.ports.host.clock.monotonicMs();
+  }
+}
+
+function activation(address: RunAddress, run: ActiveRun, cold: boolean): Activate {
+  const { kind, name, input } = run.request;
+  return {
+    type: 'activate',
+    v: 1,
+    ...address,
+    kind,
+    name,
+    buildId: run.activation.buildId,
+    epoch: run.epoch,
+    sessionId: run.activation.sessionId,
+    revision: run.revision,
+    input,
+    segments: run.journal.segments.length,
+    ...(cold ? { journal: tailItems(run.journal) } : {}),
+    inbound: [...run.inbound],
+    instructions: [...instructionsOf(run)],
+    cancelRequested: run.cancel !== undefined,
+  };
+}
+
+function inbound(address: RunAddress, run: ActiveRun): InboundMessage {
+  return {
+    type: 'inbound',
+    v: 1,
+    ...address,
+    epoch: run.epoch,
+    inbound: [...run.inbound],
+    instructions: [...instructionsOf(run)],
+    cancelRequested: run.cancel !== undefined,
+  };
+}
+
+export function keyOf({ tenant, runId }: { readonly tenant: string; readonly runId: string }): string {
+  return `${tenant}.${runId}`;
+}
+
+export function isActive(state: { readonly status: string }): state is ActiveRun {
+  return state.status === 'active';
+}
+

@@ -1,0 +1,70 @@
+import { canonicalJson, type ErrorRecord, type Host } from '@perdure/kernel';
+import type { RunCommandOf } from '@perdure/run-contract';
+import type { KnownCode, RequestRun } from '@perdure/run-domain';
+import type { BehaviourManifest, BuildManifest } from '@perdure/tenant-contract';
+import type { BuildCatalogue, InputValidator } from './ports';
+
+/** What the owner knows of the code that runs consist of; every build is immutable, so knowing it once is enough. */
+
+const KNOWN_MAX = 10_000;
+const ISSUES_SHOWN = 5;
+const NAMES_SHOWN = 20;
+
+export const NO_CODE: KnownCode = { behaviour: undefined, tool: () => undefined };
+
+interface CodeBookPorts {
+  readonly builds: BuildCatalogue;
+  readonly validator: InputValidator;
+  readonly host: Pick<Host, 'digest'>;
+}
+
+export class CodeBook {
+  private readonly cache = new Map<string, KnownCode>();
+
+  constructor(private readonly ports: CodeBookPorts) {}
+
+  known(tenant: string, buildId: string, name: string): KnownCode | undefined {
+    return this.cache.get(`${tenant} ${buildId} ${name}`);
+  }
+
+  async of(tenant: string, buildId: string, name: string): Promise<KnownCode> {
+    const cached = this.known(tenant, buildId, name);
+    if (cached !== undefined) return cached;
+    const build = await this.ports.builds.build(tenant, buildId);
+    if (build === undefined) return NO_CODE;
+    const code = codeIn(build, name);
+    if (this.cache.size >= KNOWN_MAX) this.cache.clear();
+    this.cache.set(`${tenant} ${buildId} ${name}`, code);
+    return code;
+  }
+
+  /** What is asked for, completed by what its author registered; or why it cannot be run. */
+  async request(tenant: string, command: RunCommandOf<'StartRun'>): Promise<RequestRun | { readonly error: ErrorRecord }> {
+    const { name, input, deadlineMs } = command;
+    const behaviour = await this.ports.builds.behaviour(tenant, name);
+    if (behaviour === undefined) return { error: await this.unknownAgent(tenant, name) };
+    const issues = behaviour.inputSchema === undefined ? [] : this.ports.validator.issues(behaviour.inputSchema, input);
+    if (issues.length > 0) return { error: invalidInput(name, issues) };
+    const pool = command.pool ?? behaviour.pool;
+    const requestHash = this.ports.host.digest.sha256(canonicalJson({ name, input, pool, deadlineMs }));
+    return { type: 'RequestRun', kind: behaviour.kind, name, pool, input: input ?? null, requestHash, deadlineMs };
+  }
+
+  private async unknownAgent(tenant: string, name: string): Promise<ErrorRecord> {
+    const known = (await this.ports.builds.behaviours(tenant)).map((behaviour) => behaviour.name);
+    const hint = known.length === 0 ? 'No worker has registered anything yet' : `Known: ${known.slice(0, NAMES_SHOWN).join(', ')}`;
+    const message = `No worker of tenant ${tenant} has registered an agent or workflow named ${JSON.stringify(name)}. ${hint}. Start a worker that hosts it.`;
+    return { code: 'UnknownAgent', message, reaction: 'terminal', details: { name, known: known.slice(0, NAMES_SHOWN) } };
+  }
+}
+
+function codeIn(build: BuildManifest, name: string): KnownCode {
+  const tools = new Map(build.tools.map((tool) => [tool.name, tool]));
+  const behaviour: BehaviourManifest | undefined = build.behaviours.find((candidate) => candidate.name === name);
+  return { behaviour, tool: (tool) => tools.get(tool) };
+}
+
+function invalidInput(name: string, issues: readonly string[]): ErrorRecord {
+  const message = `The input does not fit the schema of ${name}: ${issues.slice(0, ISSUES_SHOWN).join('; ')}.`;
+  return { code: 'InvalidInput', message, reaction: 'terminal', details: { issues: issues.slice(0, ISSUES_SHOWN) } };
+}

@@ -1,0 +1,224 @@
+import {
+  comparePositions, partitionOf, type Cancel, type EventStore, type FactBus, type Host, type OutgoingFact, type Position, type RecordedEvent,
+} from '@perdure/kernel';
+import { eventSubject, RUN_CATEGORY, runStream, type RunAddress } from '@perdure/run-contract';
+import type { Ownership } from './ports';
+
+/**
+ * Publishes every fact of the owned partitions, after it is durable in the log.
+ *
+ * 1. Appends never wait for this.
+ * 2. The mark is a position at or before which every fact of the owned partitions is stored by the broker. It never
+ *    passes a fact whose append is under way: such a fact lies beyond the position that was the highest when it began.
+ * 3. Facts beyond the mark are published again, in order, by whoever owns the partition next, or after the
+ *    broker's confirmation failed: at least once, never silently not at all.
+ */
+
+const CONFIRM_EVERY_MS = 50;
+const MARK_EVERY_MS = 5_000;
+/** Unconfirmed facts kept in memory while the broker is away; beyond it they are read from the log again. */
+const UNCONFIRMED_MAX = 20_000;
+const RETRY_MS = 500;
+export const PUBLISHED_STREAM = 'keeper-published';
+/** Marks kept: one event speaks for all partitions of one instance, so a few cover every partition. */
+const MARKS_KEPT = 64;
+
+/** An append under way, or the facts of one that are not confirmed. */
+export interface PublishTicket {
+  /** Everything appended by this instance at or before here was acknowledged before this append began. */
+  readonly beyond: Position | 'start';
+}
+
+interface Outgoing {
+  readonly fact: OutgoingFact;
+  readonly ticket: PublishTicket;
+}
+
+interface StoredMark {
+  readonly position: Position;
+  readonly partitions: readonly number[];
+}
+
+export interface PublisherPorts {
+  readonly store: EventStore;
+  readonly facts: FactBus;
+  readonly host: Host;
+  readonly ownership: Ownership;
+}
+
+export class FactPublisher {
+  private unconfirmed: Outgoing[] = [];
+  private readonly underWay = new Set<PublishTicket>();
+  /** Partitions whose facts beyond their old mark have been published: the mark speaks for these. */
+  private readonly covered = new Set<number>();
+  private highest: Position | 'start' = 'start';
+  private mark: Position | 'start' = 'start';
+  private written: Position | 'start' = 'start';
+  private overflowed = false;
+  private confirming = false;
+  private readonly cancels: Cancel[] = [];
+
+  constructor(private readonly ports: PublisherPorts) {}
+
+  async start(): Promise<void> {
+    await this.ports.store.setStreamMetadata(PUBLISHED_STREAM, { maxCount: MARKS_KEPT });
+    this.every(0, CONFIRM_EVERY_MS, () => this.confirm());
+    this.every(1, MARK_EVERY_MS, () => this.writeMark());
+  }
+
+  async stop(): Promise<void> {
+    for (const cancel of this.cancels) cancel();
+    await this.confirm();
+    await this.writeMark();
+  }
+
+  /** To be called before an append of facts, and to be ended by `publish` or `abandon`. */
+  begin(): PublishTicket {
+    const ticket = { beyond: this.highest };
+    this.underWay.add(ticket);
+    return ticket;
+  }
+
+  abandon(ticket: PublishTicket): void {
+    this.underWay.delete(ticket);
+  }
+
+  /** The facts of one append, durable now, in the order of their stream. */
+  publish(ticket: PublishTicket, facts: readonly OutgoingFact[], position: Position): void {
+    this.underWay.delete(ticket);
+    this.highest = later(this.highest, position);
+    this.ports.facts.publish(facts);
+    for (const fact of facts) this.remember({ fact, ticket });
+  }
+
+  /** Partitions that this instance has just come to own: publishes what lies beyond their marks. */
+  async takeOver(partitions: readonly number[]): Promise<void> {
+    const known = await this.readMarks();
+    const after = partitions.map((partition) => known.get(partition) ?? 'start').reduce(earlier);
+    await this.republish(after, new Set(partitions));
+    for (const partition of partitions) if (this.ports.ownership.owns(partition)) this.covered.add(partition);
+  }
+
+  release(partitions: readonly number[]): void {
+    for (const partition of partitions) this.covered.delete(partition);
+  }
+
+  private remember(outgoing: Outgoing): void {
+    if (this.unconfirmed.length >= UNCONFIRMED_MAX) this.overflowed = true;
+    else this.unconfirmed.push(outgoing);
+  }
+
+  private async confirm(): Promise<void> {
+    if (this.confirming || (this.unconfirmed.length === 0 && !this.overflowed)) return;
+    this.confirming = true;
+    const count = this.unconfirmed.length;
+    const reached = this.highest;
+    try {
+      await this.ports.facts.confirm();
+      this.unconfirmed.splice(0, count);
+      if (this.overflowed) await this.recoverOverflow();
+      else this.mark = this.heldBack(reached);
+    } catch (error) {
+      this.ports.host.log.warn('facts not confirmed by the broker: publishing them again', { count, reason: String(error) });
+      this.ports.facts.publish(this.unconfirmed.map(({ fact }) => fact));
+    } finally {
+      this.confirming = false;
+    }
+  }
+
+  private heldBack(reached: Position | 'start'): Position | 'start' {
+    let mark = reached;
+    for (const ticket of this.underWay) mark = earlier(mark, ticket.beyond);
+    for (const { ticket } of this.unconfirmed) mark = earlier(mark, ticket.beyond);
+    return mark;
+  }
+
+  private async recoverOverflow(): Promise<void> {
+    if (this.unconfirmed.length > 0) return;
+    this.overflowed = false;
+    await this.republish(this.mark, new Set(this.covered));
+  }
+
+  /** One pass over the log from `after` to its head. */
+  private republish(after: Position | 'start', partitions: ReadonlySet<number>): Promise<void> {
+    const ticket: PublishTicket = { beyond: after };
+    this.underWay.add(ticket);
+    return new Promise((resolve) => {
+      const subscription = this.ports.store.followAll({
+        after,
+        filter: { by: 'stream-name', prefixes: [RUN_CATEGORY] },
+        onEvent: (recorded) => this.publishAgain(recorded, partitions),
+        onCaughtUp: () => {
+          if (!this.underWay.delete(ticket)) return;
+          void subscription.close();
+          resolve();
+        },
+      });
+    });
+  }
+
+  private publishAgain(recorded: RecordedEvent, partitions: ReadonlySet<number>): void {
+    const address = runStream.parse(recorded.stream);
+    const partition = partitionOf(address.runId);
+    if (!partitions.has(partition) || !this.ports.ownership.owns(partition)) return;
+    const fact = outgoingFact(address, recorded);
+    this.highest = later(this.highest, recorded.position);
+    this.ports.facts.publish([fact]);
+    this.remember({ fact, ticket: { beyond: this.mark } });
+  }
+
+  private async readMarks(): Promise<ReadonlyMap<number, Position>> {
+    const events = await this.ports.store.read(PUBLISHED_STREAM, { direction: 'backward', from: 'end', limit: MARKS_KEPT });
+    const marks = new Map<number, Position>();
+    for (const { data } of events) {
+      const { position, partitions } = data as StoredMark;
+      for (const partition of partitions) marks.set(partition, later(marks.get(partition) ?? 'start', position));
+    }
+    return marks;
+  }
+
+  private async writeMark(): Promise<void> {
+    const { mark } = this;
+    if (mark === 'start' || mark === this.written) return;
+    const data: StoredMark = { position: mark, partitions: [...this.covered] };
+    await this.ports.store.append(PUBLISHED_STREAM, 'any', [
+      { id: this.ports.host.entropy.uuid(), type: 'PublishedUpTo', data, metadata: { schemaVersion: 1 } },
+    ]);
+    this.written = mark;
+  }
+
+  private every(index: number, periodMs: number, task: () => Promise<void>): void {
+    const schedule = (delayMs: number): void => {
+      this.cancels[index] = this.ports.host.timers.after(delayMs, () => {
+        task().then(
+          () => schedule(periodMs),
+          (error: unknown) => {
+            this.ports.host.log.warn('publisher: trying again', { reason: String(error) });
+            schedule(RETRY_MS);
+          },
+        );
+      });
+    };
+    schedule(periodMs);
+  }
+}
+
+/** The published form of a stored event. */
+export function outgoingFact(address: RunAddress, stored: Pick<RecordedEvent, 'id' | 'type' | 'stream' | 'revision' | 'data' | 'metadata'>): OutgoingFact {
+  const { id, type, stream, revision, data, metadata } = stored;
+  return {
+    subject: eventSubject.build(address, type),
+    payload: JSON.stringify({ v: 1, id, type, stream, revision, data, metadata }),
+    messageId: id,
+    headers: { 'perdure-stream': stream, 'perdure-revision': String(revision) },
+  };
+}
+
+function earlier(left: Position | 'start', right: Position | 'start'): Position | 'start' {
+  if (left === 'start' || right === 'start') return 'start';
+  return comparePositions(left, right) <= 0 ? left : right;
+}
+
+function later(left: Position | 'start', right: Position): Position {
+  return left !== 'start' && comparePositions(left, right) > 0 ? left : right;
+}

@@ -1,0 +1,7 @@
+export * from './command-relay';
+export * from './fact-publisher';
+export * from './ports';
+export * from './request';
+export * from './run.codec';
+export * from './run.owner';
+export * from './worker-registry';

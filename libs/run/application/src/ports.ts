@@ -1,0 +1,36 @@
+import type { BlobStore, EventStore, FactBus, Bus, Host, KeyRing, Subscription } from '@perdure/kernel';
+import type { BehaviourManifest, BuildManifest } from '@perdure/tenant-contract';
+
+/** Which virtual partitions this instance owns; expected revisions make an overlap harmless. */
+export interface Ownership {
+  owns(partition: number): boolean;
+  onChange(listener: (gained: readonly number[], lost: readonly number[]) => void): Subscription;
+}
+
+/** What the workers of a tenant have registered. */
+export interface BuildCatalogue {
+  build(tenant: string, buildId: string): Promise<BuildManifest | undefined>;
+  /** The manifest in the newest build that hosts the name. */
+  behaviour(tenant: string, name: string): Promise<BehaviourManifest | undefined>;
+  behaviours(tenant: string): Promise<readonly BehaviourManifest[]>;
+}
+
+/** Checks a run's input against the JSON Schema that its author's build registered. */
+export interface InputValidator {
+  /** What is wrong, one line an issue; empty = valid. */
+  issues(schema: Readonly<Record<string, unknown>>, input: unknown): readonly string[];
+}
+
+/** What the owner of runs is built on. */
+export interface OwnerPorts {
+  readonly store: EventStore;
+  readonly bus: Bus;
+  readonly facts: FactBus;
+  readonly blobs: BlobStore;
+  /** Absent = payloads are not sealed. */
+  readonly keys?: KeyRing;
+  readonly host: Host;
+  readonly ownership: Ownership;
+  readonly builds: BuildCatalogue;
+  readonly validator: InputValidator;
+}

@@ -1,0 +1,197 @@
+import { PerdureError, StoreUnavailable, type Decision, type ErrorRecord, type EventData, type Host } from '@perdure/kernel';
+import { runStream, type RunAddress, type RunEvent, type RunRejection } from '@perdure/run-contract';
+import { evolve, isOpen, type DecidedCommand, type RunState } from '@perdure/run-domain';
+import { outgoingFact, type FactPublisher } from './fact-publisher';
+import type { Provenance, RunCodec } from './run.codec';
+import type { RunLog } from './run.log';
+import { SNAPSHOT_EVERY, type Snapshots } from './snapshots';
+
+/**
+ * One run, in memory, at its owner: commands are judged one after another, and what they lead to is appended
+ * together.
+ *
+ * 1. Nothing is answered, published or dispatched before the append that it rests on is acknowledged.
+ * 2. A refused append drops the state: everything under way is judged again on what the log says.
+ * 3. A rejection rests on what precedes it in the same batch, so it too waits for the append.
+ */
+
+/** Commands in one append: bounds the time for which the first of them waits. */
+const BATCH_MAX = 64;
+/** Facts in one append, beyond which the next command waits for the next one. */
+const BATCH_FACTS_MAX = 256;
+/** How often a batch is judged anew after a refused append before the caller is told to try again. */
+const FENCED_MAX = 3;
+
+export interface RunCommandJob {
+  readonly given: DecidedCommand;
+  readonly provenance: Provenance;
+}
+
+/** What a command led to, after its facts are durable. */
+export type Judged = { readonly accepted: true; readonly state: RunState } | { readonly accepted: false; readonly rejection: ErrorRecord };
+
+/** What was appended, for those who act on it. */
+export interface AppendedFacts {
+  readonly address: RunAddress;
+  readonly before: RunState;
+  readonly after: RunState;
+  readonly events: readonly RunEvent[];
+}
+
+export interface ActorPorts {
+  readonly host: Host;
+  readonly log: RunLog;
+  readonly codec: RunCodec;
+  readonly snapshots: Snapshots;
+  decide(given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection>;
+  readonly publisher: Pick<FactPublisher, 'begin' | 'abandon' | 'publish'>;
+  /** The facts are durable and published. Must not throw. */
+  onAppended(appended: AppendedFacts): void;
+}
+
+interface Waiting extends RunCommandJob {
+  fenced: number;
+  resolve(judged: Judged): void;
+  reject(error: unknown): void;
+}
+
+interface Batch {
+  readonly judged: { readonly job: Waiting; readonly rejection: ErrorRecord | undefined }[];
+  readonly events: { readonly event: RunEvent; readonly provenance: Provenance }[];
+  readonly state: RunState;
+}
+
+export class RunActor {
+  private queue: Waiting[] = [];
+  private running = false;
+  private held: RunState | undefined;
+  private snapshotRevision = 0;
+
+  constructor(
+    readonly address: RunAddress,
+    private readonly ports: ActorPorts,
+  ) {}
+
+  /** The state as last acknowledged; undefined before the first command. */
+  get state(): RunState | undefined {
+    return this.held;
+  }
+
+  get idle(): boolean {
+    return !this.running && this.queue.length === 0;
+  }
+
+  submit(job: RunCommandJob): Promise<Judged> {
+    return new Promise((resolve, reject) => {
+      this.queue.push({ ...job, fenced: 0, resolve, reject });
+      void this.run();
+    });
+  }
+
+  /** The present state, reading it if it is not held. */
+  async settled(): Promise<RunState> {
+    if (this.held !== undefined) return this.held;
+    const state = await this.ports.log.load(this.address);
+    this.held ??= state;
+    return this.held;
+  }
+
+  private async run(): Promise<void> {
+    if (this.running) return;
+    this.running = true;
+    try {
+      while (this.queue.length > 0) await this.runBatch();
+    } finally {
+      this.running = false;
+    }
+  }
+
+  private async runBatch(): Promise<void> {
+    const taken: Waiting[] = [];
+    try {
+      const before = await this.settled();
+      const batch = this.judge(before, taken);
+      if (batch.events.length > 0 && !(await this.commit(before, batch))) return this.again(taken);
+      for (const { job, rejection } of batch.judged) {
+        job.resolve(rejection === undefined ? { accepted: true, state: batch.state } : { accepted: false, rejection });
+      }
+      if (batch.events.length > 0) await this.maybeSnapshot();
+    } catch (error) {
+      this.held = undefined;
+      const failed = taken.length > 0 ? taken : this.queue.splice(0);
+      for (const job of failed) job.reject(error);
+      if (!(error instanceof PerdureError)) this.ports.host.log.error('run not handled', { ...this.address, reason: String(error) });
+    }
+  }
+
+  private judge(before: RunState, taken: Waiting[]): Batch {
+    let state = before;
+    const judged: Batch['judged'] = [];
+    const events: Batch['events'] = [];
+    while (this.queue.length > 0 && taken.length < BATCH_MAX && events.length < BATCH_FACTS_MAX) {
+      const job = this.queue.shift() as Waiting;
+      taken.push(job);
+      const decision = this.ports.decide(job.given, state);
+      if ('rejected' in decision) {
+        judged.push({ job, rejection: decision.rejected });
+        continue;
+      }
+      for (const event of decision.accepted) {
+        state = evolve(state, event);
+        events.push({ event, provenance: job.provenance });
+      }
+      judged.push({ job, rejection: undefined });
+    }
+    return { judged, events, state };
+  }
+
+  /** False = the revision was refused; nothing was written. */
+  private async commit(before: RunState, batch: Batch): Promise<boolean> {
+    const { codec, host, log, publisher } = this.ports;
+    const stored = new Array<EventData>(batch.events.length);
+    for (let index = 0; index < batch.events.length; index += 1) {
+      const { event, provenance } = batch.events[index] as Batch['events'][number];
+      stored[index] = await codec.encode(this.address, event, provenance);
+    }
+    host.crashPoint('owner.before-append');
+    const ticket = publisher.begin();
+    const appended = await log.append(this.address, before.revision, stored).catch((error: unknown) => {
+      publisher.abandon(ticket);
+      throw error;
+    });
+    host.crashPoint('owner.after-append');
+    if (appended.outcome === 'fenced') {
+      publisher.abandon(ticket);
+      return false;
+    }
+    this.held = batch.state;
+    const stream = runStream.build(this.address);
+    const facts = stored.map((event, index) => outgoingFact(this.address, { ...event, stream, revision: before.revision + 1 + index }));
+    publisher.publish(ticket, facts, appended.position);
+    this.ports.onAppended({ address: this.address, before, after: batch.state, events: batch.events.map(({ event }) => event) });
+    return true;
+  }
+
+  private again(taken: readonly Waiting[]): void {
+    this.held = undefined;
+    const retried: Waiting[] = [];
+    for (const job of taken) {
+      job.fenced += 1;
+      if (job.fenced <= FENCED_MAX) retried.push(job);
+      else job.reject(new StoreUnavailable('Another instance is appending to this run. Ask again: its owner will answer.'));
+    }
+    this.queue.unshift(...retried);
+  }
+
+  private async maybeSnapshot(): Promise<void> {
+    const state = this.held;
+    if (state === undefined || !isOpen(state) || state.revision - this.snapshotRevision < SNAPSHOT_EVERY) return;
+    this.snapshotRevision = state.revision;
+    try {
+      this.held = await this.ports.snapshots.save(this.address, state);
+    } catch (error) {
+      this.ports.host.log.warn('snapshot not taken', { ...this.address, reason: String(error) });
+    }
+  }
+}
+

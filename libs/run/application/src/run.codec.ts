@@ -1,0 +1,108 @@
+import { InvariantViolated, type BlobStore, type EventData, type Host, type KeyRing, type RecordedEvent } from '@perdure/kernel';
+import {
+  BLOB_THRESHOLD_BYTES, eventMetadata, isRunEventType, runEventSchemas, type EventMetadata, type RunAddress, type RunEvent,
+} from '@perdure/run-contract';
+import { payloadPlaces, placeAt } from './payload-paths';
+import { upcast, SCHEMA_VERSION } from './upcasters';
+
+/**
+ * Between facts as the domain sees them and events as they are stored.
+ *
+ * 1. What is stored is what was decided: decoding an encoded fact gives an equal fact.
+ * 2. Large payloads are durable in the blob store before the event that refers to them is appended.
+ * 3. With sealing on, no payload field leaves this file in clear.
+ * 4. An erased payload decodes to a marker, never to an error: the fold goes on.
+ */
+
+/** Where a payload went: at this path stands a stand-in. */
+type MovedPayload =
+  | { readonly at: string; readonly blob: string }
+  | { readonly at: string; readonly sealed: string };
+
+/** What stands in for text that was erased. */
+export const ERASED = '(erased)';
+
+/** A single payload above this leaves a large event. */
+const MOVED_BYTES_MIN = 1_024;
+
+export interface Provenance {
+  readonly commandId: string;
+  readonly actor: string;
+  readonly traceparent: string | undefined;
+}
+
+export class RunCodec {
+  constructor(
+    private readonly ports: { readonly blobs: BlobStore; readonly keys?: KeyRing; readonly host: Pick<Host, 'entropy'> },
+  ) {}
+
+  async encode(address: RunAddress, event: RunEvent, provenance: Provenance): Promise<EventData> {
+    const metadata: Record<string, unknown> = {
+      schemaVersion: SCHEMA_VERSION,
+      $correlationId: address.runId,
+      $causationId: provenance.commandId,
+      tenant: address.tenant,
+      actor: provenance.actor,
+      branch: 0,
+      ...(provenance.traceparent === undefined ? {} : { traceparent: provenance.traceparent }),
+      ...(event.report === undefined ? {} : { report: event.report }),
+    };
+    const id = this.ports.host.entropy.uuid();
+    if (this.ports.keys === undefined && !isLarge(event.data)) return { id, type: event.type, data: event.data, metadata };
+    const data: unknown = structuredCopy(event.data);
+    const payloads = await this.movePayloads(address, event.type, data);
+    return { id, type: event.type, data, metadata: { ...metadata, ...payloads } };
+  }
+
+  private async movePayloads(address: RunAddress, type: RunEvent['type'], data: unknown): Promise<Record<string, unknown>> {
+    const { keys, blobs } = this.ports;
+    const moved: MovedPayload[] = [];
+    for (const { at, parent, key } of payloadPlaces(type, data)) {
+      let text = JSON.stringify(parent[key]);
+      const sealed = keys === undefined ? undefined : await keys.seal(address.tenant, address.runId, text);
+      if (sealed !== undefined) text = sealed;
+      if (sealed === undefined && text.length < MOVED_BYTES_MIN) continue;
+      if (text.length >= MOVED_BYTES_MIN) moved.push({ at, blob: await blobs.put(address.tenant, text) });
+      else moved.push({ at, sealed: text });
+      parent[key] = typeof parent[key] === 'string' ? '' : null;
+    }
+    if (moved.length === 0) return {};
+    return keys === undefined ? { payloads: moved } : { payloads: moved, keyId: address.runId };
+  }
+
+  async decode(address: RunAddress, recorded: RecordedEvent): Promise<RunEvent> {
+    if (!isRunEventType(recorded.type)) {
+      throw new InvariantViolated(`${recorded.stream}@${recorded.revision}: unknown event type ${recorded.type}. A newer version wrote it; upgrade this one.`);
+    }
+    const metadata = eventMetadata.loose().parse(recorded.metadata) as EventMetadata & { payloads?: readonly MovedPayload[] };
+    const data = upcast(recorded.type, metadata.schemaVersion, recorded.data);
+    for (const payload of metadata.payloads ?? []) await this.restore({ address, sealed: metadata.keyId !== undefined }, data, payload);
+    const parsed = runEventSchemas[recorded.type].safeParse(data);
+    if (!parsed.success) {
+      throw new InvariantViolated(`${recorded.stream}@${recorded.revision}: ${recorded.type} does not have its shape: ${parsed.error.message}`);
+    }
+    return { type: recorded.type, data: parsed.data, ...(metadata.report === undefined ? {} : { report: metadata.report }) } as RunEvent;
+  }
+
+  private async restore(from: { address: RunAddress; sealed: boolean }, data: unknown, payload: MovedPayload): Promise<void> {
+    const place = placeAt(data, payload.at);
+    if (place === undefined) throw new InvariantViolated(`A payload was moved from ${payload.at}, which the event does not have.`);
+    const text = await this.textOf(from, payload);
+    const isText = typeof place.parent[place.key] === 'string';
+    place.parent[place.key] = text === undefined ? (isText ? ERASED : null) : (JSON.parse(text) as unknown);
+  }
+
+  private async textOf({ address, sealed }: { address: RunAddress; sealed: boolean }, payload: MovedPayload): Promise<string | undefined> {
+    const stored = 'blob' in payload ? await this.ports.blobs.get(address.tenant, payload.blob) : payload.sealed;
+    if (stored === undefined || !sealed) return stored;
+    return this.ports.keys?.open(address.tenant, address.runId, stored);
+  }
+}
+
+function isLarge(data: unknown): boolean {
+  return JSON.stringify(data).length > BLOB_THRESHOLD_BYTES;
+}
+
+function structuredCopy(value: unknown): unknown {
+  return JSON.parse(JSON.stringify(value)) as unknown;
+}

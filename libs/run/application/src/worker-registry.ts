@@ -1,0 +1,148 @@
+import type { Bus, Cancel, Host, Subscription } from '@perdure/kernel';
+import { heartbeat, heartbeatSubject, type Heartbeat } from '@perdure/run-contract';
+
+/**
+ * Which workers live, as far as this process knows.
+ *
+ * 1. A worker is dead after silence of DEAD_AFTER_MS, or CLOSED_GRACE_MS after the broker said that its heartbeat
+ *    connection closed, or at once when a new session of the same worker appears or it says goodbye.
+ * 2. A restarted observer has heard nobody yet, so it judges nobody before one full period has passed.
+ * 3. Silence is measured on the monotonic clock.
+ */
+
+export const DEAD_AFTER_MS = 3_000;
+export const CLOSED_GRACE_MS = 1_000;
+/** The thread that runs user code has not turned for so long: what it holds goes elsewhere. */
+export const STALLED_AFTER_MS = 20_000;
+const SWEEP_MS = 250;
+
+export interface LiveWorker {
+  readonly beat: Heartbeat;
+  /** Activations given since the last heartbeat, which does not know of them yet. */
+  readonly placed: number;
+}
+
+export type Death = 'worker-lost' | 'worker-replaced' | 'worker-stalled';
+
+interface Entry {
+  beat: Heartbeat;
+  placed: number;
+  heardMs: number;
+  closedAtMs: number | undefined;
+  stalled: boolean;
+}
+
+export interface RegistryListener {
+  onDeath(session: { readonly workerId: string; readonly sessionId: string }, death: Death): void;
+  /** Somebody may have room. */
+  onCapacity(worker: Heartbeat): void;
+}
+
+export class WorkerRegistry {
+  private readonly entries = new Map<string, Entry>();
+  private readonly startedMs: number;
+  private subscription: Subscription | undefined;
+  private cancelSweep: Cancel = () => undefined;
+
+  constructor(
+    private readonly ports: { readonly bus: Bus; readonly host: Host },
+    private readonly listener: RegistryListener,
+  ) {
+    this.startedMs = ports.host.clock.monotonicMs();
+  }
+
+  start(): void {
+    this.subscription = this.ports.bus.subscribe(heartbeatSubject.all, (message) => {
+      const parsed = heartbeat.safeParse(safeJson(message.payload));
+      if (parsed.success) this.hear(parsed.data);
+    });
+    this.scheduleSweep();
+  }
+
+  async stop(): Promise<void> {
+    this.cancelSweep();
+    await this.subscription?.close();
+  }
+
+  /** From the broker: the heartbeat connection of this session has closed. */
+  connectionClosed(session: { readonly workerId: string; readonly sessionId: string }): void {
+    const entry = this.entries.get(session.workerId);
+    if (entry?.beat.sessionId === session.sessionId) entry.closedAtMs = this.nowMs();
+  }
+
+  /** Undefined while it is too early to say. */
+  isAlive(session: { readonly workerId: string; readonly sessionId: string }): boolean | undefined {
+    const entry = this.entries.get(session.workerId);
+    if (entry?.beat.sessionId === session.sessionId) return !entry.stalled;
+    if (entry !== undefined) return false;
+    return this.nowMs() - this.startedMs < DEAD_AFTER_MS ? undefined : false;
+  }
+
+  /** A live worker of the pool that hosts the name and has room, the one with most room first. */
+  find(wanted: { readonly tenant: string; readonly pool: string; readonly name: string; readonly not?: string }): Heartbeat | undefined {
+    let best: Entry | undefined;
+    for (const entry of this.entries.values()) {
+      const { beat } = entry;
+      if (beat.tenant !== wanted.tenant || beat.pool !== wanted.pool || !beat.hosts.includes(wanted.name)) continue;
+      if (beat.draining || entry.stalled || entry.closedAtMs !== undefined || beat.sessionId === wanted.not) continue;
+      if (room(entry) > 0 && (best === undefined || room(entry) > room(best))) best = entry;
+    }
+    return best?.beat;
+  }
+
+  notePlaced(workerId: string): void {
+    const entry = this.entries.get(workerId);
+    if (entry !== undefined) entry.placed += 1;
+  }
+
+  private hear(beat: Heartbeat): void {
+    const known = this.entries.get(beat.workerId);
+    if (known !== undefined && known.beat.sessionId !== beat.sessionId) this.die(known, 'worker-replaced');
+    if (beat.leaving) {
+      const entry = this.entries.get(beat.workerId);
+      if (entry !== undefined) this.die(entry, 'worker-lost');
+      return;
+    }
+    const stalled = beat.loopLagMs > STALLED_AFTER_MS;
+    this.entries.set(beat.workerId, { beat, placed: 0, heardMs: this.nowMs(), closedAtMs: undefined, stalled });
+    if (stalled && known?.stalled !== true) this.listener.onDeath(beat, 'worker-stalled');
+    if (!stalled && !beat.draining && beat.freeSlots > 0) this.listener.onCapacity(beat);
+  }
+
+  private sweep(): void {
+    const nowMs = this.nowMs();
+    for (const entry of this.entries.values()) {
+      const silent = nowMs - entry.heardMs > DEAD_AFTER_MS;
+      const closed = entry.closedAtMs !== undefined && nowMs - entry.closedAtMs > CLOSED_GRACE_MS;
+      if (silent || closed) this.die(entry, 'worker-lost');
+    }
+  }
+
+  private die(entry: Entry, death: Death): void {
+    this.entries.delete(entry.beat.workerId);
+    this.listener.onDeath({ workerId: entry.beat.workerId, sessionId: entry.beat.sessionId }, death);
+  }
+
+  private scheduleSweep(): void {
+    this.cancelSweep = this.ports.host.timers.after(SWEEP_MS, () => {
+      this.sweep();
+      this.scheduleSweep();
+    });
+  }
+
+  private nowMs(): number {
+    return this.ports.host.clock.monotonicMs();
+  }
+}
+
+function room(entry: Entry): number {
+  return entry.beat.freeSlots - entry.placed;
+}
+
+function safeJson(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,127 @@
+import { canonicalJson, Terminal, token, type EventStore, type Host } from '@perdure/kernel';
+import { tenantEventSchemas, tenantStream, type BehaviourManifest, type BuildManifest } from '@perdure/tenant-contract';
+
+/**
+ * Builds by tenant. A build never changes once registered; the newest that hosts a name speaks for the name.
+ * Anybody may append with the expected revision; a refused one reads what is new and decides again.
+ */
+
+const PAGE = 200;
+const ATTEMPTS_MAX = 20;
+/** Classes of effects that this version can keep its promises for. */
+const SUPPORTED_EFFECTS: readonly string[] = ['pure', 'idempotent'];
+
+interface TenantBuilds {
+  revision: number;
+  readonly builds: Map<string, { readonly manifest: BuildManifest; readonly hash: string }>;
+  readonly newest: Map<string, BehaviourManifest>;
+  reading: Promise<void> | undefined;
+}
+
+export class StoredBuildCatalogue {
+  private readonly tenants = new Map<string, TenantBuilds>();
+
+  constructor(private readonly ports: { readonly store: EventStore; readonly host: Host }) {}
+
+  /**
+   * @throws Terminal `BuildConflict` when another manifest has this build id; `EffectClassUnsupported`; `UnknownTool`
+   */
+  async register(tenant: string, manifest: BuildManifest): Promise<{ readonly buildId: string; readonly registered: boolean }> {
+    check(manifest);
+    const hash = this.ports.host.digest.sha256(canonicalJson(manifest));
+    for (let attempt = 0; attempt < ATTEMPTS_MAX; attempt += 1) {
+      const known = await this.refresh(tenant);
+      const existing = known.builds.get(manifest.buildId);
+      if (existing !== undefined && existing.hash !== hash) throw conflict(manifest.buildId);
+      // The newest registration speaks for a name: an old build that comes back says so again.
+      const isNewest = manifest.behaviours.every((behaviour) => sameBehaviour(known.newest.get(behaviour.name), behaviour));
+      if (existing !== undefined && isNewest) return { buildId: manifest.buildId, registered: false };
+      if (await this.append(tenant, known.revision, { manifest, hash })) return { buildId: manifest.buildId, registered: true };
+    }
+    throw new Terminal('BuildNotRegistered', 'Too many registrations at once for this tenant. Start the worker again.');
+  }
+
+  async build(tenant: string, buildId: string): Promise<BuildManifest | undefined> {
+    const known = this.of(tenant).builds.get(buildId) ?? (await this.refresh(tenant)).builds.get(buildId);
+    return known?.manifest;
+  }
+
+  async behaviour(tenant: string, name: string): Promise<BehaviourManifest | undefined> {
+    return this.of(tenant).newest.get(name) ?? (await this.refresh(tenant)).newest.get(name);
+  }
+
+  async behaviours(tenant: string): Promise<readonly BehaviourManifest[]> {
+    return [...(await this.refresh(tenant)).newest.values()];
+  }
+
+  private async append(tenant: string, revision: number, build: { manifest: BuildManifest; hash: string }): Promise<boolean> {
+    const { store, host } = this.ports;
+    const data = { manifest: build.manifest, manifestHash: build.hash, registeredAtMs: host.clock.nowMs() };
+    const result = await store.append(tenantStream.build(token(tenant, 'tenant')), revision < 0 ? 'no-stream' : revision, [
+      { id: host.entropy.uuid(), type: 'BuildRegistered', data, metadata: { schemaVersion: 1, tenant } },
+    ]);
+    return result.outcome === 'appended';
+  }
+
+  /** Reads what is new; callers at the same time share one read. */
+  private async refresh(tenant: string): Promise<TenantBuilds> {
+    const known = this.of(tenant);
+    known.reading ??= this.readNew(tenant, known).finally(() => {
+      known.reading = undefined;
+    });
+    await known.reading;
+    return known;
+  }
+
+  private async readNew(tenant: string, known: TenantBuilds): Promise<void> {
+    for (;;) {
+      const from = known.revision + 1;
+      const page = await this.ports.store.read(tenantStream.build(token(tenant, 'tenant')), { direction: 'forward', from, limit: PAGE });
+      for (const { type, data, revision } of page) {
+        known.revision = revision;
+        if (type === 'BuildRegistered') note(known, data);
+      }
+      if (page.length < PAGE) return;
+    }
+  }
+
+  private of(tenant: string): TenantBuilds {
+    let known = this.tenants.get(tenant);
+    if (known === undefined) {
+      known = { revision: -1, builds: new Map(), newest: new Map(), reading: undefined };
+      this.tenants.set(tenant, known);
+    }
+    return known;
+  }
+}
+
+function note(known: TenantBuilds, data: unknown): void {
+  const { manifest, manifestHash } = tenantEventSchemas.BuildRegistered.parse(data);
+  known.builds.set(manifest.buildId, { manifest, hash: manifestHash });
+  for (const behaviour of manifest.behaviours) known.newest.set(behaviour.name, behaviour);
+}
+
+function sameBehaviour(left: BehaviourManifest | undefined, right: BehaviourManifest): boolean {
+  return left !== undefined && canonicalJson(left) === canonicalJson(right);
+}
+
+function check(manifest: BuildManifest): void {
+  const tools = new Set(manifest.tools.map((tool) => tool.name));
+  for (const { name, effectClass } of manifest.tools) {
+    if (SUPPORTED_EFFECTS.includes(effectClass)) continue;
+    throw new Terminal(
+      'EffectClassUnsupported',
+      `The tool ${name} is ${effectClass}; this version keeps its promises for pure and idempotent effects. Declare one of these if it is true of the tool.`,
+      { details: { tool: name, effectClass } },
+    );
+  }
+  for (const behaviour of manifest.behaviours) {
+    const missing = behaviour.tools.find((tool) => !tools.has(tool));
+    if (missing === undefined) continue;
+    throw new Terminal('UnknownTool', `The agent ${behaviour.name} names the tool ${missing}, which the build does not hold.`, { details: { tool: missing } });
+  }
+}
+
+function conflict(buildId: string): Terminal {
+  return new Terminal('BuildConflict', `Another manifest is registered under the build id ${buildId}. Give changed code a new build id.`, { details: { buildId } });
+}
