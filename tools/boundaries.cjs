@@ -12,7 +12,8 @@ const LAYERS = {
   contract: { ours: ['kernel'], npm: ['zod'] },
   domain: { ours: ['kernel', 'contract', 'domain'], npm: [] },
   application: { ours: ['kernel', 'contract', 'domain', 'application'], npm: [] },
-  platform: { ours: ['kernel', 'contract', 'application'] },
+  // Of other adapters, only those of its own context: the second rule sees to it.
+  platform: { ours: ['kernel', 'contract', 'application', 'platform'] },
   sdk: { ours: ['kernel', 'contract', 'platform', 'sdk'] },
   app: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk'] },
   testing: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk', 'testing'] },
@@ -53,7 +54,8 @@ function layerConstraint(name, forSpecs) {
 
 function contextTargets(name) {
   if (name === 'kernel') return [context('kernel')];
-  if (CORE_CONTEXTS.includes(name)) return [context('kernel'), context(name), layer('contract')];
+  // Every context keeps promises of its own; what an index of promises is, `keeper` alone says.
+  if (CORE_CONTEXTS.includes(name)) return [context('kernel'), context('keeper'), context(name), layer('contract')];
   if (PLATFORM_CONTEXTS.includes(name)) return [context('kernel'), context(name), layer('contract'), layer('application')];
   return CONTEXTS.filter((other) => !NEVER_IMPORTED.includes(other) || other === name).map(context);
 }

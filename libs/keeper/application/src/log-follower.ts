@@ -1,0 +1,216 @@
+import {
+  comparePositions, type BlobStore, type EventStore, type Following, type Host, type Keeper, type Position, type RecordedEvent, type Subscription,
+} from '@perdure/kernel';
+import { Checkpoints } from './checkpoints';
+
+// The one follower of a process: the sure path of its keepers.
+//
+// 1. A keeper sees each fact of its types in log order, once per process, none left out.
+// 2. Index and position of a checkpoint belong together: both are taken between two facts.
+// 3. Loading never trusts a damaged checkpoint; the log itself is the last resort.
+// 4. A keeper that throws has an index nobody can rely on: the follower stops and says so.
+
+/** A take-over reads at most the tail of this long, or of `CHECKPOINT_FACTS`, whichever came first. */
+export const CHECKPOINT_EVERY_MS = 30_000;
+export const CHECKPOINT_FACTS = 20_000;
+/** Taking a checkpoint may cost at most one part in this many of the follower's time. */
+const CHECKPOINT_COST_DIVISOR = 20;
+/** Between two checkpoints, whatever their reason: a store that refuses them at once is not asked at every fact. */
+const CHECKPOINT_PAUSE_MS = 1_000;
+
+export interface FollowerPorts {
+  readonly store: EventStore;
+  readonly blobs: BlobStore;
+  readonly host: Host;
+}
+
+interface Followed {
+  readonly keeper: Keeper;
+  /** Exclusive: what the keeper's index contains. */
+  seen: Position | undefined;
+  /** Facts of its own, and of the whole follower, since its last checkpoint. */
+  ownFacts: number;
+  allFacts: number;
+}
+
+export class LogFollower implements Following {
+  /** Resolves after `close`; rejects with the reason when a keeper failed. Unheeded, it ends the process. */
+  readonly done: Promise<void>;
+
+  private readonly checkpoints: Checkpoints;
+  private readonly followed: Followed[] = [];
+  private readonly byType = new Map<string, Followed[]>();
+  private state: 'new' | 'starting' | 'following' | 'failed' | 'closed' = 'new';
+  private subscription: Subscription | undefined;
+  private saving: Promise<void> | undefined;
+  private lastSavedAtMs = 0;
+  private lastSaveTookMs = 0;
+  private upTo: Position | undefined;
+  private cancelTimer: () => void = () => undefined;
+  private settle!: { readonly resolve: () => void; readonly reject: (reason: unknown) => void };
+
+  constructor(private readonly ports: FollowerPorts) {
+    this.checkpoints = new Checkpoints(ports);
+    this.done = new Promise((resolve, reject) => {
+      this.settle = { resolve, reject };
+    });
+  }
+
+  get position(): Position | undefined {
+    return this.upTo;
+  }
+
+  /** @throws TypeError once it has started: a keeper that joins later would miss facts. */
+  register(keeper: Keeper): void {
+    if (this.state !== 'new') throw new TypeError(`Keeper ${keeper.name} came after the follower had started`);
+    if (this.followed.some((other) => other.keeper.name === keeper.name)) throw new TypeError(`Two keepers are named ${keeper.name}`);
+    const followed: Followed = { keeper, seen: undefined, ownFacts: 0, allFacts: 0 };
+    this.followed.push(followed);
+    for (const type of new Set(keeper.eventTypes)) this.byType.set(type, [...(this.byType.get(type) ?? []), followed]);
+  }
+
+  /** Resolves when every keeper has its index back and the tail of the log is being read. */
+  async start(): Promise<void> {
+    if (this.state !== 'new') throw new TypeError('The follower was started before');
+    this.state = 'starting';
+    await Promise.all(this.followed.map((followed) => this.restore(followed)));
+    if (this.isEnded() || this.followed.length === 0) return;
+    this.state = 'following';
+    this.upTo = smallest(this.followed.map(({ seen }) => seen));
+    this.lastSavedAtMs = this.ports.host.clock.monotonicMs();
+    this.subscription = this.ports.store.followAll({
+      after: this.upTo ?? 'start',
+      filter: { by: 'event-type', types: [...this.byType.keys()] },
+      onEvent: (fact) => this.handle(fact),
+      onCheckpoint: (position) => this.advance(position),
+      onCaughtUp: () => this.caughtUp(),
+    });
+    this.armTimer();
+  }
+
+  /** Saves what has changed since the last checkpoint; a failure is logged and repaired by the next one. */
+  async checkpoint(): Promise<void> {
+    await this.saving;
+    this.saving = this.saveAll().finally(() => {
+      this.saving = undefined;
+    });
+    await this.saving;
+  }
+
+  async close(): Promise<void> {
+    if (this.isEnded()) return;
+    const wasFollowing = this.state === 'following';
+    this.state = 'closed';
+    this.checkpoints.stop();
+    this.cancelTimer();
+    await this.subscription?.close();
+    if (wasFollowing) await this.checkpoint();
+    this.settle.resolve();
+  }
+
+  private isEnded(): boolean {
+    return this.state === 'closed' || this.state === 'failed';
+  }
+
+  private async restore(followed: Followed): Promise<void> {
+    const { keeper } = followed;
+    for await (const { position, index } of this.checkpoints.newestFirst(keeper.name)) {
+      try {
+        keeper.restore(index);
+        followed.seen = position;
+        return;
+      } catch (error) {
+        this.ports.host.log.warn('a keeper refused its checkpoint; falling back', { keeper: keeper.name, error: String(error) });
+      }
+    }
+    this.ports.host.log.info('a keeper reads the log from its start', { keeper: keeper.name });
+    keeper.restore(undefined);
+  }
+
+  private handle(fact: RecordedEvent): void {
+    if (this.state !== 'following') return;
+    for (const followed of this.byType.get(fact.type) ?? []) {
+      if (followed.seen !== undefined && comparePositions(fact.position, followed.seen) <= 0) continue;
+      try {
+        followed.keeper.apply(fact);
+      } catch (error) {
+        this.fail(followed.keeper, fact, error);
+        return;
+      }
+      followed.ownFacts += 1;
+    }
+    this.advance(fact.position);
+    let due = false;
+    for (const followed of this.followed) due = (followed.allFacts += 1) >= CHECKPOINT_FACTS || due;
+    if (due) this.checkpointIfAffordable();
+  }
+
+  private advance(position: Position): void {
+    if (this.state !== 'following') return;
+    if (this.upTo === undefined || comparePositions(position, this.upTo) > 0) this.upTo = position;
+  }
+
+  private caughtUp(): void {
+    if (this.state !== 'following') return;
+    for (const { keeper } of this.followed) keeper.caughtUp?.();
+  }
+
+  private fail(keeper: Keeper, fact: RecordedEvent, error: unknown): void {
+    this.state = 'failed';
+    this.cancelTimer();
+    const { stream, revision, type } = fact;
+    this.ports.host.log.error('a keeper failed: the process must end, its index cannot be trusted', {
+      keeper: keeper.name, stream, revision, type, error: String(error),
+    });
+    void this.subscription?.close();
+    this.settle.reject(error);
+  }
+
+  private armTimer(): void {
+    if (this.state !== 'following') return;
+    this.cancelTimer = this.ports.host.timers.after(CHECKPOINT_EVERY_MS, () => {
+      this.checkpointIfAffordable();
+      this.armTimer();
+    });
+  }
+
+  private checkpointIfAffordable(): void {
+    const pauseMs = this.ports.host.clock.monotonicMs() - this.lastSavedAtMs;
+    if (this.saving !== undefined || pauseMs < Math.max(CHECKPOINT_PAUSE_MS, this.lastSaveTookMs * CHECKPOINT_COST_DIVISOR)) return;
+    void this.checkpoint();
+  }
+
+  private async saveAll(): Promise<void> {
+    const { clock, log } = this.ports.host;
+    const startedAtMs = clock.monotonicMs();
+    for (const followed of this.followed) {
+      // A keeper with no facts of its own is saved only to shorten what a restart has to skip.
+      if (followed.ownFacts === 0 && followed.allFacts < CHECKPOINT_FACTS) continue;
+      try {
+        await this.save(followed);
+      } catch (error) {
+        log.warn('a checkpoint could not be saved; the next one will try again', { keeper: followed.keeper.name, error: String(error) });
+      }
+    }
+    this.lastSavedAtMs = clock.monotonicMs();
+    this.lastSaveTookMs = this.lastSavedAtMs - startedAtMs;
+  }
+
+  private async save(followed: Followed): Promise<void> {
+    // Taken in one turn, between two facts: index and position belong together.
+    const position = this.upTo;
+    if (position === undefined || this.state === 'failed') return;
+    const { ownFacts, allFacts } = followed;
+    const index = followed.keeper.snapshot();
+    await this.checkpoints.save(followed.keeper.name, { position, index });
+    followed.ownFacts -= ownFacts;
+    followed.allFacts -= allFacts;
+  }
+}
+
+/** Undefined = the start of the log, before every position. */
+function smallest(positions: readonly (Position | undefined)[]): Position | undefined {
+  return positions.reduce((least, position) =>
+    least === undefined || position === undefined ? undefined : comparePositions(position, least) < 0 ? position : least,
+  );
+}
