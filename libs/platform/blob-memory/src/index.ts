@@ -1,0 +1,1 @@
+export { MemoryBlobStore } from './memory-blob-store';

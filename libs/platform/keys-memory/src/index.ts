@@ -1,0 +1,1 @@
+export { MemoryKeyRing } from './memory-key-ring';

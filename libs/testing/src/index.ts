@@ -1,0 +1,3 @@
+export { ManualHost, type LogLine, type ManualHostOptions } from './manual-host';
+export { describeBlobStore } from './contract-suites/blob-store.suite';
+export { describeKeyRing } from './contract-suites/key-ring.suite';
