@@ -1,5 +1,13 @@
 import type { Bus, Cancel, Host } from '@perdure/kernel';
-import { claim, workerAddress, workSubject, type Activate, type Claim, type InboundMessage, type RunAddress } from '@perdure/run-contract';
+import {
+  claim,
+  workerAddress,
+  workSubject,
+  type Activate,
+  type Claim,
+  type InboundMessage,
+  type RunAddress,
+} from '@perdure/run-contract';
 import { instructionsOf, tailItems, type OpenRun } from '@perdure/run-domain';
 
 /**
@@ -54,7 +62,15 @@ export class ActivationKeeper {
     let keeping = this.kept.get(key);
     if (keeping?.epoch !== run.epoch) {
       keeping?.cancelRepeat();
-      keeping = { epoch: run.epoch, sinceMs: this.nowMs(), claimed: false, sending: false, dirty: true, cold: !this.isWarm(address, run), cancelRepeat: () => undefined };
+      keeping = {
+        epoch: run.epoch,
+        sinceMs: this.nowMs(),
+        claimed: false,
+        sending: false,
+        dirty: true,
+        cold: !this.isWarm(address, run),
+        cancelRepeat: () => undefined,
+      };
       this.kept.set(key, keeping);
     } else if (news) {
       keeping.dirty = true;
@@ -178,4 +194,3 @@ export function keyOf({ tenant, runId }: { readonly tenant: string; readonly run
 export function isActive(state: { readonly status: string }): state is ActiveRun {
   return state.status === 'active';
 }
-

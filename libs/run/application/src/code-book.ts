@@ -52,7 +52,8 @@ export class CodeBook {
 
   private async unknownAgent(tenant: string, name: string): Promise<ErrorRecord> {
     const known = (await this.ports.builds.behaviours(tenant)).map((behaviour) => behaviour.name);
-    const hint = known.length === 0 ? 'No worker has registered anything yet' : `Known: ${known.slice(0, NAMES_SHOWN).join(', ')}`;
+    const hint =
+      known.length === 0 ? 'No worker has registered anything yet' : `Known: ${known.slice(0, NAMES_SHOWN).join(', ')}`;
     const message = `No worker of tenant ${tenant} has registered an agent or workflow named ${JSON.stringify(name)}. ${hint}. Start a worker that hosts it.`;
     return { code: 'UnknownAgent', message, reaction: 'terminal', details: { name, known: known.slice(0, NAMES_SHOWN) } };
   }

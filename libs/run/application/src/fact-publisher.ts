@@ -1,5 +1,13 @@
 import {
-  comparePositions, partitionOf, type Cancel, type EventStore, type FactBus, type Host, type OutgoingFact, type Position, type RecordedEvent,
+  comparePositions,
+  partitionOf,
+  type Cancel,
+  type EventStore,
+  type FactBus,
+  type Host,
+  type OutgoingFact,
+  type Position,
+  type RecordedEvent,
 } from '@perdure/kernel';
 import { eventSubject, RUN_CATEGORY, runStream, type RunAddress } from '@perdure/run-contract';
 import type { Ownership } from './ports';
@@ -204,7 +212,10 @@ export class FactPublisher {
 }
 
 /** The published form of a stored event. */
-export function outgoingFact(address: RunAddress, stored: Pick<RecordedEvent, 'id' | 'type' | 'stream' | 'revision' | 'data' | 'metadata'>): OutgoingFact {
+export function outgoingFact(
+  address: RunAddress,
+  stored: Pick<RecordedEvent, 'id' | 'type' | 'stream' | 'revision' | 'data' | 'metadata'>,
+): OutgoingFact {
   const { id, type, stream, revision, data, metadata } = stored;
   return {
     subject: eventSubject.build(address, type),

@@ -28,14 +28,15 @@ export class OwnerKeeper implements Keeper {
   restore(index: Json | undefined): void {
     this.runs.clear();
     if (index === undefined) return;
-    for (const [stream, revision, sessionId] of (index as unknown as Indexed)) {
+    for (const [stream, revision, sessionId] of index as unknown as Indexed) {
       this.runs.set(stream, { revision, sessionId: sessionId ?? undefined, open: true });
     }
   }
 
   /** A fact that this process appended itself: it need not wait for the log to tell it. */
   noteOwn(address: RunAddress, event: RunEvent, revision: number): void {
-    if (this.types.has(event.type)) this.apply({ stream: runStream.build(address), revision, type: event.type, data: event.data });
+    if (this.types.has(event.type))
+      this.apply({ stream: runStream.build(address), revision, type: event.type, data: event.data });
   }
 
   apply(fact: Pick<RecordedEvent, 'stream' | 'revision' | 'type' | 'data'>): void {
@@ -43,7 +44,11 @@ export class OwnerKeeper implements Keeper {
     if (known !== undefined && fact.revision <= known.revision) return;
     if (OPENING.includes(fact.type)) {
       const { sessionId } = fact.data as { sessionId?: string };
-      this.runs.set(fact.stream, { revision: fact.revision, sessionId: fact.type === 'RunAssigned' ? sessionId : undefined, open: true });
+      this.runs.set(fact.stream, {
+        revision: fact.revision,
+        sessionId: fact.type === 'RunAssigned' ? sessionId : undefined,
+        open: true,
+      });
     } else if (CLOSING.includes(fact.type)) {
       // It stands as a tombstone, since its open may come later by another way, until the next checkpoint.
       this.runs.set(fact.stream, { revision: fact.revision, sessionId: undefined, open: false });

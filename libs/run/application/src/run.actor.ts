@@ -28,7 +28,8 @@ export interface RunCommandJob {
 }
 
 /** What a command led to, after its facts are durable. */
-export type Judged = { readonly accepted: true; readonly state: RunState } | { readonly accepted: false; readonly rejection: ErrorRecord };
+export type Judged =
+  { readonly accepted: true; readonly state: RunState } | { readonly accepted: false; readonly rejection: ErrorRecord };
 
 /** What was appended, for those who act on it. */
 export interface AppendedFacts {
@@ -120,7 +121,8 @@ export class RunActor {
       this.held = undefined;
       const failed = taken.length > 0 ? taken : this.queue.splice(0);
       for (const job of failed) job.reject(error);
-      if (!(error instanceof PerdureError)) this.ports.host.log.error('run not handled', { ...this.address, reason: String(error) });
+      if (!(error instanceof PerdureError))
+        this.ports.host.log.error('run not handled', { ...this.address, reason: String(error) });
     }
   }
 
@@ -166,7 +168,9 @@ export class RunActor {
     }
     this.held = batch.state;
     const stream = runStream.build(this.address);
-    const facts = stored.map((event, index) => outgoingFact(this.address, { ...event, stream, revision: before.revision + 1 + index }));
+    const facts = stored.map((event, index) =>
+      outgoingFact(this.address, { ...event, stream, revision: before.revision + 1 + index }),
+    );
     publisher.publish(ticket, facts, appended.position);
     this.ports.onAppended({ address: this.address, before, after: batch.state, events: batch.events.map(({ event }) => event) });
     return true;
@@ -194,4 +198,3 @@ export class RunActor {
     }
   }
 }
-

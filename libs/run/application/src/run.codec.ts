@@ -1,6 +1,12 @@
 import { InvariantViolated, type BlobStore, type EventData, type Host, type KeyRing, type RecordedEvent } from '@perdure/kernel';
 import {
-  BLOB_THRESHOLD_BYTES, eventMetadata, isRunEventType, runEventSchemas, type EventMetadata, type RunAddress, type RunEvent,
+  BLOB_THRESHOLD_BYTES,
+  eventMetadata,
+  isRunEventType,
+  runEventSchemas,
+  type EventMetadata,
+  type RunAddress,
+  type RunEvent,
 } from '@perdure/run-contract';
 import { payloadPlaces, placeAt } from './payload-paths';
 import { upcast, SCHEMA_VERSION } from './upcasters';
@@ -15,9 +21,7 @@ import { upcast, SCHEMA_VERSION } from './upcasters';
  */
 
 /** Where a payload went: at this path stands a stand-in. */
-type MovedPayload =
-  | { readonly at: string; readonly blob: string }
-  | { readonly at: string; readonly sealed: string };
+type MovedPayload = { readonly at: string; readonly blob: string } | { readonly at: string; readonly sealed: string };
 
 /** What stands in for text that was erased. */
 export const ERASED = '(erased)';
@@ -72,27 +76,40 @@ export class RunCodec {
 
   async decode(address: RunAddress, recorded: RecordedEvent): Promise<RunEvent> {
     if (!isRunEventType(recorded.type)) {
-      throw new InvariantViolated(`${recorded.stream}@${recorded.revision}: unknown event type ${recorded.type}. A newer version wrote it; upgrade this one.`);
+      throw new InvariantViolated(
+        `${recorded.stream}@${recorded.revision}: unknown event type ${recorded.type}. A newer version wrote it; upgrade this one.`,
+      );
     }
     const metadata = eventMetadata.loose().parse(recorded.metadata) as EventMetadata & { payloads?: readonly MovedPayload[] };
     const data = upcast(recorded.type, metadata.schemaVersion, recorded.data);
-    for (const payload of metadata.payloads ?? []) await this.restore({ address, sealed: metadata.keyId !== undefined }, data, payload);
+    for (const payload of metadata.payloads ?? [])
+      await this.restore({ address, sealed: metadata.keyId !== undefined }, data, payload);
     const parsed = runEventSchemas[recorded.type].safeParse(data);
     if (!parsed.success) {
-      throw new InvariantViolated(`${recorded.stream}@${recorded.revision}: ${recorded.type} does not have its shape: ${parsed.error.message}`);
+      throw new InvariantViolated(
+        `${recorded.stream}@${recorded.revision}: ${recorded.type} does not have its shape: ${parsed.error.message}`,
+      );
     }
-    return { type: recorded.type, data: parsed.data, ...(metadata.report === undefined ? {} : { report: metadata.report }) } as RunEvent;
+    return {
+      type: recorded.type,
+      data: parsed.data,
+      ...(metadata.report === undefined ? {} : { report: metadata.report }),
+    } as RunEvent;
   }
 
   private async restore(from: { address: RunAddress; sealed: boolean }, data: unknown, payload: MovedPayload): Promise<void> {
     const place = placeAt(data, payload.at);
-    if (place === undefined) throw new InvariantViolated(`A payload was moved from ${payload.at}, which the event does not have.`);
+    if (place === undefined)
+      throw new InvariantViolated(`A payload was moved from ${payload.at}, which the event does not have.`);
     const text = await this.textOf(from, payload);
     const isText = typeof place.parent[place.key] === 'string';
     place.parent[place.key] = text === undefined ? (isText ? ERASED : null) : (JSON.parse(text) as unknown);
   }
 
-  private async textOf({ address, sealed }: { address: RunAddress; sealed: boolean }, payload: MovedPayload): Promise<string | undefined> {
+  private async textOf(
+    { address, sealed }: { address: RunAddress; sealed: boolean },
+    payload: MovedPayload,
+  ): Promise<string | undefined> {
     const stored = 'blob' in payload ? await this.ports.blobs.get(address.tenant, payload.blob) : payload.sealed;
     if (stored === undefined || !sealed) return stored;
     return this.ports.keys?.open(address.tenant, address.runId, stored);

@@ -1,5 +1,11 @@
 import {
-  delay, StoreUnavailable, type EventData, type EventStore, type Host, type Position, type RecordedEvent,
+  delay,
+  StoreUnavailable,
+  type EventData,
+  type EventStore,
+  type Host,
+  type Position,
+  type RecordedEvent,
 } from '@perdure/kernel';
 import { runStream, type RunAddress } from '@perdure/run-contract';
 import { evolve, noRun, type RunState } from '@perdure/run-domain';

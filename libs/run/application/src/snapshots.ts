@@ -1,7 +1,15 @@
 import { type BlobStore, type EventStore, type Host, type KeyRing, PerdureError } from '@perdure/kernel';
 import { journalItem, SEGMENT_ITEMS, snapshotStream, type JournalItem, type RunAddress } from '@perdure/run-contract';
 import {
-  isOpen, journalFrom, sealOldest, tailItems, type OpenCall, type OpenRun, type OpenTimer, type RunState, type SegmentReference,
+  isOpen,
+  journalFrom,
+  sealOldest,
+  tailItems,
+  type OpenCall,
+  type OpenRun,
+  type OpenTimer,
+  type RunState,
+  type SegmentReference,
 } from '@perdure/run-domain';
 
 /**
@@ -23,18 +31,30 @@ interface StoredSnapshot {
 
 export class Snapshots {
   constructor(
-    private readonly ports: { readonly store: EventStore; readonly blobs: BlobStore; readonly keys?: KeyRing; readonly host: Host },
+    private readonly ports: {
+      readonly store: EventStore;
+      readonly blobs: BlobStore;
+      readonly keys?: KeyRing;
+      readonly host: Host;
+    },
   ) {}
 
   async load(address: RunAddress): Promise<OpenRun | undefined> {
     try {
-      const [newest] = await this.ports.store.read(snapshotStream.build(address), { direction: 'backward', from: 'end', limit: 1 });
+      const [newest] = await this.ports.store.read(snapshotStream.build(address), {
+        direction: 'backward',
+        from: 'end',
+        limit: 1,
+      });
       const stored = newest?.data as StoredSnapshot | undefined;
       if (stored?.foldVersion !== FOLD_VERSION) return undefined;
       const text = await this.fetch(address, stored.blob);
       return text === undefined ? undefined : thaw(text);
     } catch (error) {
-      this.ports.host.log.warn('snapshot not readable: folding from the start', { runId: address.runId, reason: reasonOf(error) });
+      this.ports.host.log.warn('snapshot not readable: folding from the start', {
+        runId: address.runId,
+        reason: reasonOf(error),
+      });
       return undefined;
     }
   }
@@ -48,7 +68,12 @@ export class Snapshots {
     const stream = snapshotStream.build(address);
     if (sealed.revision < 2 * SNAPSHOT_EVERY) await this.ports.store.setStreamMetadata(stream, { maxCount: 1 });
     await this.ports.store.append(stream, 'any', [
-      { id: this.ports.host.entropy.uuid(), type: 'RunSnapshotTaken', data, metadata: { schemaVersion: FOLD_VERSION, tenant: address.tenant } },
+      {
+        id: this.ports.host.entropy.uuid(),
+        type: 'RunSnapshotTaken',
+        data,
+        metadata: { schemaVersion: FOLD_VERSION, tenant: address.tenant },
+      },
     ]);
     return sealed;
   }
@@ -85,7 +110,13 @@ export class Snapshots {
 
 function freeze(run: OpenRun): string {
   const { calls, timers, journal, ...rest } = run;
-  return JSON.stringify({ ...rest, calls: [...calls], timers: [...timers], segments: journal.segments, tail: tailItems(journal) });
+  return JSON.stringify({
+    ...rest,
+    calls: [...calls],
+    timers: [...timers],
+    segments: journal.segments,
+    tail: tailItems(journal),
+  });
 }
 
 interface FrozenRun extends Omit<OpenRun, 'calls' | 'timers' | 'journal'> {
@@ -98,7 +129,14 @@ interface FrozenRun extends Omit<OpenRun, 'calls' | 'timers' | 'journal'> {
 function thaw(text: string): OpenRun {
   const { calls, timers, segments, tail, ...rest } = JSON.parse(text) as FrozenRun;
   const { lastWorkerId, cancel } = rest;
-  return { ...rest, lastWorkerId, cancel, calls: new Map(calls), timers: new Map(timers), journal: journalFrom(segments, tail) } as OpenRun;
+  return {
+    ...rest,
+    lastWorkerId,
+    cancel,
+    calls: new Map(calls),
+    timers: new Map(timers),
+    journal: journalFrom(segments, tail),
+  } as OpenRun;
 }
 
 function reasonOf(error: unknown): string {

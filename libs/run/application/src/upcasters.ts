@@ -12,7 +12,9 @@ const UPCASTERS: Partial<Record<RunEventType, readonly Upcaster[]>> = {};
 /** Brings stored data to the present version of its shape. */
 export function upcast(type: RunEventType, version: number, data: unknown): unknown {
   if (version > SCHEMA_VERSION) {
-    throw new InvariantViolated(`${type} was written in schema version ${version}; this build reads up to ${SCHEMA_VERSION}. Upgrade it.`);
+    throw new InvariantViolated(
+      `${type} was written in schema version ${version}; this build reads up to ${SCHEMA_VERSION}. Upgrade it.`,
+    );
   }
   return (UPCASTERS[type] ?? []).slice(version - 1).reduce((value, step) => step(value), data);
 }

@@ -79,7 +79,12 @@ export class WorkerRegistry {
   }
 
   /** A live worker of the pool that hosts the name and has room, the one with most room first. */
-  find(wanted: { readonly tenant: string; readonly pool: string; readonly name: string; readonly not?: string }): Heartbeat | undefined {
+  find(wanted: {
+    readonly tenant: string;
+    readonly pool: string;
+    readonly name: string;
+    readonly not?: string;
+  }): Heartbeat | undefined {
     let best: Entry | undefined;
     for (const entry of this.entries.values()) {
       const { beat } = entry;

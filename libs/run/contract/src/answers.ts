@@ -63,9 +63,21 @@ export type InboundFact = z.infer<typeof inboundFact>;
 /** What has happened in a run, as its code or conversation needs it; in order. */
 export const journalItem = z.discriminatedUnion('type', [
   /** Workflow: an effect, model call or timer that is intended and whose end is not delivered yet. */
-  z.object({ type: z.literal('made'), call: callId, kind: z.enum(['tool', 'model', 'sleep']), name: displayName, hash: z.string().optional() }),
+  z.object({
+    type: z.literal('made'),
+    call: callId,
+    kind: z.enum(['tool', 'model', 'sleep']),
+    name: displayName,
+    hash: z.string().optional(),
+  }),
   /** Workflow: the code was given this outcome. */
-  z.object({ type: z.literal('got'), call: callId, kind: z.enum(['step', 'value', 'tool', 'model', 'sleep']), name: displayName, outcome }),
+  z.object({
+    type: z.literal('got'),
+    call: callId,
+    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep']),
+    name: displayName,
+    outcome,
+  }),
   /** Agent: one turn of the conversation. */
   z.object({ type: z.literal('decided'), call: callId, decision: modelDecision }),
   /** Agent: the outcome of a tool call, as the model will see it. */

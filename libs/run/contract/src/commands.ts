@@ -1,7 +1,17 @@
 import { z } from 'zod';
 import { PROGRESS_ENTRIES_MAX, TIMER_DELAY_MS_MAX } from './limits';
 import {
-  actor, callId, displayName, divergence, errorRecord, journalEntry, modelDecision, nameToken, outcome, runKind, userValue,
+  actor,
+  callId,
+  displayName,
+  divergence,
+  errorRecord,
+  journalEntry,
+  modelDecision,
+  nameToken,
+  outcome,
+  runKind,
+  userValue,
 } from './values';
 
 const epoch = z.number().int().positive();
@@ -10,13 +20,24 @@ const attempt = z.number().int().positive();
 /** What a worker reports: in the order in which it happened, contiguous by `seq` within an epoch. */
 export const progressEntry = z.discriminatedUnion('type', [
   ...journalEntry.options,
-  z.object({ type: z.literal('effect-intended'), call: callId, tool: displayName, args: userValue, argsHash: z.string().max(128) }),
+  z.object({
+    type: z.literal('effect-intended'),
+    call: callId,
+    tool: displayName,
+    args: userValue,
+    argsHash: z.string().max(128),
+  }),
   z.object({ type: z.literal('effect-result'), call: callId, attempt, outcome }),
   z.object({ type: z.literal('model-intended'), call: callId, model: z.string().max(200), promptHash: z.string().max(128) }),
-  z.object({ type: z.literal('model-result'), call: callId, attempt, result: z.discriminatedUnion('ok', [
-    z.object({ ok: z.literal(true), decision: modelDecision }),
-    z.object({ ok: z.literal(false), error: errorRecord }),
-  ]) }),
+  z.object({
+    type: z.literal('model-result'),
+    call: callId,
+    attempt,
+    result: z.discriminatedUnion('ok', [
+      z.object({ ok: z.literal(true), decision: modelDecision }),
+      z.object({ ok: z.literal(false), error: errorRecord }),
+    ]),
+  }),
   z.object({ type: z.literal('timer-set'), call: callId, delayMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX) }),
   z.object({ type: z.literal('timer-cancelled'), call: callId }),
   /** Nothing to do until an inbound fact: the worker lets go of the run (and may keep it warm). */

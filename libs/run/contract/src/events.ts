@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import {
-  callId, displayName, divergence, effectClass, errorRecord, journalEntry, modelDecision, nameToken, runKind, userValue,
+  callId,
+  displayName,
+  divergence,
+  effectClass,
+  errorRecord,
+  journalEntry,
+  modelDecision,
+  nameToken,
+  runKind,
+  userValue,
 } from './values';
 
 const epoch = z.number().int().positive();
@@ -100,7 +109,13 @@ export function isRunEventType(type: string): type is RunEventType {
 }
 
 /** The fact with which a run ends: exactly one, and nothing follows it. */
-export const TERMINAL_EVENT_TYPES = ['RunRefused', 'RunCompleted', 'RunFailed', 'RunCancelled', 'RunTimedOut'] as const satisfies readonly RunEventType[];
+export const TERMINAL_EVENT_TYPES = [
+  'RunRefused',
+  'RunCompleted',
+  'RunFailed',
+  'RunCancelled',
+  'RunTimedOut',
+] as const satisfies readonly RunEventType[];
 
 /** Said of every event, beside its data. */
 export const eventMetadata = z.object({
@@ -121,7 +136,12 @@ export type EventMetadata = z.infer<typeof eventMetadata>;
 /** Payload fields, by event type and path: what sealing and blobs apply to. `*` = each element. */
 export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   RunRequested: ['input'],
-  StepsRecorded: ['entries.*.outcome.value', 'entries.*.outcome.error.message', 'entries.*.outcome.error.details', 'entries.*.value'],
+  StepsRecorded: [
+    'entries.*.outcome.value',
+    'entries.*.outcome.error.message',
+    'entries.*.outcome.error.details',
+    'entries.*.value',
+  ],
   ModelCallCompleted: ['decision.text', 'decision.toolCalls'],
   ModelCallFailed: ['error.message', 'error.details'],
   EffectIntended: ['args'],

@@ -58,8 +58,7 @@ function parseMapped(subject: string, kind: 'req' | 'cmd'): RunAddress {
 
 /** Published facts. */
 export const eventSubject = {
-  build: ({ tenant, runId }: RunAddress, eventType: string): string =>
-    `perdure.evt.${tenant}.run.${kebab(eventType)}.${runId}`,
+  build: ({ tenant, runId }: RunAddress, eventType: string): string => `perdure.evt.${tenant}.run.${kebab(eventType)}.${runId}`,
   /** Every fact of one run. */
   ofRun: ({ tenant, runId }: RunAddress): string => `perdure.evt.${tenant}.run.*.${runId}`,
   /** One type of fact of all runs of all tenants. */

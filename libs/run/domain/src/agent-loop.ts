@@ -17,7 +17,11 @@ export function beginAgentLoop(code: KnownCode): RunEvent {
 }
 
 /** What follows a decision of the model: its tool calls, or the end of the run. */
-export function afterDecision(run: OpenRun, decision: ModelDecision, given: { at: Circumstances; code: KnownCode; hash(value: unknown): string }): readonly RunEvent[] {
+export function afterDecision(
+  run: OpenRun,
+  decision: ModelDecision,
+  given: { at: Circumstances; code: KnownCode; hash(value: unknown): string },
+): readonly RunEvent[] {
   if (decision.toolCalls.length === 0) {
     return [{ type: 'RunCompleted', data: { output: decision.text, endedAtMs: given.at.nowMs } }];
   }
@@ -41,7 +45,11 @@ function intendModelCall(turn: number, code: KnownCode): RunEvent {
   return { type: 'ModelCallIntended', data: { call: turnCall(turn), turn, model: behaviour.model } };
 }
 
-function intendTool(call: string, toolCall: ToolCall, given: { at: Circumstances; code: KnownCode; hash(value: unknown): string }): readonly RunEvent[] {
+function intendTool(
+  call: string,
+  toolCall: ToolCall,
+  given: { at: Circumstances; code: KnownCode; hash(value: unknown): string },
+): readonly RunEvent[] {
   const manifest = given.code.tool(toolCall.tool);
   const intended: RunEvent = {
     type: 'EffectIntended',
@@ -58,7 +66,10 @@ function intendTool(call: string, toolCall: ToolCall, given: { at: Circumstances
   if (manifest !== undefined) return [intended];
   const offered = given.code.behaviour?.tools.join(', ') ?? '';
   const message = `There is no tool named ${toolCall.tool}. The tools of this agent are: ${offered}.`;
-  return [intended, { type: 'EffectFailed', data: { call, attempt: 1, error: { code: 'UnknownTool', message, reaction: 'terminal' } } }];
+  return [
+    intended,
+    { type: 'EffectFailed', data: { call, attempt: 1, error: { code: 'UnknownTool', message, reaction: 'terminal' } } },
+  ];
 }
 
 function turnLimitReached(turnsMax: number, endedAtMs: number): RunEvent {

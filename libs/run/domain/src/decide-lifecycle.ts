@@ -13,7 +13,10 @@ type Given<C> = DecidedCommand & { readonly command: C };
 export function decideRequest({ command, at }: Given<RequestRun>, state: RunState): RunDecision {
   if (state.status !== 'none') {
     if (state.request.requestHash === command.requestHash) return accept();
-    return refusal('RunAlreadyExists', 'Another request was started under this run id or idempotency key. Use a new key for a new request.');
+    return refusal(
+      'RunAlreadyExists',
+      'Another request was started under this run id or idempotency key. Use a new key for a new request.',
+    );
   }
   const { kind, name, pool, input, requestHash, deadlineMs } = command;
   const requested: RunEventOf<'RunRequested'> = {
@@ -34,10 +37,17 @@ export function decideRelease({ command, at, code }: Given<RunCommandOf<'Release
     return refusal('RunNotQueued', 'The run already holds a permit; give this one to another.');
   }
   if (run.status !== 'queued') return refusal('RunNotQueued', `The run is ${run.status}; it asks again when it needs capacity.`);
-  if (command.term < run.term) return refusal('ReleaseSuperseded', `A leader of term ${run.term} has released this run before; term ${command.term} has ended.`);
-  if (at.nowMs > command.notAfterMs) return refusal('ReleaseExpired', 'The release arrived after its time; grant the permit anew.');
+  if (command.term < run.term)
+    return refusal(
+      'ReleaseSuperseded',
+      `A leader of term ${run.term} has released this run before; term ${command.term} has ended.`,
+    );
+  if (at.nowMs > command.notAfterMs)
+    return refusal('ReleaseExpired', 'The release arrived after its time; grant the permit anew.');
   const { permitId, term, workerId, sessionId, buildId } = command;
-  return accept(...assignment({ run, permit: { permitId, term }, worker: { workerId, sessionId, buildId }, given: { at, code } }));
+  return accept(
+    ...assignment({ run, permit: { permitId, term }, worker: { workerId, sessionId, buildId }, given: { at, code } }),
+  );
 }
 
 export function decidePlace({ command, at, code }: Given<PlaceRun>, run: OpenRun): RunDecision {
@@ -62,9 +72,13 @@ function assignment({ run, permit, worker, given }: Assignment): readonly RunEve
 }
 
 export function decideRefuse({ command }: Given<RunCommandOf<'RefuseRun'>>, run: OpenRun): RunDecision {
-  if (run.status !== 'queued' || run.epoch > 0) return refusal('RunNotQueued', 'Only a run that has never been assigned can be refused.');
+  if (run.status !== 'queued' || run.epoch > 0)
+    return refusal('RunNotQueued', 'Only a run that has never been assigned can be refused.');
   const { code, message, retryAfterMs } = command;
-  return accept<RunEvent>({ type: 'RunRefused', data: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) } });
+  return accept<RunEvent>({
+    type: 'RunRefused',
+    data: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+  });
 }
 
 export function decideLoss({ command, at }: Given<LoseActivation>, run: OpenRun): RunDecision {
@@ -74,7 +88,11 @@ export function decideLoss({ command, at }: Given<LoseActivation>, run: OpenRun)
 }
 
 /** What a lost activation leads to, beside another one. */
-export function afterLoss(run: OpenRun, reason: RunEventOf<'ActivationLost'>['data']['reason'], nowMs: number): readonly RunEvent[] {
+export function afterLoss(
+  run: OpenRun,
+  reason: RunEventOf<'ActivationLost'>['data']['reason'],
+  nowMs: number,
+): readonly RunEvent[] {
   if (run.cancel !== undefined) return [cancelled(run.cancel.reason, nowMs)];
   const counts = reason === 'worker-lost' || reason === 'worker-stalled' || reason === 'worker-replaced';
   const activationsLost = run.lostInARow + 1;
@@ -112,7 +130,11 @@ export function decideFire({ command, at }: Given<RunCommandOf<'FireTimer'>>, ru
   // It has fired, or its call has ended: either way nothing is left to do.
   if (timer === undefined) return accept();
   if (at.nowMs < timer.dueAtMs) {
-    return notYet('TimerNotDue', `The timer ${timer.timerId} is due in ${timer.dueAtMs - at.nowMs} ms by the owner's clock.`, timer.dueAtMs - at.nowMs);
+    return notYet(
+      'TimerNotDue',
+      `The timer ${timer.timerId} is due in ${timer.dueAtMs - at.nowMs} ms by the owner's clock.`,
+      timer.dueAtMs - at.nowMs,
+    );
   }
   const fired: RunEvent = { type: 'TimerFired', data: { timerId: timer.timerId, dueAtMs: timer.dueAtMs } };
   if (timer.purpose === 'deadline') {
@@ -145,7 +167,9 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'PlaceRun':
     case 'EnforceCancel':
       return accept();
-    default:
+    case 'ReleaseRun':
+    case 'RefuseRun':
+    case 'ResumeRun':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {
     details: { outcome: run.outcome.status },
@@ -157,5 +181,8 @@ export function decideForMissing(): RunDecision {
 }
 
 function commandExpired(): RunDecision {
-  return refusal('CommandIdExpired', 'This command id is too old to tell whether it was handled. Look at the run, then send a new command.');
+  return refusal(
+    'CommandIdExpired',
+    'This command id is too old to tell whether it was handled. Look at the run, then send a new command.',
+  );
 }

@@ -21,9 +21,13 @@ type EntryOf<T extends ProgressEntry['type']> = Extract<ProgressEntry, { type: T
 export function decideProgress(report: Report, run: OpenRun): RunDecision {
   const { epoch, seq, entries } = report.command;
   if (run.status !== 'active' || run.epoch !== epoch) {
-    return refusal('StaleEpoch', `Epoch ${epoch} has ended; the run is at epoch ${run.epoch}. Another activation goes on with it: let go.`, {
-      details: { epoch: run.epoch },
-    });
+    return refusal(
+      'StaleEpoch',
+      `Epoch ${epoch} has ended; the run is at epoch ${run.epoch}. Another activation goes on with it: let go.`,
+      {
+        details: { epoch: run.epoch },
+      },
+    );
   }
   if (seq <= run.activation.seq || entries.length === 0) return accept();
   if (seq !== run.activation.seq + 1) {
@@ -44,7 +48,7 @@ function decideEntries(report: Report, run: OpenRun): RunDecision {
     state = evolve(state, marked);
   };
   const { entries } = report.command;
-  for (let index = 0; index < entries.length; ) {
+  for (let index = 0; index < entries.length;) {
     if (!isOpen(state) || state.status !== 'active') return nothingMayFollow(entries[index]);
     const entry = entries[index] as ProgressEntry;
     if (isJournalEntry(entry)) {
@@ -66,26 +70,53 @@ function decideEntries(report: Report, run: OpenRun): RunDecision {
 function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, report: Report): RunDecision {
   const { nowMs } = report.at;
   switch (entry.type) {
-    case 'effect-intended': return effectIntended(entry, run, report);
-    case 'effect-result': return effectResult(entry, run, report);
-    case 'model-intended': return modelIntended(entry, run);
-    case 'model-result': return modelResult(entry, run, report);
-    case 'timer-set': return timerSet(entry, run, nowMs);
-    case 'timer-cancelled': return run.timers.has(entry.call) ? accept<RunEvent>({ type: 'TimerCancelled', data: { timerId: entry.call } }) : unknownCall(entry.call);
-    case 'suspended': return suspended(run, nowMs);
-    case 'handed-over': return accept<RunEvent>({ type: 'ActivationLost', data: { epoch: run.epoch, reason: 'handed-over' } }, ...afterLoss(run, 'handed-over', nowMs));
-    case 'diverged': return accept<RunEvent>({ type: 'CodeDiverged', data: { epoch: run.epoch, buildId: buildOf(run), divergence: entry.divergence } });
-    case 'completed': return accept<RunEvent>({ type: 'RunCompleted', data: { output: entry.output, endedAtMs: nowMs } });
-    case 'failed': return accept<RunEvent>({ type: 'RunFailed', data: { error: entry.error, endedAtMs: nowMs } });
-    case 'cancelled': return run.cancel === undefined ? refusal('UnknownCall', 'Nobody asked for this run to be cancelled.') : accept(cancelled(run.cancel.reason, nowMs));
-    default: return unreachable(entry);
+    case 'effect-intended':
+      return effectIntended(entry, run, report);
+    case 'effect-result':
+      return effectResult(entry, run, report);
+    case 'model-intended':
+      return modelIntended(entry, run);
+    case 'model-result':
+      return modelResult(entry, run, report);
+    case 'timer-set':
+      return timerSet(entry, run, nowMs);
+    case 'timer-cancelled':
+      return run.timers.has(entry.call)
+        ? accept<RunEvent>({ type: 'TimerCancelled', data: { timerId: entry.call } })
+        : unknownCall(entry.call);
+    case 'suspended':
+      return suspended(run, nowMs);
+    case 'handed-over':
+      return accept<RunEvent>(
+        { type: 'ActivationLost', data: { epoch: run.epoch, reason: 'handed-over' } },
+        ...afterLoss(run, 'handed-over', nowMs),
+      );
+    case 'diverged':
+      return accept<RunEvent>({
+        type: 'CodeDiverged',
+        data: { epoch: run.epoch, buildId: buildOf(run), divergence: entry.divergence },
+      });
+    case 'completed':
+      return accept<RunEvent>({ type: 'RunCompleted', data: { output: entry.output, endedAtMs: nowMs } });
+    case 'failed':
+      return accept<RunEvent>({ type: 'RunFailed', data: { error: entry.error, endedAtMs: nowMs } });
+    case 'cancelled':
+      return run.cancel === undefined
+        ? refusal('UnknownCall', 'Nobody asked for this run to be cancelled.')
+        : accept(cancelled(run.cancel.reason, nowMs));
+    default:
+      return unreachable(entry);
   }
 }
 
 function effectIntended(entry: EntryOf<'effect-intended'>, run: OpenRun, report: Report): RunDecision {
   const manifest = report.code.tool(entry.tool);
   if (manifest === undefined) {
-    return refusal('UnknownTool', `This build registered no tool named ${entry.tool}. Give it to the worker that hosts the workflow.`, { details: { tool: entry.tool } });
+    return refusal(
+      'UnknownTool',
+      `This build registered no tool named ${entry.tool}. Give it to the worker that hosts the workflow.`,
+      { details: { tool: entry.tool } },
+    );
   }
   const { call, tool, args, argsHash } = entry;
   if (run.calls.has(call)) return callConflict(call);
@@ -111,7 +142,10 @@ function effectResult(entry: EntryOf<'effect-result'>, run: OpenRun, report: Rep
 
 function modelIntended(entry: EntryOf<'model-intended'>, run: OpenRun): RunDecision {
   if (run.request.kind === 'agent' || run.calls.has(entry.call)) return callConflict(entry.call);
-  return accept<RunEvent>({ type: 'ModelCallIntended', data: { call: entry.call, model: entry.model, promptHash: entry.promptHash } });
+  return accept<RunEvent>({
+    type: 'ModelCallIntended',
+    data: { call: entry.call, model: entry.model, promptHash: entry.promptHash },
+  });
 }
 
 function modelResult(entry: EntryOf<'model-result'>, run: OpenRun, report: Report): RunDecision {
@@ -192,7 +226,9 @@ function buildOf(run: OpenRun): string {
 }
 
 function unknownCall(call: string): RunDecision {
-  return refusal('UnknownCall', `The call ${call} is not open in this attempt: it was never intended, or it has ended.`, { details: { call } });
+  return refusal('UnknownCall', `The call ${call} is not open in this attempt: it was never intended, or it has ended.`, {
+    details: { call },
+  });
 }
 
 function callConflict(call: string): RunDecision {

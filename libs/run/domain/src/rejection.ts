@@ -6,7 +6,11 @@ interface RejectionExtras {
 }
 
 /** Refused for good: the message says what to do instead. */
-export function refusal(code: RunRejectionType, message: string, extras: RejectionExtras = {}): { readonly rejected: RunRejection } {
+export function refusal(
+  code: RunRejectionType,
+  message: string,
+  extras: RejectionExtras = {},
+): { readonly rejected: RunRejection } {
   return { rejected: { code, message, reaction: 'terminal', ...extras } };
 }
 

@@ -46,7 +46,6 @@ export interface EnforceCancel {
   readonly epoch: number;
 }
 
-
 export type DomainCommand =
   | RequestRun
   | PlaceRun

@@ -1,8 +1,17 @@
 import { unreachable, type Decision } from '@perdure/kernel';
 import type { RunEvent, RunRejection } from '@perdure/run-contract';
 import {
-  decideCancel, decideEnforceCancel, decideFire, decideForEnded, decideForMissing, decideLoss, decidePlace, decideRefuse, decideRelease,
-  decideRequest, decideResume,
+  decideCancel,
+  decideEnforceCancel,
+  decideFire,
+  decideForEnded,
+  decideForMissing,
+  decideLoss,
+  decidePlace,
+  decideRefuse,
+  decideRelease,
+  decideRequest,
+  decideResume,
 } from './decide-lifecycle';
 import { decideProgress } from './decide-progress';
 import type { DecidedCommand } from './run.commands';
@@ -26,16 +35,27 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
   if (state.status === 'none') return decideForMissing();
   if (state.status === 'ended') return decideForEnded(given, state);
   switch (command.type) {
-    case 'RequestRun': return decideRequest({ command, at, code }, state);
-    case 'ReleaseRun': return decideRelease({ command, at, code }, state);
-    case 'RefuseRun': return decideRefuse({ command, at, code }, state);
-    case 'PlaceRun': return decidePlace({ command, at, code }, state);
-    case 'LoseActivation': return decideLoss({ command, at, code }, state);
-    case 'CancelRun': return decideCancel({ command, at, code }, state);
-    case 'EnforceCancel': return decideEnforceCancel({ command, at, code }, state);
-    case 'ResumeRun': return decideResume({ command, at, code }, state);
-    case 'FireTimer': return decideFire({ command, at, code }, state);
-    case 'RecordProgress': return decideProgress({ command, at, code, hash }, state);
-    default: return unreachable(command);
+    case 'RequestRun':
+      return decideRequest({ command, at, code }, state);
+    case 'ReleaseRun':
+      return decideRelease({ command, at, code }, state);
+    case 'RefuseRun':
+      return decideRefuse({ command, at, code }, state);
+    case 'PlaceRun':
+      return decidePlace({ command, at, code }, state);
+    case 'LoseActivation':
+      return decideLoss({ command, at, code }, state);
+    case 'CancelRun':
+      return decideCancel({ command, at, code }, state);
+    case 'EnforceCancel':
+      return decideEnforceCancel({ command, at, code }, state);
+    case 'ResumeRun':
+      return decideResume({ command, at, code }, state);
+    case 'FireTimer':
+      return decideFire({ command, at, code }, state);
+    case 'RecordProgress':
+      return decideProgress({ command, at, code, hash }, state);
+    default:
+      return unreachable(command);
   }
 }

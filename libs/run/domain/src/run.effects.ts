@@ -30,11 +30,17 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
       instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt });
     } else {
       const { tool, args, attempt, toolCallId } = call;
-      instructions.push({ do: 'run-tool', call: call.call, tool, args, attempt, ...(toolCallId === undefined ? {} : { toolCallId }) });
+      instructions.push({
+        do: 'run-tool',
+        call: call.call,
+        tool,
+        args,
+        attempt,
+        ...(toolCallId === undefined ? {} : { toolCallId }),
+      });
     }
   }
   return instructions;
 }
 
 const NONE: readonly Instruction[] = [];
-

@@ -25,30 +25,67 @@ function withReportMark(state: RunState, event: RunEvent): RunState {
 // One case a line: the table of what may follow what.
 function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>): RunState {
   switch (event.type) {
-    case 'RunAssigned': return assigned(run, event);
-    case 'ActivationLost': return lost(run, event);
-    case 'RunQuarantined': return { ...commonFields(run), status: 'paused', because: `quarantined: ${event.data.activationsLost} activations lost without progress` };
-    case 'CodeDiverged': return { ...commonFields(run), status: 'paused', because: divergenceText(event) };
-    case 'RunSuspended': return { ...commonFields(run), status: 'suspended' };
-    case 'RunWoken': return { ...commonFields(run), status: 'queued', sinceMs: 0, preferredWorkerId: event.data.preferredWorkerId };
-    case 'RunResumed': return { ...commonFields(rememberCommand(run, event.data.commandId)), lostInARow: 0, status: 'queued', sinceMs: 0, preferredWorkerId: undefined };
-    case 'RunCancelRequested': return { ...rememberCommand(run, event.data.commandId), cancel: { reason: event.data.reason, requestedAtMs: event.data.requestedAtMs } };
-    case 'ModelCallIntended': return modelIntended(run, event);
-    case 'ModelCallCompleted': return modelCompleted(run, event);
-    case 'ModelCallFailed': return attemptFailed(run, event);
-    case 'EffectIntended': return effectIntended(run, event);
-    case 'EffectConfirmed': return closeTool(run, event.data.call, { ok: true, value: event.data.result });
-    case 'EffectFailed': return attemptFailed(run, event);
-    case 'StepsRecorded': return event.data.entries.reduce(recordEntry, run);
-    case 'TimerSet': return timerSet(run, event);
-    case 'TimerFired': return timerFired(run, event);
-    case 'TimerCancelled': return { ...run, timers: without(run.timers, event.data.timerId), calls: without(run.calls, event.data.timerId) };
-    case 'RunRefused': return ended(run, { status: 'refused', ...event.data }, 0);
-    case 'RunCompleted': return ended(run, { status: 'completed', output: event.data.output }, event.data.endedAtMs);
-    case 'RunFailed': return ended(run, { status: 'failed', error: event.data.error }, event.data.endedAtMs);
-    case 'RunCancelled': return ended(run, { status: 'cancelled', reason: event.data.reason }, event.data.endedAtMs);
-    case 'RunTimedOut': return ended(run, { status: 'timed-out', deadlineAtMs: event.data.deadlineAtMs }, event.data.endedAtMs);
-    default: return unreachable(event);
+    case 'RunAssigned':
+      return assigned(run, event);
+    case 'ActivationLost':
+      return lost(run, event);
+    case 'RunQuarantined':
+      return {
+        ...commonFields(run),
+        status: 'paused',
+        because: `quarantined: ${event.data.activationsLost} activations lost without progress`,
+      };
+    case 'CodeDiverged':
+      return { ...commonFields(run), status: 'paused', because: divergenceText(event) };
+    case 'RunSuspended':
+      return { ...commonFields(run), status: 'suspended' };
+    case 'RunWoken':
+      return { ...commonFields(run), status: 'queued', sinceMs: 0, preferredWorkerId: event.data.preferredWorkerId };
+    case 'RunResumed':
+      return {
+        ...commonFields(rememberCommand(run, event.data.commandId)),
+        lostInARow: 0,
+        status: 'queued',
+        sinceMs: 0,
+        preferredWorkerId: undefined,
+      };
+    case 'RunCancelRequested':
+      return {
+        ...rememberCommand(run, event.data.commandId),
+        cancel: { reason: event.data.reason, requestedAtMs: event.data.requestedAtMs },
+      };
+    case 'ModelCallIntended':
+      return modelIntended(run, event);
+    case 'ModelCallCompleted':
+      return modelCompleted(run, event);
+    case 'ModelCallFailed':
+      return attemptFailed(run, event);
+    case 'EffectIntended':
+      return effectIntended(run, event);
+    case 'EffectConfirmed':
+      return closeTool(run, event.data.call, { ok: true, value: event.data.result });
+    case 'EffectFailed':
+      return attemptFailed(run, event);
+    case 'StepsRecorded':
+      return event.data.entries.reduce(recordEntry, run);
+    case 'TimerSet':
+      return timerSet(run, event);
+    case 'TimerFired':
+      return timerFired(run, event);
+    case 'TimerCancelled':
+      return { ...run, timers: without(run.timers, event.data.timerId), calls: without(run.calls, event.data.timerId) };
+    case 'RunRefused':
+      return ended(run, { status: 'refused', ...event.data }, 0);
+    case 'RunCompleted':
+      return ended(run, { status: 'completed', output: event.data.output }, event.data.endedAtMs);
+    case 'RunFailed':
+      return ended(run, { status: 'failed', error: event.data.error }, event.data.endedAtMs);
+    case 'RunCancelled':
+      return ended(run, { status: 'cancelled', reason: event.data.reason }, event.data.endedAtMs);
+    case 'RunTimedOut':
+      return ended(run, { status: 'timed-out', deadlineAtMs: event.data.deadlineAtMs }, event.data.endedAtMs);
+    default:
+      return unreachable(event);
   }
 }
 
@@ -88,7 +125,13 @@ function modelIntended(run: OpenRun, event: RunEventOf<'ModelCallIntended'>): Op
   const { call, turn, model, promptHash } = event.data;
   const next = openCall(run, { kind: 'model', call, model, attempt: 1, waitsForRetry: false });
   if (turn !== undefined) return { ...next, turn };
-  return withItem(next, { type: 'made', call, kind: 'model', name: model, ...(promptHash === undefined ? {} : { hash: promptHash }) });
+  return withItem(next, {
+    type: 'made',
+    call,
+    kind: 'model',
+    name: model,
+    ...(promptHash === undefined ? {} : { hash: promptHash }),
+  });
 }
 
 function modelCompleted(run: OpenRun, event: RunEventOf<'ModelCallCompleted'>): OpenRun {
@@ -102,7 +145,16 @@ function modelCompleted(run: OpenRun, event: RunEventOf<'ModelCallCompleted'>): 
 function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): OpenRun {
   const { call, tool, effectClass, args, argsHash, toolCallId, intendedAtMs } = event.data;
   const next = openCall(run, {
-    kind: 'tool', call, tool, effectClass, args, argsHash, toolCallId, sinceMs: intendedAtMs, attempt: 1, waitsForRetry: false,
+    kind: 'tool',
+    call,
+    tool,
+    effectClass,
+    args,
+    argsHash,
+    toolCallId,
+    sinceMs: intendedAtMs,
+    attempt: 1,
+    waitsForRetry: false,
   });
   if (run.request.kind === 'agent') return next;
   return withItem(next, { type: 'made', call, kind: 'tool', name: tool, hash: argsHash });
@@ -131,16 +183,27 @@ function closeTool(run: OpenRun, call: string, outcome: Extract<JournalItem, { t
 
 function recordEntry(run: OpenRun, entry: JournalEntry): OpenRun {
   switch (entry.type) {
-    case 'step': return withItem(run, { type: 'got', call: entry.call, kind: 'step', name: entry.name, outcome: entry.outcome });
-    case 'value': return withItem(run, { type: 'got', call: entry.call, kind: 'value', name: entry.name, outcome: { ok: true, value: entry.value } });
-    case 'delivered': return delivered(run, entry.revision);
-    default: return unreachable(entry);
+    case 'step':
+      return withItem(run, { type: 'got', call: entry.call, kind: 'step', name: entry.name, outcome: entry.outcome });
+    case 'value':
+      return withItem(run, {
+        type: 'got',
+        call: entry.call,
+        kind: 'value',
+        name: entry.name,
+        outcome: { ok: true, value: entry.value },
+      });
+    case 'delivered':
+      return delivered(run, entry.revision);
+    default:
+      return unreachable(entry);
   }
 }
 
 function delivered(run: OpenRun, revision: number): OpenRun {
   const fact = run.inbound.find((candidate) => candidate.revision === revision);
-  if (fact === undefined) throw new InvariantViolated(`Revision ${revision} was delivered, but is not an inbound fact.`, { revision });
+  if (fact === undefined)
+    throw new InvariantViolated(`Revision ${revision} was delivered, but is not an inbound fact.`, { revision });
   const inbound = run.inbound.filter((candidate) => candidate !== fact);
   return withItem({ ...run, inbound }, { type: 'got', call: fact.call, kind: 'sleep', name: 'sleep', outcome: fact.outcome });
 }

@@ -143,7 +143,19 @@ export function commonFields(run: OpenRun): OpenRunFields {
   const { revision, request, epoch, term, lostInARow, lastWorkerId, turn } = run;
   const { calls, timers, inbound, journal, cancel, commands, commandsForgottenUpToMs } = run;
   return {
-    revision, request, epoch, term, lostInARow, lastWorkerId, turn,
-    calls, timers, inbound, journal, cancel, commands, commandsForgottenUpToMs,
+    revision,
+    request,
+    epoch,
+    term,
+    lostInARow,
+    lastWorkerId,
+    turn,
+    calls,
+    timers,
+    inbound,
+    journal,
+    cancel,
+    commands,
+    commandsForgottenUpToMs,
   };
 }

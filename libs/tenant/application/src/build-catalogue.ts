@@ -76,7 +76,11 @@ export class StoredBuildCatalogue {
   private async readNew(tenant: string, known: TenantBuilds): Promise<void> {
     for (;;) {
       const from = known.revision + 1;
-      const page = await this.ports.store.read(tenantStream.build(token(tenant, 'tenant')), { direction: 'forward', from, limit: PAGE });
+      const page = await this.ports.store.read(tenantStream.build(token(tenant, 'tenant')), {
+        direction: 'forward',
+        from,
+        limit: PAGE,
+      });
       for (const { type, data, revision } of page) {
         known.revision = revision;
         if (type === 'BuildRegistered') note(known, data);
@@ -118,10 +122,16 @@ function check(manifest: BuildManifest): void {
   for (const behaviour of manifest.behaviours) {
     const missing = behaviour.tools.find((tool) => !tools.has(tool));
     if (missing === undefined) continue;
-    throw new Terminal('UnknownTool', `The agent ${behaviour.name} names the tool ${missing}, which the build does not hold.`, { details: { tool: missing } });
+    throw new Terminal('UnknownTool', `The agent ${behaviour.name} names the tool ${missing}, which the build does not hold.`, {
+      details: { tool: missing },
+    });
   }
 }
 
 function conflict(buildId: string): Terminal {
-  return new Terminal('BuildConflict', `Another manifest is registered under the build id ${buildId}. Give changed code a new build id.`, { details: { buildId } });
+  return new Terminal(
+    'BuildConflict',
+    `Another manifest is registered under the build id ${buildId}. Give changed code a new build id.`,
+    { details: { buildId } },
+  );
 }

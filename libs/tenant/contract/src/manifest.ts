@@ -48,7 +48,10 @@ export type BuildManifest = z.infer<typeof buildManifest>;
 export const tenantEventSchemas = {
   BuildRegistered: z.object({ manifest: buildManifest, manifestHash: z.string(), registeredAtMs: z.number() }),
 } as const;
-export type BuildRegistered = { readonly type: 'BuildRegistered'; readonly data: z.infer<typeof tenantEventSchemas.BuildRegistered> };
+export type BuildRegistered = {
+  readonly type: 'BuildRegistered';
+  readonly data: z.infer<typeof tenantEventSchemas.BuildRegistered>;
+};
 export type TenantEvent = BuildRegistered;
 
 export const tenantCommand = z.discriminatedUnion('type', [

@@ -1,0 +1,221 @@
+import { partitionOf, type Bus, type Cancel, type Host } from '@perdure/kernel';
+import { workerAddress, workSubject, type Heartbeat, type RunAddress } from '@perdure/run-contract';
+import { pendingEffects, type DomainCommand, type KnownCode, type OpenRun, type RunState } from '@perdure/run-domain';
+import { ActivationKeeper, isActive, keyOf, type ActiveRun } from './activation-keeper';
+import { NO_CODE, type CodeBook } from './code-book';
+import type { HotRuns } from './hot-runs';
+import type { OwnerKeeper } from './owner.keeper';
+import type { Ownership } from './ports';
+import type { AppendedFacts } from './run.actor';
+import { WorkerRegistry, type Death } from './worker-registry';
+
+/**
+ * Brings about what the facts of the owned runs demand.
+ *
+ * 1. What a run needs is computed from its state after each append and after each load, never remembered.
+ * 2. Hints make it fast; the audit makes it sure.
+ */
+
+/** The sure path of worker death: every open run is looked at once in this time. */
+const AUDIT_MS = 1_000;
+/** Runs resumed at once after a take-over. */
+const RESUME_CONCURRENCY = 32;
+const SERVICE_ACTOR = 'service:orchestrator';
+
+export interface CaretakerPorts {
+  readonly host: Host;
+  readonly bus: Bus;
+  readonly ownership: Ownership;
+  readonly runs: HotRuns;
+  readonly code: CodeBook;
+  readonly index: OwnerKeeper;
+}
+
+interface Session {
+  readonly workerId: string;
+  readonly sessionId: string;
+}
+
+export class Caretaker {
+  readonly workers: WorkerRegistry;
+  private readonly activations: ActivationKeeper;
+  private readonly unplaced = new Map<string, RunAddress>();
+  private readonly enforcing = new Map<string, Cancel>();
+  private cancelAudit: Cancel = () => undefined;
+
+  constructor(private readonly ports: CaretakerPorts) {
+    this.workers = new WorkerRegistry(ports, {
+      onDeath: (session, death) => this.onWorkerDeath(session, death),
+      onCapacity: (beat) => this.onCapacity(beat),
+    });
+    this.activations = new ActivationKeeper(ports, {
+      onUnclaimed: (address, epoch, reason) => void this.decide(address, { type: 'LoseActivation', epoch, reason }),
+      current: (address, epoch) => this.activeRun(address, epoch),
+    });
+  }
+
+  start(): void {
+    this.workers.start();
+    this.scheduleAudit();
+  }
+
+  async stop(): Promise<void> {
+    this.cancelAudit();
+    for (const cancel of this.enforcing.values()) cancel();
+    await this.workers.stop();
+  }
+
+  onAppended({ address, before, after, events }: AppendedFacts): void {
+    events.forEach((event, index) => this.ports.index.noteOwn(address, event, before.revision + 1 + index));
+    if (isActive(before) && (!isActive(after) || after.epoch !== before.epoch)) this.letGo(address, before, { after, events });
+    this.bringAbout(
+      address,
+      after,
+      events.some((event) => event.report === undefined),
+    );
+  }
+
+  /** Another instance owns the run now. */
+  forget(address: RunAddress): void {
+    this.activations.release(address);
+    this.unplaced.delete(keyOf(address));
+  }
+
+  /** Takes up what the open runs of these partitions demand. */
+  async resumeAll(partitions: ReadonlySet<number>): Promise<void> {
+    const open = [...this.ports.index.open()].filter(({ address }) => partitions.has(partitionOf(address.runId)));
+    const resumeNext = async (): Promise<void> => {
+      for (let run = open.pop(); run !== undefined; run = open.pop()) await this.resume(run.address);
+    };
+    await Promise.all(Array.from({ length: RESUME_CONCURRENCY }, resumeNext));
+  }
+
+  private async resume(address: RunAddress): Promise<void> {
+    try {
+      this.bringAbout(address, await this.ports.runs.of(address).settled(), true);
+    } catch (error) {
+      this.ports.host.log.error('run not resumed', { ...address, reason: String(error) });
+    }
+  }
+
+  /** `news`: something happened that the worker does not learn from an answer to its own report. */
+  private bringAbout(address: RunAddress, state: RunState, news: boolean): void {
+    for (const effect of pendingEffects(state)) {
+      if (effect.type === 'FindWorker') this.place(address, state as OpenRun);
+      else if (effect.type === 'KeepActivation') this.activations.keep(address, state as ActiveRun, news);
+      else this.enforceCancelAt(address, effect.epoch, effect.atMs);
+    }
+  }
+
+  private letGo(address: RunAddress, before: ActiveRun, now: Pick<AppendedFacts, 'after' | 'events'>): void {
+    const { epoch, activation, request } = before;
+    const waits = now.after.status === 'suspended' || now.after.status === 'queued';
+    if (waits) this.activations.releaseWarm(address, activation.sessionId);
+    else this.activations.release(address);
+    // The worker that reported the end of its own activation knows.
+    if (now.events.some((event) => event.report?.epoch === epoch)) return;
+    const subject = workSubject.build(
+      workerAddress({ tenant: address.tenant, pool: request.pool, workerId: activation.workerId }),
+    );
+    this.ports.bus.publish(subject, JSON.stringify({ type: 'release', v: 1, ...address, epoch }));
+  }
+
+  private place(address: RunAddress, run: OpenRun, only?: Heartbeat): void {
+    const { pool, name } = run.request;
+    const beat = only ?? this.workers.find({ tenant: address.tenant, pool, name });
+    if (beat === undefined) {
+      this.unplaced.set(keyOf(address), address);
+      return;
+    }
+    this.unplaced.delete(keyOf(address));
+    this.workers.notePlaced(beat.workerId);
+    const { workerId, sessionId, buildId } = beat;
+    void this.ports.code
+      .of(address.tenant, buildId, name)
+      .then((code) => this.decide(address, { type: 'PlaceRun', workerId, sessionId, buildId }, code));
+  }
+
+  private onCapacity(beat: Heartbeat): void {
+    let room = beat.freeSlots;
+    for (const [key, address] of this.unplaced) {
+      if (room <= 0) return;
+      const state = this.ports.runs.peek(address)?.state;
+      if (state?.status !== 'placing') {
+        this.unplaced.delete(key);
+        continue;
+      }
+      const fits = address.tenant === beat.tenant && state.request.pool === beat.pool && beat.hosts.includes(state.request.name);
+      if (!fits) continue;
+      room -= 1;
+      this.place(address, state, beat);
+    }
+  }
+
+  private enforceCancelAt(address: RunAddress, epoch: number, atMs: number): void {
+    const key = keyOf(address);
+    if (this.enforcing.has(key)) return;
+    const delayMs = Math.max(0, atMs - this.ports.host.clock.nowMs());
+    const cancel = this.ports.host.timers.after(delayMs, () => {
+      this.enforcing.delete(key);
+      void this.decide(address, { type: 'EnforceCancel', epoch });
+    });
+    this.enforcing.set(key, cancel);
+  }
+
+  private onWorkerDeath(session: Session, death: Death): void {
+    for (const { address, sessionId } of this.ports.index.open()) {
+      if (sessionId === session.sessionId) void this.loseActivation(address, sessionId, death);
+    }
+  }
+
+  private async loseActivation(address: RunAddress, sessionId: string, reason: Death): Promise<void> {
+    if (!this.owns(address)) return;
+    const state = await this.ports.runs.of(address).settled();
+    if (isActive(state) && state.activation.sessionId === sessionId) {
+      await this.decide(address, { type: 'LoseActivation', epoch: state.epoch, reason });
+    }
+  }
+
+  private scheduleAudit(): void {
+    this.cancelAudit = this.ports.host.timers.after(AUDIT_MS, () => {
+      for (const { address } of this.ports.index.open()) if (this.owns(address)) this.audit(address);
+      this.scheduleAudit();
+    });
+  }
+
+  /** Whatever a lost hint left undone is found here. */
+  private audit(address: RunAddress): void {
+    const state = this.ports.runs.peek(address)?.state;
+    if (state === undefined) {
+      void this.resume(address);
+    } else if (state.status === 'placing') {
+      this.place(address, state);
+    } else if (isActive(state)) {
+      const { workerId, sessionId } = state.activation;
+      if (this.workers.isAlive({ workerId, sessionId }) === false) void this.loseActivation(address, sessionId, 'worker-lost');
+    }
+  }
+
+  /** A decision of the owner's own. */
+  private async decide(address: RunAddress, command: DomainCommand, code: KnownCode = NO_CODE): Promise<void> {
+    const { clock, entropy, log } = this.ports.host;
+    const commandId = entropy.uuid();
+    const provenance = { commandId, actor: SERVICE_ACTOR, traceparent: undefined };
+    const at = { nowMs: clock.nowMs(), commandId, fraction: entropy.fraction() };
+    try {
+      await this.ports.runs.of(address).submit({ given: { command, code, at }, provenance });
+    } catch (error) {
+      // The audit comes back to the run: its state still demands what was not done.
+      log.warn('decision not carried out', { ...address, command: command.type, reason: String(error) });
+    }
+  }
+
+  private activeRun(address: RunAddress, epoch: number): ActiveRun | undefined {
+    const state = this.ports.runs.peek(address)?.state;
+    return state !== undefined && isActive(state) && state.epoch === epoch ? state : undefined;
+  }
+
+  private owns(address: RunAddress): boolean {
+    return this.ports.ownership.owns(partitionOf(address.runId));
+  }
+}

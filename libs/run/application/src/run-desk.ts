@@ -1,0 +1,179 @@
+import { errorRecordOf, type ErrorRecord, type Host, type KeyRing } from '@perdure/kernel';
+import {
+  AWAIT_HOLD_MS_MAX,
+  type Answer,
+  type CommandEnvelope,
+  type ProgressAnswer,
+  type RunAddress,
+  type RunCommandOf,
+} from '@perdure/run-contract';
+import { instructionsOf, isOpen, viewOf, type DomainCommand, type KnownCode, type RunState } from '@perdure/run-domain';
+import { isActive, keyOf } from './activation-keeper';
+import { NO_CODE, type CodeBook } from './code-book';
+import type { HotRuns } from './hot-runs';
+import { accepted, parseRequest, refused } from './request';
+import type { Judged } from './run.actor';
+import type { Snapshots } from './snapshots';
+import type { Waiters } from './waiters';
+
+/** Requests under way at once: beyond it callers are asked to come back. */
+const REQUESTS_MAX = 50_000;
+const OVERLOADED_RETRY_MS = 200;
+
+export interface DeskPorts {
+  readonly host: Host;
+  readonly keys?: KeyRing;
+  readonly runs: HotRuns;
+  readonly code: CodeBook;
+  readonly snapshots: Snapshots;
+  readonly waiters: Waiters;
+}
+
+/** Answers what callers, workers and other services ask of runs. */
+export class RunDesk {
+  private underWay = 0;
+
+  constructor(private readonly ports: DeskPorts) {}
+
+  /** A request as it came from the bus; the answer is JSON text. Never throws. */
+  async handle(address: RunAddress, text: string): Promise<string> {
+    return JSON.stringify(await this.answer(address, text));
+  }
+
+  private async answer(address: RunAddress, text: string): Promise<Answer> {
+    const parsed = parseRequest(text);
+    if ('error' in parsed) return refused(parsed.error);
+    if (this.underWay >= REQUESTS_MAX) return refused(OVERLOADED);
+    this.underWay += 1;
+    try {
+      return await this.perform(address, parsed.envelope);
+    } catch (error) {
+      return refused(errorRecordOf(error));
+    } finally {
+      this.underWay -= 1;
+    }
+  }
+
+  private async perform(address: RunAddress, envelope: CommandEnvelope): Promise<Answer> {
+    const { command } = envelope;
+    switch (command.type) {
+      case 'RecordProgress':
+        return this.recordProgress(address, envelope, command);
+      case 'StartRun':
+        return this.startRun(address, envelope, command);
+      case 'GetRun':
+        return viewAnswer(address, await this.ports.runs.of(address).settled());
+      case 'AwaitRun':
+        return this.awaitRun(address, command.holdMs);
+      case 'GetJournal':
+        return this.journal(address, command);
+      case 'ReleaseRun':
+        return this.release(address, envelope, command);
+      case 'RefuseRun':
+      case 'CancelRun':
+      case 'ResumeRun':
+      case 'FireTimer':
+        return answered(address, await this.submit(address, { envelope, command, code: NO_CODE }));
+    }
+  }
+
+  private async startRun(address: RunAddress, envelope: CommandEnvelope, command: RunCommandOf<'StartRun'>): Promise<Answer> {
+    const request = await this.ports.code.request(address.tenant, command);
+    if ('error' in request) return refused(request.error);
+    await this.ports.keys?.create(address.tenant, address.runId);
+    const judged = await this.submit(address, { envelope, command: request, code: NO_CODE });
+    return judged.accepted ? accepted({ runId: address.runId, started: true }) : refused(judged.rejection);
+  }
+
+  private async release(address: RunAddress, envelope: CommandEnvelope, command: RunCommandOf<'ReleaseRun'>): Promise<Answer> {
+    const state = await this.ports.runs.of(address).settled();
+    const code = isOpen(state) ? await this.ports.code.of(address.tenant, command.buildId, state.request.name) : NO_CODE;
+    return answered(address, await this.submit(address, { envelope, command, code }));
+  }
+
+  private async recordProgress(
+    address: RunAddress,
+    envelope: CommandEnvelope,
+    command: RunCommandOf<'RecordProgress'>,
+  ): Promise<Answer> {
+    const actor = this.ports.runs.of(address);
+    const state = actor.state ?? (await actor.settled());
+    const code = isActive(state) ? await this.codeOf(address.tenant, state.activation.buildId, state.request.name) : NO_CODE;
+    const judged = await this.submit(address, { envelope, command, code });
+    return judged.accepted ? accepted(progressOf(judged.state, command)) : refused(judged.rejection);
+  }
+
+  private codeOf(tenant: string, buildId: string, name: string): KnownCode | Promise<KnownCode> {
+    return this.ports.code.known(tenant, buildId, name) ?? this.ports.code.of(tenant, buildId, name);
+  }
+
+  private async awaitRun(address: RunAddress, holdMs: number): Promise<Answer> {
+    const { runs, waiters } = this.ports;
+    const state = await runs.of(address).settled();
+    if (!isOpen(state)) return viewAnswer(address, state);
+    await waiters.wait(keyOf(address), Math.min(holdMs, AWAIT_HOLD_MS_MAX));
+    return viewAnswer(address, await runs.of(address).settled());
+  }
+
+  private async journal(address: RunAddress, command: RunCommandOf<'GetJournal'>): Promise<Answer> {
+    const state = await this.ports.runs.of(address).settled();
+    if (!isActive(state) || state.epoch !== command.epoch) {
+      return refused({ code: 'StaleEpoch', message: 'That activation has ended: let go of the run.', reaction: 'terminal' });
+    }
+    const items = await this.ports.snapshots.segment(address, state, command.segment);
+    if (items !== undefined) return accepted({ items });
+    return refused({
+      code: 'SegmentNotFound',
+      message: `The journal has no readable segment ${command.segment}.`,
+      reaction: 'retryable',
+    });
+  }
+
+  private submit(
+    address: RunAddress,
+    job: { envelope: CommandEnvelope; command: DomainCommand; code: KnownCode },
+  ): Promise<Judged> {
+    const { envelope, command, code } = job;
+    const { clock, entropy } = this.ports.host;
+    const provenance = {
+      commandId: envelope.id,
+      actor: `${envelope.actor.kind}:${envelope.actor.id}`,
+      traceparent: envelope.traceparent,
+    };
+    const at = { nowMs: clock.nowMs(), commandId: envelope.id, fraction: entropy.fraction() };
+    return this.ports.runs.of(address).submit({ given: { command, code, at }, provenance });
+  }
+}
+
+function answered(address: RunAddress, judged: Judged): Answer {
+  return judged.accepted ? viewAnswer(address, judged.state) : refused(judged.rejection);
+}
+
+function viewAnswer(address: RunAddress, state: RunState): Answer {
+  return state.status === 'none' ? refused(NOT_FOUND) : accepted(viewOf(address, state));
+}
+
+function progressOf(state: RunState, command: RunCommandOf<'RecordProgress'>): ProgressAnswer {
+  const open = isActive(state) && state.epoch === command.epoch;
+  return {
+    seq: command.seq,
+    revision: Math.max(0, state.revision),
+    instructions: open ? [...instructionsOf(state)] : [],
+    inbound: open ? [...state.inbound] : [],
+    cancelRequested: open && state.cancel !== undefined,
+    ended: !open,
+  };
+}
+
+const NOT_FOUND: ErrorRecord = {
+  code: 'RunNotFound',
+  message: 'No run with this id exists for this tenant. Check the id and the tenant, or start it.',
+  reaction: 'terminal',
+};
+
+const OVERLOADED: ErrorRecord = {
+  code: 'Overloaded',
+  message: 'Too many requests are under way here. Try again a little later.',
+  reaction: 'retryable',
+  retryAfterMs: OVERLOADED_RETRY_MS,
+};
