@@ -1,0 +1,2 @@
+export { MemoryEventStore } from './memory-event-store';
+export { MemoryLog, type MemoryLogOptions } from './memory-log';
