@@ -57,8 +57,8 @@ export class MemoryEventStore implements EventStore {
     const afterRevision = typeof after === 'number' ? after : after === 'end' ? this.log.lastRevision(stream) : -1;
     return this.track({
       log: this.log,
-      from: 0,
-      matches: (index) => this.log.streamOf(index) === stream && this.log.revisionOf(index) > afterRevision && this.isVisible(stream, index),
+      from: this.log.indexAfter(stream, afterRevision),
+      matches: (index) => this.log.streamOf(index) === stream && this.log.revisionOf(index) >= this.log.firstVisible(stream),
       onEvent: (event) => options.onEvent(event),
       onCaughtUp: () => options.onCaughtUp?.(),
     });
@@ -88,11 +88,6 @@ export class MemoryEventStore implements EventStore {
   async close(): Promise<void> {
     this.isClosed = true;
     await Promise.all([...this.followings].map((following) => following.close()));
-  }
-
-  private isVisible(stream: string, index: number): boolean {
-    const visible = this.log.visible(stream);
-    return visible.length > 0 && index >= (visible[0] as number);
   }
 
   private track(options: MemoryFollowingOptions): Subscription {

@@ -72,10 +72,21 @@ export class MemoryLog {
   /** Indexes of the events of a stream that its metadata lets a reader see, oldest first. */
   visible(stream: string): readonly number[] {
     const indexes = this.streams.get(stream) ?? [];
-    const { maxCount, maxAgeSeconds, truncateBefore } = this.metadataOf(stream);
-    const first = Math.max(truncateBefore ?? 0, maxCount === undefined ? 0 : indexes.length - maxCount);
+    const { maxAgeSeconds } = this.metadata.get(stream) ?? {};
+    const first = this.firstVisible(stream);
     const oldestMs = maxAgeSeconds === undefined ? Number.NEGATIVE_INFINITY : this.clock.nowMs() - maxAgeSeconds * 1000;
     return indexes.filter((index, revision) => revision >= first && this.stored(index).recordedAtMs >= oldestMs);
+  }
+
+  /** The first revision that metadata does not hide. */
+  firstVisible(stream: string): number {
+    const { maxCount, truncateBefore } = this.metadata.get(stream) ?? {};
+    return Math.max(truncateBefore ?? 0, maxCount === undefined ? 0 : this.lastRevision(stream) + 1 - maxCount);
+  }
+
+  /** Where in the log a stream goes on after `revision`: its next event, or the end. */
+  indexAfter(stream: string, revision: number): number {
+    return this.streams.get(stream)?.[revision + 1] ?? this.events.length;
   }
 
   lastRevision(stream: string): number {
