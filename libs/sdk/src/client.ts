@@ -1,0 +1,163 @@
+import { Cancelled, InvariantViolated, Retryable, Terminal, token, type Bus, type Host } from '@perdure/kernel';
+import type { BusConnection } from '@perdure/platform-bus-jetstream';
+import { systemHost } from '@perdure/platform-host-node';
+import { requestSubject, runAddress, runView, startAnswer, type CommandEnvelopeInput, type RunOutcome, type RunView } from '@perdure/run-contract';
+import type { z } from 'zod';
+import { connect, resolveConnection, type ConnectionOptions } from './connection';
+import type { Agent, Behaviour, Workflow } from './engine/definitions';
+import { ask } from './engine/ask';
+import { errorOf, serialise } from './engine/outcome';
+
+export interface ClientOptions extends ConnectionOptions {
+  readonly tenant?: string;
+  /** How long a request is repeated while nobody answers; 30 s by default. */
+  readonly patienceMs?: number;
+  readonly host?: Host;
+}
+
+export interface StartOptions {
+  /** The same key with the same request gives the same run; with another request it is refused. */
+  readonly idempotencyKey?: string;
+  /** Wall-clock limit of the whole run. */
+  readonly deadlineMs?: number;
+  /** Only needed for a behaviour given by name that lives outside the pool it was registered with. */
+  readonly pool?: string;
+}
+
+/** What the run of a behaviour gives. */
+export type OutputOf<B> = B extends Agent ? string : B extends Workflow<z.ZodType, infer O> ? O : unknown;
+export type InputOf<B> = B extends { readonly input: infer I extends z.ZodType } ? z.input<I> : unknown;
+
+export interface RunHandle<O = unknown> {
+  readonly runId: string;
+  /**
+   * Waits for the end, however long that takes.
+   * @throws Terminal, Retryable or Cancelled: the error of the run, by the reaction it asks for
+   */
+  result(): Promise<O>;
+  view(): Promise<RunView>;
+  cancel(reason?: string): Promise<void>;
+}
+
+const PATIENCE_MS = 30_000;
+const REQUEST_TIMEOUT_MS = 2_000;
+/** The owner answers when the run ends, or after this: long enough to be cheap, short enough to notice a lost owner. */
+const AWAIT_HOLD_MS = 2_000;
+const AWAIT_TIMEOUT_MS = AWAIT_HOLD_MS + 1_000;
+
+/** Starts runs, waits for them and asks about them. */
+export class Client {
+  private readonly tenant: string;
+
+  constructor(
+    private readonly ports: { readonly bus: Bus; readonly host: Host },
+    private readonly options: Pick<ClientOptions, 'tenant' | 'patienceMs'> = {},
+    private readonly connection?: BusConnection,
+  ) {
+    this.tenant = token(options.tenant ?? 'default', 'tenant');
+  }
+
+  static async connect(options: ClientOptions = {}): Promise<Client> {
+    const host = options.host ?? systemHost({ service: 'client' });
+    const connection = await connect(resolveConnection(options), 'client', host);
+    return new Client({ bus: connection.bus, host }, options, connection);
+  }
+
+  async close(): Promise<void> {
+    await this.connection?.close();
+  }
+
+  /** Resolves when the request is in the log: from then on the run will end, and be known to have ended. */
+  async start<B extends Behaviour>(behaviour: B, input: InputOf<B>, options?: StartOptions): Promise<RunHandle<OutputOf<B>>>;
+  async start(name: string, input: unknown, options?: StartOptions): Promise<RunHandle>;
+  async start(what: Behaviour | string, input: unknown, options: StartOptions = {}): Promise<RunHandle> {
+    const { host } = this.ports;
+    const { idempotencyKey, deadlineMs, pool } = options;
+    if (typeof what !== 'string') await checkInput(what, input);
+    const plain = serialise(input, 'The input').value;
+    const runId = this.runIdOf(idempotencyKey);
+    const known = typeof what === 'string' ? { name: what, ...(pool === undefined ? {} : { pool }) } : { name: what.name, kind: what.kind, pool: pool ?? what.pool };
+    const answer = await this.command(runId, {
+      type: 'StartRun',
+      ...known,
+      input: plain,
+      ...(deadlineMs === undefined ? {} : { deadlineMs: Math.ceil(deadlineMs) }),
+    });
+    host.crashPoint('client-started');
+    return this.get(startAnswer.parse(answer).runId);
+  }
+
+  /** A handle of a run that was started before, by whomever. */
+  get<O = unknown>(runId: string): RunHandle<O> {
+    token(runId, 'run id');
+    return {
+      runId,
+      result: async () => this.await(runId) as Promise<O>,
+      view: () => this.view(runId),
+      cancel: (reason) => this.cancel(runId, reason),
+    };
+  }
+
+  /** See RunHandle.result. */
+  async await(runId: string): Promise<unknown> {
+    for (;;) {
+      const view = runView.parse(await this.command(runId, { type: 'AwaitRun', holdMs: AWAIT_HOLD_MS }, AWAIT_TIMEOUT_MS));
+      if (view.outcome !== undefined) return resultOf(runId, view.outcome);
+      if (view.status === 'ended') throw new InvariantViolated(`The run ${runId} has ended without an outcome.`);
+    }
+  }
+
+  async view(runId: string): Promise<RunView> {
+    return runView.parse(await this.command(runId, { type: 'GetRun' }));
+  }
+
+  async cancel(runId: string, reason?: string): Promise<void> {
+    await this.command(runId, { type: 'CancelRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /** Ends a pause, after what caused it has been mended. */
+  async resume(runId: string, reason?: string): Promise<void> {
+    await this.command(runId, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  private command(runId: string, command: CommandEnvelopeInput['command'], timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {
+    const { host } = this.ports;
+    const envelope: CommandEnvelopeInput = { v: 1, id: host.entropy.uuid(), actor: { kind: 'user', id: 'sdk' }, command };
+    return ask(this.ports, {
+      subject: requestSubject.build(runAddress(this.tenant, runId)),
+      payload: JSON.stringify(envelope),
+      timeoutMs,
+      untilMs: host.clock.monotonicMs() + (this.options.patienceMs ?? PATIENCE_MS),
+    });
+  }
+
+  private runIdOf(idempotencyKey: string | undefined): string {
+    const { digest, entropy } = this.ports.host;
+    if (idempotencyKey === undefined) return entropy.uuid().replaceAll('-', '');
+    return digest.sha256(`${this.tenant}\n${idempotencyKey}`).slice(0, 32);
+  }
+}
+
+async function checkInput(behaviour: Behaviour, input: unknown): Promise<void> {
+  const parsed = await behaviour.input.safeParseAsync(input);
+  if (parsed.success) return;
+  throw new Terminal('InvalidInput', `The input does not fit ${behaviour.name}: ${parsed.error.message}`, { details: { name: behaviour.name } });
+}
+
+function resultOf(runId: string, outcome: RunOutcome): unknown {
+  switch (outcome.status) {
+    case 'completed':
+      return outcome.output;
+    case 'failed':
+      throw errorOf({ ...outcome.error, details: { ...outcome.error.details, runId } });
+    case 'cancelled':
+      throw new Cancelled('RunCancelled', `The run was cancelled: ${outcome.reason}`, { details: { runId } });
+    case 'timed-out':
+      throw new Terminal('RunTimedOut', 'The run did not end before its deadline.', { details: { runId, deadlineAtMs: outcome.deadlineAtMs } });
+    case 'refused': {
+      const { code, message, retryAfterMs } = outcome;
+      if (retryAfterMs === undefined) throw new Terminal(code, message, { details: { runId } });
+      throw new Retryable(code, message, { retryAfterMs, details: { runId } });
+    }
+  }
+}

@@ -1,0 +1,141 @@
+import type { Logger } from '@perdure/kernel';
+import type { EffectClass, Outcome, ToolCall } from '@perdure/run-contract';
+import type { RetryPolicy } from '@perdure/tenant-contract';
+import type { z } from 'zod';
+
+/** What a tool is given beside its input. */
+export interface ToolScope {
+  /** The same for every attempt of this use of the tool, in whatever process: pass it to the destination. */
+  readonly idempotencyKey: string;
+  /** 1 for the first. */
+  readonly attempt: number;
+  /** Fires when the run is cancelled, the time is up, or another worker has taken over. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** A declared capability with an effect class. Made by `tool()`. */
+export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
+  readonly kind: 'tool';
+  readonly name: string;
+  readonly description: string;
+  readonly input: I;
+  readonly effect: EffectClass;
+  readonly timeoutMs: number;
+  readonly retry: RetryPolicy;
+  /** What its author wrote, by which builds are told apart. */
+  readonly code: string;
+  execute(input: z.output<I>, scope: ToolScope): Promise<R>;
+}
+
+/** One message of a conversation, as a model is given it. */
+export type Message =
+  | { readonly role: 'user'; readonly text: string }
+  | { readonly role: 'assistant'; readonly text: string; readonly toolCalls: readonly ToolCall[] }
+  | { readonly role: 'tool'; readonly toolCallId: string; readonly tool: string; readonly outcome: Outcome };
+
+export interface ModelTool {
+  readonly name: string;
+  readonly description: string;
+  readonly input: z.ZodType;
+}
+
+export interface ModelRequest {
+  readonly instructions: string;
+  readonly messages: readonly Message[];
+  readonly tools: readonly ModelTool[];
+  readonly signal: AbortSignal;
+}
+
+export interface ModelReply {
+  readonly text: string;
+  readonly toolCalls: readonly ToolCall[];
+  readonly finishReason: string;
+  readonly usage: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly provider: string;
+  readonly modelVersion: string;
+}
+
+/** One call of a language model: no loop, no tools executed, no retries of its own. */
+export interface Model {
+  readonly id: string;
+  generate(request: ModelRequest): Promise<ModelReply>;
+}
+
+/** Declared behaviour whose loop is the engine's. Made by `agent()`. */
+export interface Agent<I extends z.ZodType = z.ZodType> {
+  readonly kind: 'agent';
+  readonly name: string;
+  readonly pool: string;
+  readonly model: Model;
+  readonly input: I;
+  readonly tools: readonly Tool[];
+  readonly modelRetry: RetryPolicy;
+  readonly limits: { readonly turnsMax: number };
+  /** What its author wrote, by which builds are told apart. */
+  readonly code: string;
+  instructionsFor(input: z.output<I>): string;
+  promptFor(input: z.output<I>): string;
+}
+
+/** Control code. Made by `workflow()`. */
+export interface Workflow<I extends z.ZodType = z.ZodType, O = unknown> {
+  readonly kind: 'workflow';
+  readonly name: string;
+  readonly pool: string;
+  readonly input: I;
+  readonly modelRetry: RetryPolicy;
+  /** What its author wrote, by which builds are told apart. */
+  readonly code: string;
+  run(ctx: WorkflowContext, input: z.output<I>): Promise<O>;
+}
+
+export type Behaviour = Agent | Workflow;
+
+/** What the function of a step is given. */
+export interface StepScope {
+  readonly signal: AbortSignal;
+  /** 1 for the first. */
+  readonly attempt: number;
+}
+
+export interface StepOptions {
+  /**
+   * The function only computes: running it again does no harm. Its result is recorded in the background, and the
+   * code goes on at once. Without this the result is recorded before the code goes on.
+   */
+  readonly pure?: boolean;
+  /** Tries again in the same worker. A step that declares nothing is tried once. */
+  readonly retry?: Partial<RetryPolicy>;
+}
+
+export type ModelPrompt = { readonly instructions?: string; readonly tools?: readonly ModelTool[] } & (
+  | { readonly prompt: string }
+  | { readonly messages: readonly Message[] }
+);
+
+type Branch = (ctx: WorkflowContext) => unknown;
+
+/**
+ * All that the code of a workflow may ask of the world. Calls are numbered when they are made, so the code must
+ * make the same calls in the same order when it runs again; whatever else it awaits belongs into a step.
+ */
+export interface WorkflowContext {
+  readonly runId: string;
+  readonly tenant: string;
+  /** Fires when the run is cancelled or taken over. */
+  readonly signal: AbortSignal;
+  /** Silent while recorded results are replayed, so that nothing is logged twice. */
+  readonly log: Logger;
+  step<T>(name: string, run: (scope: StepScope) => T | Promise<T>, options?: StepOptions): Promise<T>;
+  tool<I extends z.ZodType, R>(tool: Tool<I, R>, args: z.input<I>): Promise<R>;
+  model(model: Model, prompt: ModelPrompt): Promise<ModelReply>;
+  sleep(durationMs: number): Promise<void>;
+  /** Recorded values: the same when the code runs again. */
+  now(): number;
+  random(): number;
+  uuid(): string;
+  /** Runs branches concurrently; each has a numbering of its own. */
+  all<T extends readonly Branch[]>(branches: readonly [...T]): Promise<{ [K in keyof T]: Awaited<ReturnType<T[K]>> }>;
+  race<T extends readonly Branch[]>(branches: readonly [...T]): Promise<Awaited<ReturnType<T[number]>>>;
+}

@@ -1,0 +1,59 @@
+import type { Divergence } from '@perdure/run-contract';
+
+/**
+ * Entries of a report as JSON text. A result is written once, where it arises, and from then on only copied;
+ * a spec holds every entry against the contract.
+ */
+
+const quote = JSON.stringify as (text: string) => string;
+
+export function stepEntry(call: string, name: string, outcome: string): string {
+  return `{"type":"step","call":${quote(call)},"name":${quote(name)},"outcome":${outcome}}`;
+}
+
+export function valueEntry(call: string, name: string, value: string | number): string {
+  return `{"type":"value","call":${quote(call)},"name":"${name}","value":${JSON.stringify(value)}}`;
+}
+
+export function deliveredEntry(call: string, revision: number): string {
+  return `{"type":"delivered","call":${quote(call)},"revision":${revision}}`;
+}
+
+export function effectIntendedEntry(intended: { call: string; tool: string; args: string; argsHash: string }): string {
+  const { call, tool, args, argsHash } = intended;
+  return `{"type":"effect-intended","call":${quote(call)},"tool":${quote(tool)},"args":${args},"argsHash":"${argsHash}"}`;
+}
+
+export function effectResultEntry(call: string, attempt: number, outcome: string): string {
+  return `{"type":"effect-result","call":${quote(call)},"attempt":${attempt},"outcome":${outcome}}`;
+}
+
+export function modelIntendedEntry(call: string, model: string, promptHash: string): string {
+  return `{"type":"model-intended","call":${quote(call)},"model":${quote(model)},"promptHash":"${promptHash}"}`;
+}
+
+/** `outcome` holds the decision as its value. */
+export function modelResultEntry(call: string, attempt: number, outcome: string): string {
+  const result = outcome.startsWith('{"ok":true,"value":') ? `{"ok":true,"decision":${outcome.slice(19)}` : outcome;
+  return `{"type":"model-result","call":${quote(call)},"attempt":${attempt},"result":${result}}`;
+}
+
+export function timerSetEntry(call: string, delayMs: number): string {
+  return `{"type":"timer-set","call":${quote(call)},"delayMs":${delayMs}}`;
+}
+
+export const SUSPENDED_ENTRY = '{"type":"suspended"}';
+export const HANDED_OVER_ENTRY = '{"type":"handed-over"}';
+export const CANCELLED_ENTRY = '{"type":"cancelled"}';
+
+export function divergedEntry(divergence: Divergence): string {
+  return `{"type":"diverged","divergence":${JSON.stringify(divergence)}}`;
+}
+
+export function completedEntry(output: string): string {
+  return `{"type":"completed","output":${output}}`;
+}
+
+export function failedEntry(error: string): string {
+  return `{"type":"failed","error":${error}}`;
+}

@@ -1,0 +1,150 @@
+import { Cancelled, Retryable, Terminal, type Host, type Logger, type Reaction } from '@perdure/kernel';
+import { modelDecision } from '@perdure/run-contract';
+import type { RetryPolicy } from '@perdure/tenant-contract';
+import { MODEL_TIMEOUT_MS } from './bounds';
+import type { Model, ModelRequest, StepScope, Tool } from './definitions';
+import { failed, recordOf, succeeded, type Ended } from './outcome';
+
+/** Runs code of users. Whatever it does, what comes back is a typed end; nothing here rejects. */
+export interface Execution {
+  readonly host: Host;
+  /** Of the whole activation. */
+  readonly signal: AbortSignal;
+}
+
+export interface ToolUse {
+  readonly tool: Tool;
+  readonly args: unknown;
+  readonly attempt: number;
+  readonly idempotencyKey: string;
+  readonly log: Logger;
+}
+
+/** A failed attempt may be repeated if that does no harm by the tool's own declaration. */
+function reactionToStrangers(tool: Tool): Reaction {
+  return mayRunAgain(tool) ? 'retryable' : 'terminal';
+}
+
+export function mayRunAgain(tool: Tool): boolean {
+  return tool.effect === 'pure' || tool.effect === 'idempotent';
+}
+
+/** An earlier activation may have run it: at most once is kept by not running it again. */
+export function effectUnknown(tool: Tool): Ended {
+  const message = `A worker was lost when it was about to run ${tool.name} or just had; its effect class forbids to run it again. Find out whether it happened.`;
+  return failed(recordOf(new Terminal('EffectUnknown', message, { details: { tool: tool.name } }), 'terminal'));
+}
+
+export async function runTool(execution: Execution, use: ToolUse): Promise<Ended> {
+  const { tool, attempt, idempotencyKey, log } = use;
+  const parsed = await tool.input.safeParseAsync(use.args).catch((error: unknown) => ({ success: false as const, error }));
+  if (!parsed.success) return failed(invalidArguments(tool, parsed.error));
+  const timedOut = (): Retryable =>
+    new Retryable('ToolTimedOut', `${tool.name} did not end within ${tool.timeoutMs} ms; raise its timeoutMs or make it quicker.`, {
+      details: { tool: tool.name, timeoutMs: tool.timeoutMs },
+    });
+  return limited(execution, {
+    what: `The result of the tool ${tool.name}`,
+    reaction: reactionToStrangers(tool),
+    timeoutMs: tool.timeoutMs,
+    timedOut,
+    run: (signal) => tool.execute(parsed.data, { idempotencyKey, attempt, signal, log }),
+  });
+}
+
+export function invalidArguments(tool: Tool, error: unknown): ReturnType<typeof recordOf> {
+  return recordOf(new Terminal('InvalidArguments', `The arguments of ${tool.name} do not fit its input: ${textOf(error)}`), 'terminal');
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+export async function callModel(execution: Execution, model: Model, request: Omit<ModelRequest, 'signal'> & { promptHash: string }): Promise<Ended> {
+  const { promptHash, ...prompt } = request;
+  return limited(execution, {
+    what: `The reply of the model ${model.id}`,
+    reaction: 'retryable',
+    timeoutMs: MODEL_TIMEOUT_MS,
+    timedOut: () => new Retryable('ModelTimedOut', `${model.id} did not answer within ${MODEL_TIMEOUT_MS} ms.`),
+    run: async (signal) => {
+      const reply = modelDecision.safeParse({ ...(await model.generate({ ...prompt, signal })), promptHash });
+      if (reply.success) return reply.data;
+      throw new Terminal('InvalidModelReply', `${model.id} replied with something that is not a decision: ${reply.error.message}`);
+    },
+  });
+}
+
+interface Limited {
+  readonly what: string;
+  readonly reaction: Reaction;
+  readonly timeoutMs: number;
+  timedOut(): Error;
+  run(signal: AbortSignal): unknown;
+}
+
+/** First of: its end, the limit of time. Cancelling only fires the signal: what was begun may still succeed. */
+function limited({ host, signal }: Execution, limits: Limited): Promise<Ended> {
+  return new Promise((resolve) => {
+    const controller = new AbortController();
+    const forward = (): void => controller.abort(signal.reason);
+    if (signal.aborted) forward();
+    else signal.addEventListener('abort', forward);
+    const end = (ended: Ended): void => {
+      cancelTimeout();
+      signal.removeEventListener('abort', forward);
+      resolve(ended);
+    };
+    const cancelTimeout = host.timers.after(limits.timeoutMs, () => {
+      const error = limits.timedOut();
+      end(failed(recordOf(error, 'retryable')));
+      controller.abort(error);
+    });
+    const started = (async () => limits.run(controller.signal))();
+    started.then(
+      (value) => end(succeeded(value, limits.what)),
+      (error: unknown) => end(failed(recordOf(error, limits.reaction))),
+    );
+  });
+}
+
+export interface StepUse {
+  readonly name: string;
+  readonly retry: Partial<RetryPolicy> | undefined;
+  run(scope: StepScope): unknown;
+}
+
+/** Retries of a step are local: nothing of it is known outside before it has ended. */
+export async function runStep({ host, signal }: Execution, use: StepUse): Promise<Ended> {
+  const { attemptsMax = use.retry === undefined ? 1 : 3, initialDelayMs = 100, factor = 2, delayMaxMs = 10_000 } = use.retry ?? {};
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return succeeded(await use.run({ signal, attempt }), `The result of the step ${JSON.stringify(use.name)}`);
+    } catch (error) {
+      const record = recordOf(error, use.retry === undefined ? 'terminal' : 'retryable');
+      if (record.reaction !== 'retryable' || attempt >= attemptsMax || signal.aborted) return failed(record);
+      const ceilingMs = Math.min(delayMaxMs, initialDelayMs * factor ** (attempt - 1));
+      const waited = await pause({ host, signal }, Math.max(ceilingMs * host.entropy.fraction(), record.retryAfterMs ?? 0));
+      if (!waited) return failed(record);
+    }
+  }
+}
+
+/** False when the activation ended meanwhile. */
+function pause({ host, signal }: Execution, delayMs: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const stop = (): void => {
+      cancel();
+      resolve(false);
+    };
+    const cancel = host.timers.after(delayMs, () => {
+      signal.removeEventListener('abort', stop);
+      resolve(true);
+    });
+    signal.addEventListener('abort', stop, { once: true });
+  });
+}
+
+export function runCancelled(): Cancelled {
+  return new Cancelled('RunCancelled', 'The run was cancelled.');
+}

@@ -1,0 +1,246 @@
+import { partitionOf, token, type Bus, type BusMessage, type Host, type Subscription, type Token } from '@perdure/kernel';
+import {
+  journalSegment,
+  requestSubject,
+  runAddress,
+  workerAddress,
+  workerMessage,
+  workSubject,
+  type Activate,
+  type Claim,
+  type InboundMessage,
+  type JournalItem,
+  type WorkerMessage,
+} from '@perdure/run-contract';
+import { tenantRequestSubject, type BuildManifest } from '@perdure/tenant-contract';
+import { Activation, type ActivationHome } from './activation';
+import { AgentActivation } from './agent-activation';
+import { ask, WITHDRAWN } from './ask';
+import { JOURNAL_TIMEOUT_MS, PROGRESS_TIMEOUT_MS } from './bounds';
+import type { Behaviour, Tool } from './definitions';
+import { WorkflowActivation } from './workflow-activation';
+
+export interface WorkerEngineOptions {
+  readonly host: Host;
+  readonly bus: Bus;
+  readonly tenant: string;
+  readonly pool: string;
+  readonly workerId: string;
+  readonly sessionId: string;
+  readonly manifest: BuildManifest;
+  readonly behaviours: readonly Behaviour[];
+  readonly tools: readonly Tool[];
+  readonly slots: number;
+  readonly warmRunsMax: number;
+  /** Something of `status()` has changed. */
+  onChange?(): void;
+}
+
+/** What a heartbeat says, beside who says it. */
+export interface WorkerStatus {
+  readonly slots: number;
+  readonly freeSlots: number;
+  readonly activations: readonly string[];
+  readonly draining: boolean;
+}
+
+/**
+ * Hosts the activations of one worker.
+ *
+ * 1. A run has one activation here, of the highest epoch that was pushed.
+ * 2. A suspended run keeps its memory until it is the one unused for longest; then it is replayed when it wakes.
+ * 3. A claim is answered at once and by memory alone.
+ */
+export class WorkerEngine {
+  private readonly behaviours: ReadonlyMap<string, Behaviour>;
+  private readonly tools: ReadonlyMap<string, Tool>;
+  private readonly active = new Map<string, Activation>();
+  /** Oldest first. */
+  private readonly warm = new Map<string, Activation>();
+  private readonly home: ActivationHome;
+  private readonly whenEmpty: (() => void)[] = [];
+  private subscription: Subscription | undefined;
+  private draining = false;
+  private stopped = false;
+
+  constructor(private readonly options: WorkerEngineOptions) {
+    this.behaviours = new Map(options.behaviours.map((behaviour) => [behaviour.name, behaviour]));
+    this.tools = new Map(options.tools.map((tool) => [tool.name, tool]));
+    this.home = {
+      host: options.host,
+      bus: options.bus,
+      workerId: options.workerId,
+      suspended: (activation) => this.keepWarm(activation),
+      closed: (activation) => this.forget(activation),
+    };
+  }
+
+  /** Registers what this build offers and begins to listen. Heartbeats may begin when it resolves. */
+  async start(): Promise<void> {
+    const { host, bus, tenant, pool, workerId, manifest } = this.options;
+    const tenantToken: Token = token(tenant, 'tenant');
+    const payload = JSON.stringify({
+      v: 1,
+      id: host.entropy.uuid(),
+      actor: { kind: 'worker', id: workerId },
+      command: { type: 'RegisterBuild', manifest },
+    });
+    const question = { subject: tenantRequestSubject.build(tenantToken), payload, timeoutMs: PROGRESS_TIMEOUT_MS };
+    await ask({ bus, host }, { ...question, withdrawn: () => this.stopped });
+    if (this.stopped) return;
+    const subject = workSubject.build(workerAddress({ tenant, pool, workerId }));
+    this.subscription = bus.subscribe(subject, (message) => message.respond(JSON.stringify(this.handle(message))));
+    host.log.info('worker is ready', { workerId, pool, build: manifest.buildId, partition: partitionOf(tenantToken) });
+  }
+
+  status(): WorkerStatus {
+    const { slots } = this.options;
+    const activations = [...this.active.keys()];
+    return { slots, freeSlots: this.draining ? 0 : Math.max(0, slots - activations.length), activations, draining: this.draining };
+  }
+
+  /** Takes no more runs; resolves when it holds none. Runs are handed over as soon as nothing of them is under way. */
+  drain(): Promise<void> {
+    this.draining = true;
+    this.changed();
+    for (const activation of [...this.warm.values(), ...this.active.values()]) activation.drain();
+    return this.active.size === 0 ? Promise.resolve() : new Promise((resolve) => this.whenEmpty.push(resolve));
+  }
+
+  /** Hands over what is still held, whatever is under way. */
+  handOverNow(): void {
+    for (const activation of [...this.active.values()]) activation.handOverNow();
+  }
+
+  /** Lets go of everything without a word: the owner finds out by itself. */
+  async stop(): Promise<void> {
+    this.stopped = true;
+    this.draining = true;
+    for (const activation of [...this.active.values(), ...this.warm.values()]) activation.dispose();
+    await this.subscription?.close();
+  }
+
+  private handle(message: BusMessage): Claim {
+    const parsed = parseMessage(message.payload);
+    if (parsed === undefined) {
+      this.options.host.log.warn('a message to this worker is malformed', { subject: message.subject });
+      return { claim: 'refused', reason: 'malformed message' };
+    }
+    switch (parsed.type) {
+      case 'activate':
+        return this.activate(parsed);
+      case 'inbound':
+        return this.inbound(parsed);
+      case 'release':
+        return this.release(parsed.runId, parsed.epoch);
+    }
+  }
+
+  private activate(order: Activate): Claim {
+    const held = this.active.get(order.runId);
+    if (held !== undefined && held.epoch >= order.epoch) {
+      return held.epoch === order.epoch ? { claim: 'accepted' } : { claim: 'refused', reason: 'a newer epoch is held here' };
+    }
+    const reason = this.reasonToRefuse(order, held !== undefined);
+    if (reason !== undefined) return { claim: 'refused', reason };
+    if (order.journal === undefined) return this.resume(order);
+    held?.dispose();
+    this.warm.get(order.runId)?.dispose();
+    this.begin(order, order.journal);
+    return { claim: 'accepted' };
+  }
+
+  private reasonToRefuse(order: Activate, isHeld: boolean): string | undefined {
+    const { sessionId, tenant, manifest, slots } = this.options;
+    if (order.sessionId !== sessionId || order.tenant !== tenant) return 'another session of this worker';
+    if (this.draining) return 'the worker is going away';
+    if (order.buildId !== manifest.buildId) return `this worker has build ${manifest.buildId}`;
+    if (this.behaviours.get(order.name)?.kind !== order.kind) return `this worker hosts no ${order.kind} ${order.name}`;
+    return !isHeld && this.active.size >= slots ? 'no free slot' : undefined;
+  }
+
+  /** Only the very next epoch goes on here: in any other, somebody else may have held the run in between. */
+  private resume(order: Activate): Claim {
+    const activation = this.warm.get(order.runId);
+    if (activation === undefined || order.epoch !== activation.epoch + 1) return { claim: 'cold' };
+    this.warm.delete(order.runId);
+    this.active.set(order.runId, activation);
+    this.changed();
+    activation.resume(order);
+    return { claim: 'accepted' };
+  }
+
+  private begin(order: Activate, tail: readonly JournalItem[]): void {
+    const behaviour = this.behaviours.get(order.name) as Behaviour;
+    const activation =
+      behaviour.kind === 'agent'
+        ? new AgentActivation(this.home, order, behaviour, this.tools)
+        : new WorkflowActivation(this.home, order, behaviour, this.tools);
+    this.active.set(order.runId, activation);
+    this.changed();
+    if (order.segments === 0) activation.start(tail);
+    else void this.beginWithSegments(activation, order, tail);
+  }
+
+  private async beginWithSegments(activation: Activation, order: Activate, tail: readonly JournalItem[]): Promise<void> {
+    const { host, bus, workerId } = this.options;
+    const subject = requestSubject.build(runAddress(order.tenant, order.runId));
+    const items: JournalItem[] = [];
+    try {
+      for (let segment = 0; segment < order.segments; segment += 1) {
+        const command = { type: 'GetJournal', epoch: order.epoch, segment };
+        const payload = JSON.stringify({ v: 1, id: host.entropy.uuid(), actor: { kind: 'worker', id: workerId }, command });
+        const value = await ask({ bus, host }, { subject, payload, timeoutMs: JOURNAL_TIMEOUT_MS, withdrawn: () => !activation.isActive });
+        if (value === WITHDRAWN) return;
+        for (const item of journalSegment.parse(value).items) items.push(item);
+      }
+    } catch (error) {
+      host.log.warn('the journal of a run could not be read', { runId: order.runId, epoch: order.epoch, error: String(error) });
+      activation.dispose();
+      return;
+    }
+    for (const item of tail) items.push(item);
+    activation.start(items);
+  }
+
+  private inbound(message: InboundMessage): Claim {
+    const held = this.active.get(message.runId);
+    if (held?.epoch !== message.epoch) return { claim: 'unknown' };
+    held.receive(message);
+    return { claim: 'accepted' };
+  }
+
+  private release(runId: string, epoch: number): Claim {
+    for (const held of [this.active.get(runId), this.warm.get(runId)]) {
+      if (held !== undefined && held.epoch <= epoch) held.dispose();
+    }
+    return { claim: 'accepted' };
+  }
+
+  private keepWarm(activation: Activation): void {
+    this.active.delete(activation.runId);
+    if (this.draining) activation.dispose();
+    else this.warm.set(activation.runId, activation);
+    if (this.warm.size > this.options.warmRunsMax) this.warm.values().next().value?.dispose();
+    this.changed();
+  }
+
+  private forget(activation: Activation): void {
+    if (this.active.get(activation.runId) === activation) this.active.delete(activation.runId);
+    if (this.warm.get(activation.runId) === activation) this.warm.delete(activation.runId);
+    this.changed();
+  }
+
+  private changed(): void {
+    this.options.onChange?.();
+    if (this.active.size === 0) for (const resolve of this.whenEmpty.splice(0)) resolve();
+  }
+}
+
+function parseMessage(payload: string): WorkerMessage | undefined {
+  try {
+    return workerMessage.parse(JSON.parse(payload));
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,481 @@
+import { canonicalJson, Terminal, type Cancel, type Logger } from '@perdure/kernel';
+import { TIMER_DELAY_MS_MAX, type Activate, type Divergence, type InboundFact, type Instruction, type JournalItem } from '@perdure/run-contract';
+import { Activation, type ActivationHome } from './activation';
+import { FOREIGN_AWAIT_MS, SUSPEND_AFTER_MS, WINDOW_ENTRIES_MAX } from './bounds';
+import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
+import * as entry from './entries';
+import { callModel, effectUnknown, invalidArguments, mayRunAgain, runCancelled, runStep, runTool } from './execution';
+import { errorOf, failed, recordOf, serialise, succeeded, type Ended } from './outcome';
+import { ReplayJournal, type CallIdentity } from './replay-journal';
+import { Scope, type CallPort } from './workflow-context';
+
+/**
+ * Runs the code of a workflow, first over what is recorded, then live.
+ *
+ * 1. The code is given one result at a time, and the next only when it has come to rest: on replay as live.
+ * 2. Results are given in the order in which they are queued for recording.
+ * 3. What must be recorded first holds back all results behind it.
+ * 4. While recorded results remain, nothing new is begun: a divergence is found before anything is done.
+ * 5. Nothing outside happens before the intention is recorded, and with it all that was queued before.
+ */
+interface OpenCall extends CallIdentity {
+  resolve(value: unknown): void;
+  reject(error: unknown): void;
+  /** Starts what the call stands for; for intended calls, records the intention. */
+  begin(): void;
+  /** Runs an attempt of an intended call. */
+  attempt?(attempt: number): void;
+  lastAttempt: number;
+  /** Begun by an earlier activation, which may have got further than it could say. */
+  readonly uncertain: boolean;
+}
+
+interface QueuedResult {
+  readonly call: string;
+  readonly ended: Ended | { readonly ok: true; readonly value: unknown };
+  /** Ordinal of its entry. */
+  readonly ordinal: number;
+  readonly recordedFirst: boolean;
+}
+
+type Finish = { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: unknown };
+
+/** Turns of the event loop that code may take to come to rest: a promise of a library may need more than one. */
+const RESTING_TURNS = 3;
+
+export class WorkflowActivation extends Activation implements CallPort {
+  readonly tenant: string;
+  readonly log: Logger;
+  private replay: ReplayJournal | undefined;
+  private readonly open = new Map<string, OpenCall>();
+  private readonly results: QueuedResult[] = [];
+  private readonly due = new Map<string, number>();
+  private deferred: OpenCall[] = [];
+  private finished: Finish | undefined;
+  private pumping = false;
+  private diverged = false;
+  private callsMade = 0;
+  private live = false;
+  /** What arrived while the code was still being replayed. */
+  private early: { inbound: readonly InboundFact[]; instructions: readonly Instruction[] }[] = [];
+  /** Values that the code took while the run was suspended. */
+  private lateEntries: string[] = [];
+  private cancelWatch: Cancel | undefined;
+
+  constructor(
+    home: ActivationHome,
+    order: Activate,
+    private readonly workflow: Workflow,
+    private readonly tools: ReadonlyMap<string, Tool>,
+  ) {
+    super(home, order);
+    this.tenant = order.tenant;
+    this.log = this.quietWhileReplaying();
+  }
+
+  get signal(): AbortSignal {
+    return this.execution.signal;
+  }
+
+  protected begin(journal: readonly JournalItem[]): void {
+    this.replay = new ReplayJournal(journal);
+    void this.run();
+  }
+
+  private async run(): Promise<void> {
+    this.pumping = true;
+    const input = await this.workflow.input.safeParseAsync(this.order.input).catch((error: unknown) => ({ success: false as const, error }));
+    if (!this.isActive) return;
+    if (!input.success) return this.refuseInput(input.error);
+    void this.runCode(input.data);
+    await this.home.host.timers.turn();
+    await this.replayAll();
+    this.pumping = false;
+    if (!this.isActive) return;
+    if (!this.diverged) this.goLive();
+    this.receive(this.order);
+  }
+
+  private refuseInput(error: unknown): void {
+    const message = `The input does not fit ${this.workflow.name}: ${error instanceof Error ? error.message : String(error)}`;
+    this.end(entry.failedEntry(JSON.stringify(recordOf(new Terminal('InvalidInput', message), 'terminal'))));
+  }
+
+  private async runCode(input: unknown): Promise<void> {
+    try {
+      this.finished = { ok: true, output: await this.workflow.run(new Scope(this, ''), input) };
+    } catch (error) {
+      this.finished = { ok: false, error };
+    }
+    this.proceed();
+  }
+
+  private async replayAll(): Promise<void> {
+    const replay = this.replay as ReplayJournal;
+    for (let next = replay.peek(); next !== undefined; next = replay.peek()) {
+      if (!this.isActive || this.cancelled || this.diverged) return;
+      if (!next.made) await this.rest(() => next.made);
+      // What it was not given any more before it ended is no divergence, as long as it was asked for.
+      if (this.finished !== undefined || !next.made) return this.checkReplay();
+      replay.advance();
+      if (next.kind === 'value') continue;
+      this.give(next.call, next.outcome);
+      await this.home.host.timers.turn();
+    }
+    if (replay.missing() !== undefined) await this.rest(() => replay.missing() === undefined);
+    this.checkReplay();
+  }
+
+  private checkReplay(): void {
+    if (!this.isActive || this.cancelled || this.diverged) return;
+    const replay = this.replay as ReplayJournal;
+    const isForeign = this.finished === undefined && this.open.size === 0;
+    const missing = replay.missing(isForeign ? FOREIGN_AWAIT : undefined);
+    if (missing !== undefined) this.diverge(missing);
+  }
+
+  /** Code that has nothing of ours to wait for gets a while to come back by itself. */
+  private async rest(isEnough: () => boolean): Promise<void> {
+    const { timers } = this.home.host;
+    for (let turn = 0; turn < RESTING_TURNS && !isEnough(); turn += 1) await timers.turn();
+    if (isEnough() || this.finished !== undefined || this.open.size > 0) return;
+    await new Promise<void>((resolve) => timers.after(FOREIGN_AWAIT_MS, resolve));
+  }
+
+  private goLive(): void {
+    this.replay = undefined;
+    this.live = true;
+    this.beginDeferred();
+    const { early } = this;
+    this.early = [];
+    for (const news of early) {
+      this.takeInbound(news.inbound);
+      this.takeInstructions(news.instructions);
+    }
+  }
+
+  protected override onResume(): void {
+    super.onResume();
+    for (const text of this.lateEntries) this.reporter.addInBackground(text);
+    this.lateEntries = [];
+    this.beginDeferred();
+  }
+
+  private beginDeferred(): void {
+    const { deferred } = this;
+    this.deferred = [];
+    for (const call of deferred) this.beginOrDefer(call);
+  }
+
+  // What the code asks.
+
+  value(call: string, name: 'now' | 'random' | 'uuid'): unknown {
+    if (this.diverged) throw new Terminal('CodeDiverged', 'The code has diverged from its journal; it is stopped here.');
+    this.callsMade += 1;
+    const { replay } = this;
+    if (replay !== undefined) {
+      const difference = replay.make({ call, kind: 'value', name });
+      if (difference !== undefined) {
+        this.diverge(difference);
+        throw new Terminal('CodeDiverged', 'The code has diverged from its journal; it is stopped here.');
+      }
+      if (replay.find(call) === 'ended') return replay.valueOf(call);
+    }
+    const value = this.freshValue(name);
+    const text = entry.valueEntry(call, name, value);
+    if (this.isActive) this.reporter.addInBackground(text);
+    else this.lateEntries.push(text);
+    return value;
+  }
+
+  private freshValue(name: 'now' | 'random' | 'uuid'): string | number {
+    const { clock, entropy } = this.home.host;
+    if (name === 'now') return clock.nowMs();
+    return name === 'random' ? entropy.fraction() : entropy.uuid();
+  }
+
+  step(call: string, name: string, use: Parameters<CallPort['step']>[2]): Promise<unknown> {
+    const { pure = false, retry } = use.options;
+    const begin = (): void => {
+      this.running += 1;
+      void runStep(this.execution, { name, retry, run: (scope) => use.run(scope) }).then((ended) => {
+        const text = entry.stepEntry(call, name, ended.text);
+        this.queue({ call, ended, recordedFirst: !pure }, text);
+      });
+    };
+    return this.make({ call, kind: 'step', name: checkedName(name) }, { begin });
+  }
+
+  tool(call: string, tool: Tool, args: unknown): Promise<unknown> {
+    const known = this.tools.get(tool.name);
+    if (known === undefined) {
+      const message = `The worker does not host the tool ${tool.name}: add it to the tools of the worker.`;
+      return rejected(new Terminal('UnknownTool', message));
+    }
+    const parsed = tool.input.safeParse(args);
+    if (!parsed.success) return rejected(errorOf(invalidArguments(tool, parsed.error)));
+    let plain: ReturnType<typeof serialise>;
+    try {
+      plain = serialise(args, `The arguments of ${tool.name}`);
+    } catch (error) {
+      return rejected(errorOf(recordOf(error, 'terminal')));
+    }
+    const argsHash = this.home.host.digest.sha256(canonicalJson(plain.value));
+    const intended = entry.effectIntendedEntry({ call, tool: tool.name, args: plain.text, argsHash });
+    const idempotencyKey = `${this.tenant}/${this.runId}/0/${call}`;
+    const attempt = (number: number): Promise<Ended> =>
+      this.open.get(call)?.uncertain === true && !mayRunAgain(tool)
+        ? Promise.resolve(effectUnknown(tool))
+        : runTool(this.execution, { tool, args: plain.value, attempt: number, idempotencyKey, log: this.home.host.log });
+    return this.make(
+      { call, kind: 'tool', name: tool.name, hash: argsHash },
+      this.intended(call, intended, {
+        attemptsMax: tool.retry.attemptsMax,
+        run: attempt,
+        text: (number, ended) => entry.effectResultEntry(call, number, ended.text),
+      }),
+    );
+  }
+
+  model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown> {
+    const { instructions = '', tools = [] } = prompt;
+    const messages = 'prompt' in prompt ? [{ role: 'user' as const, text: prompt.prompt }] : prompt.messages;
+    const promptHash = this.home.host.digest.sha256(canonicalJson({ instructions, messages, tools: tools.map((tool) => tool.name) }));
+    return this.make(
+      { call, kind: 'model', name: model.id, hash: promptHash },
+      this.intended(call, entry.modelIntendedEntry(call, model.id, promptHash), {
+        attemptsMax: this.workflow.modelRetry.attemptsMax,
+        run: () => callModel(this.execution, model, { instructions, messages, tools, promptHash }),
+        text: (number, ended) => entry.modelResultEntry(call, number, ended.text),
+      }),
+    );
+  }
+
+  /** A call that is recorded before it is begun, and whose attempts the owner counts. */
+  private intended(
+    call: string,
+    intention: string,
+    use: { attemptsMax: number; run(attempt: number): Promise<Ended>; text(attempt: number, ended: Ended): string },
+  ): Pick<OpenCall, 'begin' | 'attempt'> {
+    return {
+      begin: () => {
+        this.reporter.add(intention, () => this.tryAttempt(call, 1));
+      },
+      attempt: (number) => {
+        this.running += 1;
+        void use.run(number).then((ended) => {
+          const isRepeated = !ended.ok && ended.error.reaction === 'retryable' && number < use.attemptsMax;
+          this.queue({ call, ended, recordedFirst: true }, use.text(number, ended), isRepeated);
+        });
+      },
+    };
+  }
+
+  sleep(call: string, durationMs: number): Promise<unknown> {
+    if (!Number.isFinite(durationMs) || durationMs > TIMER_DELAY_MS_MAX) {
+      return rejected(new Terminal('InvalidDelay', `A run cannot sleep for ${durationMs} ms; at most ${TIMER_DELAY_MS_MAX}.`));
+    }
+    const delayMs = Math.max(0, Math.ceil(durationMs));
+    const begin = (): void => {
+      this.due.set(call, this.home.host.clock.monotonicMs() + delayMs);
+      this.reporter.add(entry.timerSetEntry(call, delayMs));
+    };
+    return this.make({ call, kind: 'sleep', name: 'sleep' }, { begin });
+  }
+
+  private make(identity: CallIdentity, work: Pick<OpenCall, 'begin' | 'attempt'>): Promise<unknown> {
+    const promise = new Promise<unknown>((resolve, reject) => {
+      if (this.diverged) return;
+      this.callsMade += 1;
+      if (this.cancelled) return reject(runCancelled());
+      const difference = this.replay?.make(identity);
+      if (difference !== undefined) return this.diverge(difference);
+      const known = this.replay?.find(identity.call) ?? 'unknown';
+      const call: OpenCall = { ...identity, ...work, resolve, reject, lastAttempt: 0, uncertain: known === 'begun' };
+      this.open.set(identity.call, call);
+      if (known === 'unknown') this.beginOrDefer(call);
+    });
+    // A loser of a race may fail when nobody listens any more.
+    promise.catch(() => undefined);
+    return promise;
+  }
+
+  private beginOrDefer(call: OpenCall): void {
+    if (this.cancelled || this.diverged) return;
+    if (this.replay !== undefined || this.draining || !this.isActive) this.deferred.push(call);
+    else call.begin();
+  }
+
+  private tryAttempt(call: string, attempt: number): void {
+    const open = this.open.get(call);
+    if (open?.attempt === undefined || attempt <= open.lastAttempt || this.cancelled || !this.isActive) return;
+    open.lastAttempt = attempt;
+    open.attempt(attempt);
+  }
+
+  // What the code is given.
+
+  private queue(result: Omit<QueuedResult, 'ordinal'>, text: string, isRepeated = false): void {
+    this.running -= 1;
+    if (!this.isActive) return;
+    const ordinal = result.recordedFirst ? this.reporter.add(text) : this.reporter.addInBackground(text);
+    if (!isRepeated) this.results.push({ ...result, ordinal });
+    this.proceed();
+  }
+
+  protected takeInbound(facts: readonly InboundFact[]): void {
+    if (!this.live) {
+      this.early.push({ inbound: facts, instructions: [] });
+      return;
+    }
+    for (const { call, revision, outcome } of facts) {
+      // Given once: its call is closed when it is queued.
+      const open = this.open.get(call);
+      if (open?.kind !== 'sleep' || this.results.some((result) => result.call === call)) continue;
+      this.due.delete(call);
+      const ended = outcome.ok ? { ok: true as const, value: outcome.value } : failed(outcome.error);
+      const ordinal = this.reporter.addInBackground(entry.deliveredEntry(call, revision));
+      this.results.push({ call, ended, ordinal, recordedFirst: false });
+    }
+  }
+
+  protected takeInstructions(instructions: readonly Instruction[]): void {
+    if (this.live) for (const { call, attempt } of instructions) this.tryAttempt(call, attempt);
+    else this.early.push({ inbound: [], instructions });
+  }
+
+  protected proceed(): void {
+    if (this.pumping || !this.isActive || this.diverged) return;
+    this.pumping = true;
+    void this.pump();
+  }
+
+  private async pump(): Promise<void> {
+    const { timers } = this.home.host;
+    this.stopIdle();
+    for (let next = this.takeResult(); next !== undefined; next = this.takeResult()) {
+      this.give(next.call, next.ended);
+      await timers.turn();
+    }
+    this.pumping = false;
+    if (this.isActive && !this.diverged) this.atRest();
+  }
+
+  private takeResult(): QueuedResult | undefined {
+    const next = this.results[0];
+    if (next === undefined || this.finished !== undefined || this.cancelled || this.diverged || !this.isActive) return undefined;
+    const mayBeGiven = next.recordedFirst ? this.reporter.recorded >= next.ordinal : this.reporter.unrecorded <= WINDOW_ENTRIES_MAX;
+    return mayBeGiven ? this.results.shift() : undefined;
+  }
+
+  private give(call: string, ended: { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: Parameters<typeof errorOf>[0] }): void {
+    const open = this.open.get(call);
+    if (open === undefined) return;
+    this.open.delete(call);
+    if (ended.ok) open.resolve(ended.value);
+    else open.reject(errorOf(ended.error));
+  }
+
+  private atRest(): void {
+    if (this.endIfAsked()) return;
+    if (this.finished !== undefined && !this.cancelled) return this.reportEnd(this.finished);
+    const idleMs = this.idleMs();
+    // What is queued goes with the entry that lets go.
+    if (idleMs === 0) return this.suspend();
+    this.reporter.flush();
+    if (idleMs !== undefined) this.suspendWhenIdle(idleMs);
+    else if (this.open.size === 0 && this.isSettled) this.watchForeignAwait();
+  }
+
+  private get isSettled(): boolean {
+    return this.results.length === 0 && this.running === 0 && !this.cancelled;
+  }
+
+  /** How long to wait before letting go; undefined while something is under way here. At once if nothing is due soon. */
+  private idleMs(): number | undefined {
+    if (!this.isSettled || this.open.size === 0) return undefined;
+    let idleMs = 0;
+    for (const { call, kind, lastAttempt } of this.open.values()) {
+      // A call without an attempt is not recorded yet; one with an attempt waits for its next.
+      if (kind !== 'sleep' && lastAttempt === 0) return undefined;
+      const dueMs = this.due.get(call);
+      if (dueMs === undefined || dueMs - this.home.host.clock.monotonicMs() <= SUSPEND_AFTER_MS) idleMs = SUSPEND_AFTER_MS;
+    }
+    return idleMs;
+  }
+
+  protected onIdle(): void {
+    if (!this.pumping && this.isActive && this.idleMs() !== undefined) this.suspend();
+  }
+
+  private reportEnd(finish: Finish): void {
+    const ended = finish.ok ? succeeded(finish.output, `The output of ${this.workflow.name}`) : failed(recordOf(finish.error, 'terminal'));
+    if (ended.ok) this.end(entry.completedEntry(ended.text.slice(OK_PREFIX.length, -1)));
+    else this.end(entry.failedEntry(JSON.stringify(ended.error)));
+  }
+
+  // What goes wrong.
+
+  private watchForeignAwait(): void {
+    const { callsMade } = this;
+    this.cancelWatch?.();
+    this.cancelWatch = this.home.host.timers.after(FOREIGN_AWAIT_MS, () => {
+      if (!this.isActive || this.finished !== undefined || this.open.size > 0 || this.callsMade !== callsMade) return;
+      this.diverge({ call: String(callsMade + 1), expected: 'a call of ctx, or the end of the code', found: FOREIGN_AWAIT, position: callsMade });
+    });
+  }
+
+  private diverge(divergence: Divergence): void {
+    if (this.diverged) return;
+    this.diverged = true;
+    this.end(entry.divergedEntry(divergence), true);
+  }
+
+  protected onCancel(): void {
+    this.results.length = 0;
+    this.deferred = [];
+    const calls = [...this.open.values()];
+    this.open.clear();
+    for (const call of calls) call.reject(runCancelled());
+  }
+
+  protected get codeEnded(): boolean {
+    return this.finished !== undefined;
+  }
+
+  protected get isRecorded(): boolean {
+    return this.results.length === 0 && this.finished === undefined && this.reporter.unrecorded === 0;
+  }
+
+  protected override onDispose(): void {
+    super.onDispose();
+    this.cancelWatch?.();
+    this.open.clear();
+    this.results.length = 0;
+  }
+
+  private quietWhileReplaying(): Logger {
+    const { log } = this.home.host;
+    const isQuiet = (): boolean => this.replay !== undefined;
+    return {
+      info: (message, fields) => (isQuiet() ? undefined : log.info(message, fields)),
+      warn: (message, fields) => (isQuiet() ? undefined : log.warn(message, fields)),
+      error: (message, fields) => (isQuiet() ? undefined : log.error(message, fields)),
+    };
+  }
+}
+
+const OK_PREFIX = '{"ok":true,"value":';
+const FOREIGN_AWAIT = 'ForeignAwait: the code awaits a promise that is not of ctx; put what it waits for into a step';
+
+/** Nobody may be listening: the code may not have awaited it. */
+function rejected(error: Error): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(() => undefined);
+  return promise;
+}
+
+function checkedName(name: string): string {
+  if (name.length >= 1 && name.length <= 200) return name;
+  throw new Terminal('InvalidName', 'The name of a step has 1 to 200 characters.');
+}

@@ -1,0 +1,83 @@
+import type { Logger } from '@perdure/kernel';
+import type { z } from 'zod';
+import type { Model, ModelPrompt, ModelReply, StepOptions, StepScope, Tool, WorkflowContext } from './definitions';
+
+/** Where the calls of a workflow's code go. Call ids are given by the scope that makes them. */
+export interface CallPort {
+  readonly runId: string;
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  step(call: string, name: string, use: { run(scope: StepScope): unknown; options: StepOptions }): Promise<unknown>;
+  tool(call: string, tool: Tool, args: unknown): Promise<unknown>;
+  model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown>;
+  sleep(call: string, durationMs: number): Promise<unknown>;
+  value(call: string, name: 'now' | 'random' | 'uuid'): unknown;
+}
+
+type Branch = (ctx: WorkflowContext) => unknown;
+
+/** Numbers the calls of one async scope: 1, 2, … at the top, and 3.2.1, … in the second branch of call 3. */
+export class Scope implements WorkflowContext {
+  readonly runId: string;
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+  private made = 0;
+
+  constructor(
+    private readonly port: CallPort,
+    private readonly prefix: string,
+  ) {
+    this.runId = port.runId;
+    this.tenant = port.tenant;
+    this.signal = port.signal;
+    this.log = port.log;
+  }
+
+  step<T>(name: string, run: (scope: StepScope) => T | Promise<T>, options: StepOptions = {}): Promise<T> {
+    return this.port.step(this.next(), name, { run, options }) as Promise<T>;
+  }
+
+  tool<I extends z.ZodType, R>(tool: Tool<I, R>, args: z.input<I>): Promise<R> {
+    return this.port.tool(this.next(), tool as unknown as Tool, args) as Promise<R>;
+  }
+
+  model(model: Model, prompt: ModelPrompt): Promise<ModelReply> {
+    return this.port.model(this.next(), model, prompt) as Promise<ModelReply>;
+  }
+
+  sleep(durationMs: number): Promise<void> {
+    return this.port.sleep(this.next(), durationMs) as Promise<void>;
+  }
+
+  now(): number {
+    return this.port.value(this.next(), 'now') as number;
+  }
+
+  random(): number {
+    return this.port.value(this.next(), 'random') as number;
+  }
+
+  uuid(): string {
+    return this.port.value(this.next(), 'uuid') as string;
+  }
+
+  all<T extends readonly Branch[]>(branches: readonly [...T]): Promise<{ [K in keyof T]: Awaited<ReturnType<T[K]>> }> {
+    return Promise.all(this.branch(branches)) as Promise<{ [K in keyof T]: Awaited<ReturnType<T[K]>> }>;
+  }
+
+  race<T extends readonly Branch[]>(branches: readonly [...T]): Promise<Awaited<ReturnType<T[number]>>> {
+    return Promise.race(this.branch(branches)) as Promise<Awaited<ReturnType<T[number]>>>;
+  }
+
+  private branch(branches: readonly Branch[]): Promise<unknown>[] {
+    const call = this.next();
+    return branches.map(async (branch, index) => branch(new Scope(this.port, `${call}.${index + 1}.`)));
+  }
+
+  private next(): string {
+    this.made += 1;
+    return this.prefix + this.made;
+  }
+}

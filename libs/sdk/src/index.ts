@@ -1,0 +1,25 @@
+export { Cancelled, PerdureError, Retryable, Terminal } from '@perdure/kernel';
+export { aiSdkModel } from './adapters/ai-sdk';
+export { agent, type AgentOptions } from './agent';
+export { Client, type ClientOptions, type InputOf, type OutputOf, type RunHandle, type StartOptions } from './client';
+export type { ConnectionOptions } from './connection';
+export type {
+  Agent,
+  Behaviour,
+  Message,
+  Model,
+  ModelPrompt,
+  ModelReply,
+  ModelRequest,
+  ModelTool,
+  StepOptions,
+  StepScope,
+  Tool,
+  ToolScope,
+  Workflow,
+  WorkflowContext,
+} from './engine/definitions';
+export { ruleModel, type RuleDecision } from './rule-model';
+export { tool, type ToolOptions } from './tool';
+export { workflow, type WorkflowOptions } from './workflow';
+export { Worker, type WorkerOptions } from './worker';

@@ -1,0 +1,55 @@
+import { canonicalJson, Terminal, type Digest } from '@perdure/kernel';
+import { buildManifest, type BuildManifest } from '@perdure/tenant-contract';
+import { z } from 'zod';
+import type { Behaviour, Tool } from './engine/definitions';
+
+export interface Offer {
+  readonly behaviours: readonly Behaviour[];
+  readonly tools: readonly Tool[];
+}
+
+/** Tools of agents are offered without being named again. @throws Terminal `DuplicateName` */
+export function offerOf(given: Offer): Offer {
+  const tools = new Set([...given.tools, ...given.behaviours.flatMap((behaviour) => (behaviour.kind === 'agent' ? behaviour.tools : []))]);
+  refuseDuplicates(given.behaviours, 'agents and workflows');
+  refuseDuplicates([...tools], 'tools');
+  return { behaviours: given.behaviours, tools: [...tools] };
+}
+
+function refuseDuplicates(named: readonly { readonly name: string }[], what: string): void {
+  const names = new Set<string>();
+  for (const { name } of named) {
+    if (names.has(name)) throw new Terminal('DuplicateName', `Two ${what} of this worker are named ${name}.`);
+    names.add(name);
+  }
+}
+
+/** What the engine has to know of this build. Its id follows from the code, unless one is given. */
+export function manifestOf(offer: Offer, digest: Digest, build?: string): BuildManifest {
+  const tools = offer.tools.map(({ name, effect, timeoutMs, retry, input }) => ({
+    name,
+    effectClass: effect,
+    timeoutMs,
+    retry,
+    inputSchema: jsonSchema(input),
+  }));
+  const behaviours = offer.behaviours.map((behaviour) => behaviourManifest(behaviour, offer));
+  const buildId = build ?? `b-${digest.sha256(canonicalJson({ tools, behaviours, code: codeOf(offer) })).slice(0, 32)}`;
+  return buildManifest.parse({ buildId, behaviours, tools });
+}
+
+function behaviourManifest(behaviour: Behaviour, offer: Offer): unknown {
+  const { name, kind, pool, modelRetry } = behaviour;
+  const common = { name, kind, pool, modelRetry, inputSchema: jsonSchema(behaviour.input) };
+  if (behaviour.kind === 'workflow') return { ...common, tools: offer.tools.map((tool) => tool.name) };
+  return { ...common, tools: behaviour.tools.map((tool) => tool.name), model: behaviour.model.id, limits: behaviour.limits };
+}
+
+function jsonSchema(schema: z.ZodType): unknown {
+  return z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' });
+}
+
+/** The text of the functions: another text is another build. What they call elsewhere is not seen; name builds in production. */
+function codeOf(offer: Offer): readonly string[] {
+  return [...offer.behaviours, ...offer.tools].map(({ code }) => code);
+}

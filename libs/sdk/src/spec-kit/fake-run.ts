@@ -1,0 +1,169 @@
+import type { ErrorRecord } from '@perdure/kernel';
+import type { InboundFact, Instruction, JournalItem, ModelDecision, ProgressEntry, RunOutcome } from '@perdure/run-contract';
+
+export type FakeFact = ProgressEntry | { readonly type: 'timer-fired'; readonly call: string } | { readonly type: 'agent-begun' };
+
+export interface FakeCall {
+  readonly kind: 'tool' | 'model' | 'sleep';
+  readonly name: string;
+  readonly args?: unknown;
+  readonly toolCallId?: string;
+  attempt: number;
+  waits: boolean;
+}
+
+export interface FakeLimits {
+  readonly isAgent: boolean;
+  readonly attemptsMax: number;
+  readonly toolNames: readonly string[];
+}
+
+/** What the owner of a run knows, folded from what was recorded: as little of it as specs of a worker need. */
+export class FakeRun {
+  readonly items: JournalItem[] = [];
+  readonly calls = new Map<string, FakeCall>();
+  readonly sleeping = new Map<string, number>();
+  inbound: InboundFact[] = [];
+  outcome: RunOutcome | { readonly status: 'diverged'; readonly text: string } | undefined;
+  letGo: 'suspended' | 'handed-over' | undefined;
+  revision = 0;
+  private turn = 0;
+
+  constructor(
+    private readonly limits: FakeLimits,
+    facts: readonly FakeFact[] = [],
+  ) {
+    for (const fact of facts) this.apply(fact);
+  }
+
+  get instructions(): Instruction[] {
+    return [...this.calls].flatMap(([call, { kind, name, args, attempt, waits, toolCallId }]): Instruction[] => {
+      if (waits || kind === 'sleep') return [];
+      if (kind === 'model') return [{ do: 'call-model', call, attempt }];
+      return [{ do: 'run-tool', call, tool: name, args, attempt, ...(toolCallId === undefined ? {} : { toolCallId }) }];
+    });
+  }
+
+  apply(fact: FakeFact): void {
+    this.revision += 1;
+    switch (fact.type) {
+      case 'agent-begun':
+        return this.intendModel();
+      case 'step':
+        return this.got(fact.call, 'step', fact.name, fact.outcome);
+      case 'value':
+        return this.got(fact.call, 'value', fact.name, { ok: true, value: fact.value });
+      case 'delivered':
+        return this.delivered(fact.revision);
+      case 'effect-intended':
+        return this.intended(fact.call, { kind: 'tool', name: fact.tool, args: fact.args, attempt: 1, waits: false }, fact.argsHash);
+      case 'model-intended':
+        return this.intended(fact.call, { kind: 'model', name: fact.model, attempt: 1, waits: false }, fact.promptHash);
+      case 'timer-set':
+        this.sleeping.set(fact.call, fact.delayMs);
+        return this.intended(fact.call, { kind: 'sleep', name: 'sleep', attempt: 1, waits: false });
+      case 'timer-fired':
+        return this.fired(fact.call);
+      case 'effect-result':
+        return this.ended(fact.call, fact.attempt, fact.outcome);
+      case 'model-result':
+        return fact.result.ok ? this.decided(fact.call, fact.attempt, fact.result.decision) : this.ended(fact.call, fact.attempt, fact.result);
+      case 'suspended':
+      case 'handed-over':
+        this.letGo = fact.type;
+        return;
+      case 'completed':
+        this.outcome = { status: 'completed', output: fact.output };
+        return;
+      case 'failed':
+        this.outcome = { status: 'failed', error: fact.error };
+        return;
+      case 'cancelled':
+        this.outcome = { status: 'cancelled', reason: 'asked' };
+        return;
+      case 'diverged': {
+        const { call, expected, found, position } = fact.divergence;
+        this.outcome = { status: 'diverged', text: `${call}@${position}: expected ${expected}, found ${found}` };
+        return;
+      }
+      case 'timer-cancelled':
+        this.calls.delete(fact.call);
+    }
+  }
+
+  private got(call: string, kind: Extract<JournalItem, { type: 'got' }>['kind'], name: string, outcome: InboundFact['outcome']): void {
+    this.items.push({ type: 'got', call, kind, name, outcome });
+  }
+
+  private intended(call: string, open: FakeCall & { kind: 'tool' | 'model' | 'sleep' }, hash?: string): void {
+    if (this.calls.has(call)) throw new Error(`${call} is intended twice`);
+    this.calls.set(call, open);
+    this.items.push({ type: 'made', call, kind: open.kind, name: open.name, ...(hash === undefined ? {} : { hash }) });
+  }
+
+  private openCall(call: string, attempt: number): FakeCall {
+    const open = this.calls.get(call);
+    if (open === undefined || open.attempt !== attempt || open.waits) throw new Error(`attempt ${attempt} of ${call} is not open`);
+    return open;
+  }
+
+  private ended(call: string, attempt: number, outcome: { ok: true; value?: unknown } | { ok: false; error: ErrorRecord }): void {
+    const open = this.openCall(call, attempt);
+    if (!outcome.ok && outcome.error.reaction === 'retryable' && attempt < this.limits.attemptsMax) {
+      open.waits = true;
+      this.sleeping.set(`retry-${call}`, 700);
+      return;
+    }
+    this.calls.delete(call);
+    const result = outcome.ok ? { ok: true as const, value: outcome.value } : { ok: false as const, error: outcome.error };
+    if (!this.limits.isAgent) return this.got(call, open.kind as 'tool' | 'model', open.name, result);
+    this.items.push({ type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.name, outcome: result });
+    if (this.calls.size === 0) this.intendModel();
+  }
+
+  private decided(call: string, attempt: number, decision: ModelDecision): void {
+    const open = this.openCall(call, attempt);
+    this.calls.delete(call);
+    if (!this.limits.isAgent) return this.got(call, 'model', open.name, { ok: true, value: decision });
+    this.items.push({ type: 'decided', call, decision });
+    if (decision.toolCalls.length === 0) {
+      this.outcome = { status: 'completed', output: decision.text };
+      return;
+    }
+    decision.toolCalls.forEach(({ tool, args, toolCallId }, index) => this.decidedTool(`${call}.${index}`, tool, { args, toolCallId }));
+    if (this.calls.size === 0) this.intendModel();
+  }
+
+  private decidedTool(call: string, tool: string, { args, toolCallId }: { args: unknown; toolCallId: string }): void {
+    if (this.limits.toolNames.includes(tool)) {
+      this.calls.set(call, { kind: 'tool', name: tool, args, toolCallId, attempt: 1, waits: false });
+      return;
+    }
+    const error = { code: 'UnknownTool', message: `There is no tool named ${tool}.`, reaction: 'terminal' as const };
+    this.items.push({ type: 'tool-result', call, toolCallId, tool, outcome: { ok: false, error } });
+  }
+
+  private intendModel(): void {
+    this.turn += 1;
+    this.calls.set(`t${this.turn}`, { kind: 'model', name: 'model', attempt: 1, waits: false });
+  }
+
+  private delivered(revision: number): void {
+    const fact = this.inbound.find((candidate) => candidate.revision === revision);
+    if (fact === undefined) throw new Error(`revision ${revision} is not inbound`);
+    this.inbound = this.inbound.filter((candidate) => candidate !== fact);
+    this.got(fact.call, 'sleep', 'sleep', fact.outcome);
+  }
+
+  private fired(call: string): void {
+    this.sleeping.delete(call);
+    if (call.startsWith('retry-')) {
+      const open = this.calls.get(call.slice('retry-'.length));
+      if (open === undefined) return;
+      open.attempt += 1;
+      open.waits = false;
+      return;
+    }
+    if (this.calls.delete(call)) this.inbound.push({ revision: this.revision, call, outcome: { ok: true, value: null } });
+  }
+}

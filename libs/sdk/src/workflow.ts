@@ -1,0 +1,30 @@
+import { token } from '@perdure/kernel';
+import type { RetryPolicy } from '@perdure/tenant-contract';
+import type { z } from 'zod';
+import type { Workflow, WorkflowContext } from './engine/definitions';
+import { checkDisplayName, retryPolicy } from './policies';
+
+export interface WorkflowOptions<I extends z.ZodType> {
+  readonly name: string;
+  readonly input: I;
+  readonly pool?: string;
+  /** Of calls of models made by the code. Default: 3 attempts. */
+  readonly modelRetry?: Partial<RetryPolicy>;
+}
+
+/** Plain async code whose every consequence is recorded: after a crash it runs again over what is recorded. */
+export function workflow<I extends z.ZodType, O>(
+  options: WorkflowOptions<I>,
+  run: (ctx: WorkflowContext, input: z.output<I>) => O | Promise<O>,
+): Workflow<I, O> {
+  const { name, input, pool = 'default' } = options;
+  return {
+    kind: 'workflow',
+    name: checkDisplayName(name, 'workflow'),
+    pool: token(pool, 'pool'),
+    input,
+    modelRetry: retryPolicy(options.modelRetry),
+    code: String(run),
+    run: async (ctx, given) => run(ctx, given),
+  };
+}
