@@ -15,7 +15,11 @@ const LAYERS = {
   // Of other adapters, only those of its own context: the second rule sees to it.
   platform: { ours: ['kernel', 'contract', 'application', 'platform'] },
   sdk: { ours: ['kernel', 'contract', 'platform', 'sdk'] },
-  app: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk'] },
+  /** Gives ports their adapters, once for every process. */
+  runtime: { ours: ['kernel', 'contract', 'application', 'platform'] },
+  app: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'runtime', 'sdk'] },
+  /** Puts whole apps together in one process. */
+  assembly: { ours: ['app', 'runtime'] },
   testing: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk', 'testing'] },
   example: { ours: ['sdk'] },
   tooling: { ours: [], npm: ['typescript', '@swc/core'] },

@@ -1,0 +1,178 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import Table from 'cli-table3';
+import { BadUsage, EXIT } from '../cli.errors';
+import { FactLines } from '../fact-lines';
+import { GatewayClient, type RunView } from '../gateway-client';
+import { ago, clip, columns, duration, note, pc, say, status } from '../paint';
+import { readStackState } from '../stack/data-dir';
+
+export interface CommonOptions {
+  readonly url?: string;
+  readonly tenant?: string;
+  readonly json?: boolean;
+}
+
+const AWAIT_MS = 20_000;
+export const DATA_DIR_DEFAULT = join('.perdure', 'data');
+
+/** Where the gateway is: said, or as the stack of this directory tells. */
+export function clientOf({ url, tenant }: CommonOptions): GatewayClient {
+  const found = url ?? process.env.PERDURE_URL ?? readStackState(process.env.PERDURE_DATA ?? DATA_DIR_DEFAULT)?.gatewayUrl;
+  if (found === undefined) throw new BadUsage('No gateway is known. Start a stack with `./perdure dev` in this directory, or name one with --url or PERDURE_URL.');
+  return new GatewayClient(found, tenant);
+}
+
+export async function startRun(name: string, options: CommonOptions & { input?: string; key?: string; deadline?: string; wait?: boolean }): Promise<number> {
+  const client = clientOf(options);
+  const deadlineMs = options.deadline === undefined ? undefined : wholeNumber(options.deadline, '--deadline');
+  const { runId, started } = await client.start({
+    name,
+    input: inputOf(options.input),
+    ...(options.key === undefined ? {} : { idempotencyKey: options.key }),
+    ...(deadlineMs === undefined ? {} : { deadlineMs }),
+  });
+  if (!options.wait) {
+    if (options.json) say(JSON.stringify({ runId, started }));
+    else say(`${pc.green('▸')} ${started ? 'started' : 'was started before:'} ${pc.bold(runId)}\n${pc.dim(`  ./perdure run watch ${runId}`)}`);
+    return EXIT.ok;
+  }
+  if (!options.json) note(pc.dim(`${started ? 'started' : 'found'} ${runId}, waiting for its end`));
+  return showEnd(await awaitEnd(client, runId), options);
+}
+
+export async function getRun(runId: string, options: CommonOptions): Promise<number> {
+  const view = await clientOf(options).get(runId);
+  if (options.json) say(JSON.stringify(view));
+  else showView(view);
+  return EXIT.ok;
+}
+
+export async function listRuns(options: CommonOptions & { status?: string; limit?: string }): Promise<number> {
+  const limit = options.limit === undefined ? undefined : wholeNumber(options.limit, '--limit');
+  const list = await clientOf(options).list({ ...(options.status === undefined ? {} : { status: options.status }), ...(limit === undefined ? {} : { limit }) });
+  if (options.json) {
+    say(JSON.stringify(list));
+    return EXIT.ok;
+  }
+  if (!list.complete) note(pc.yellow('The gateway is still reading the log: the list is not complete yet.'));
+  if (list.runs.length === 0) {
+    say(pc.dim('No runs. Start one: ./perdure run start <name> --input \'{…}\''));
+    return EXIT.ok;
+  }
+  const table = new Table({ head: ['run', 'name', 'status', 'requested', 'took', 'worker'], style: { head: ['dim'], border: ['dim'], compact: true } });
+  for (const run of list.runs) {
+    const took = ['queued', 'active', 'suspended', 'paused'].includes(run.status) ? '' : duration(run.changedAtMs - run.requestedAtMs);
+    table.push([run.runId, clip(run.name, 28), status(run.status), ago(run.requestedAtMs), took, run.workerId ?? '']);
+  }
+  say(table.toString());
+  return EXIT.ok;
+}
+
+export async function showEvents(runId: string, options: CommonOptions & { from?: string; limit?: string }): Promise<number> {
+  const client = clientOf(options);
+  const lines = new FactLines();
+  const wanted = options.limit === undefined ? Infinity : wholeNumber(options.limit, '--limit');
+  let shown = 0;
+  let from: number | undefined = options.from === undefined ? 0 : wholeNumber(options.from, '--from');
+  while (from !== undefined && shown < wanted) {
+    const page = await client.events(runId, { from, limit: Math.min(500, wanted - shown) });
+    for (const fact of page.facts) say(options.json ? JSON.stringify(fact) : lines.line(fact));
+    shown += page.facts.length;
+    from = page.next;
+  }
+  return EXIT.ok;
+}
+
+export async function watchRun(runId: string, options: CommonOptions & { from?: string }): Promise<number> {
+  const client = clientOf(options);
+  const lines = new FactLines();
+  for await (const fact of client.follow(runId, options.from === undefined ? 0 : wholeNumber(options.from, '--from'))) {
+    say(options.json ? JSON.stringify(fact) : lines.line(fact));
+  }
+  const view = await client.get(runId);
+  return view.outcome?.status === 'completed' ? EXIT.ok : EXIT.failed;
+}
+
+export async function cancelRun(runId: string, options: CommonOptions & { reason?: string }): Promise<number> {
+  await clientOf(options).cancel(runId, options.reason);
+  say(options.json ? JSON.stringify({ runId, cancelRequested: true }) : `${pc.yellow('⊘')} asked to end: ${pc.bold(runId)}`);
+  return EXIT.ok;
+}
+
+export async function resumeRun(runId: string, options: CommonOptions & { reason?: string }): Promise<number> {
+  await clientOf(options).resume(runId, options.reason);
+  say(options.json ? JSON.stringify({ runId, resumed: true }) : `${pc.green('▸')} resumed: ${pc.bold(runId)}`);
+  return EXIT.ok;
+}
+
+export async function listAgents(options: CommonOptions): Promise<number> {
+  const { agents } = await clientOf(options).agents();
+  if (options.json) say(JSON.stringify({ agents }));
+  else if (agents.length === 0) say(pc.dim('No worker has registered anything. Start a stack with workers: ./perdure dev --entry FILE'));
+  else for (const agent of agents) say(`${pc.bold(agent.name)} ${pc.dim(agent.kind)}${agent.tools.length === 0 ? '' : pc.dim(`  tools: ${agent.tools.join(', ')}`)}`);
+  return EXIT.ok;
+}
+
+export async function awaitEnd(client: GatewayClient, runId: string): Promise<RunView> {
+  for (;;) {
+    const view = await client.result(runId, AWAIT_MS);
+    if (view.status === 'ended') return view;
+  }
+}
+
+function showEnd(view: RunView, options: CommonOptions): number {
+  if (options.json) say(JSON.stringify(view));
+  else if (view.outcome?.status === 'completed') {
+    note(`${status('completed')} ${pc.dim(`in ${duration((view.endedAtMs ?? 0) - view.requestedAtMs)}`)}`);
+    say(typeof view.outcome.output === 'string' ? view.outcome.output : JSON.stringify(view.outcome.output, undefined, 2));
+  } else showView(view);
+  return view.outcome?.status === 'completed' ? EXIT.ok : EXIT.failed;
+}
+
+function showView(view: RunView): void {
+  const row = (label: string, value: string): void => say(`  ${pc.dim(label.padEnd(11))} ${value}`);
+  say(`${status(view.outcome?.status ?? view.status)}  ${pc.bold(view.name)} ${pc.dim(`${view.kind} ${view.runId}`)}`);
+  row('requested', ago(view.requestedAtMs));
+  if (view.endedAtMs !== undefined) row('took', duration(view.endedAtMs - view.requestedAtMs));
+  row('facts', String(view.revision + 1));
+  if (view.workerId !== undefined) row('worker', `${view.workerId} (epoch ${view.epoch})`);
+  if (view.cancelRequested && !view.outcome) row('cancel', 'requested');
+  if (view.pausedBecause !== undefined) row('paused', pc.magenta(view.pausedBecause));
+  for (const wait of view.waitingOn) row('waits on', `${wait.promise} ${pc.dim(`${wait.id}, kept by ${wait.keeper}, since ${ago(wait.sinceMs)}`)}${wait.detail === undefined ? '' : ` ${wait.detail}`}`);
+  if (view.outcome) showOutcome(view.outcome, row);
+}
+
+function showOutcome(outcome: NonNullable<RunView['outcome']>, row: (label: string, value: string) => void): void {
+  const width = columns() - 16;
+  switch (outcome.status) {
+    case 'completed': return row('output', clip(typeof outcome.output === 'string' ? outcome.output : JSON.stringify(outcome.output), width * 4));
+    case 'failed': return row('error', pc.red(`${outcome.error.code}: ${outcome.error.message}`));
+    case 'cancelled': return row('reason', outcome.reason);
+    case 'timed-out': return row('deadline', new Date(outcome.deadlineAtMs).toISOString());
+    case 'refused': return row('reason', pc.red(`${outcome.code}: ${outcome.message}`));
+  }
+}
+
+function inputOf(given: string | undefined): unknown {
+  if (given === undefined) return {};
+  const source = given.startsWith('@') ? readInput(given.slice(1)) : given;
+  try {
+    return JSON.parse(source) as unknown;
+  } catch (thrown) {
+    throw new BadUsage(`--input is not JSON (${(thrown as Error).message}). Give JSON text, @FILE, or @- for standard input.`);
+  }
+}
+
+function readInput(file: string): string {
+  try {
+    return readFileSync(file === '-' ? 0 : file, 'utf8');
+  } catch (thrown) {
+    throw new BadUsage(`--input @${file} cannot be read: ${(thrown as Error).message}.`);
+  }
+}
+
+export function wholeNumber(given: string, option: string): number {
+  if (/^\d{1,15}$/.test(given)) return Number(given);
+  throw new BadUsage(`${option} wants a whole number; got "${given}".`);
+}

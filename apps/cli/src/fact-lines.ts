@@ -1,0 +1,98 @@
+import type { Fact } from './gateway-client';
+import { clip, columns, pc } from './paint';
+
+interface ToolCall {
+  readonly tool: string;
+}
+type Data = Readonly<Record<string, unknown>>;
+
+/** Where the text of a fact begins: after time, revision and sign. */
+const INDENT = 24;
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value));
+
+function counted(calls: readonly ToolCall[]): string {
+  const counts = new Map<string, number>();
+  for (const { tool } of calls) counts.set(tool, (counts.get(tool) ?? 0) + 1);
+  return [...counts].map(([tool, count]) => (count === 1 ? tool : `${tool} × ${count}`)).join(', ');
+}
+
+/** Tells the facts of one run to a person, one line each, in the order in which they come. */
+export class FactLines {
+  private startedAtMs: number | undefined;
+  private readonly tools = new Map<string, { readonly tool: string; readonly args: string; readonly atMs: number }>();
+
+  line(fact: Fact): string {
+    this.startedAtMs ??= fact.atMs;
+    const seconds = ((fact.atMs - this.startedAtMs) / 1_000).toFixed(2).padStart(7);
+    const [sign, paint, said] = this.tell(fact);
+    const revision = `#${fact.revision}`.padStart(5);
+    return `${pc.dim(`${seconds} s`)} ${pc.dim(revision)}  ${paint(sign)} ${paint(clip(said, columns() - INDENT))}`;
+  }
+
+  private tell({ type, data, atMs }: Fact): readonly [string, (text: string) => string, string] {
+    const plain = (value: string): string => value;
+    switch (type) {
+      case 'RunRequested': return ['▸', pc.bold, `${text(data.kind)} ${text(data.name)} requested`];
+      case 'RunAssigned': return ['●', pc.cyan, `assigned to ${text(data.workerId)} (epoch ${text(data.epoch)})`];
+      case 'ActivationLost': return ['!', pc.red, `activation ${text(data.epoch)} lost: ${text(data.reason)}`];
+      case 'RunQuarantined': return ['‖', pc.magenta, `quarantined after ${text(data.activationsLost)} lost activations`];
+      case 'RunSuspended': return ['◌', pc.blue, 'suspended: waits, holding no worker'];
+      case 'RunWoken': return ['○', pc.yellow, 'woken: what it waited for has happened'];
+      case 'RunResumed': return ['▸', pc.bold, `resumed: ${text(data.reason)}`];
+      case 'RunCancelRequested': return ['⊘', pc.yellow, `cancel requested: ${text(data.reason)}`];
+      case 'CodeDiverged': return ['‖', pc.magenta, `code diverged: ${text(data.divergence)}`];
+      case 'ModelCallIntended': return ['·', pc.dim, `asks the model${data.turn === undefined ? '' : `, turn ${text(data.turn)}`}`];
+      case 'ModelCallCompleted': return ['◆', pc.magenta, decided(data)];
+      case 'ModelCallFailed': return ['✗', pc.red, `model call ${text(data.call)} failed: ${errorOf(data)}`];
+      case 'StepsRecorded': return ['·', pc.dim, `${(data.entries as readonly unknown[] | undefined)?.length ?? 0} journal entries`];
+      case 'EffectIntended': return this.intended(data, atMs);
+      case 'EffectConfirmed': return this.confirmed(data, atMs);
+      case 'EffectFailed': return ['✗', pc.red, `${this.nameOf(data)} failed, attempt ${text(data.attempt)}: ${errorOf(data)}`];
+      case 'TimerSet': return ['◷', pc.dim, `timer ${text(data.timerId)} (${text(data.purpose)}) set`];
+      case 'TimerFired': return ['◷', pc.blue, `timer ${text(data.timerId)} fired`];
+      case 'TimerCancelled': return ['◷', pc.dim, `timer ${text(data.timerId)} cancelled`];
+      case 'RunCompleted': return ['✓', pc.green, `completed: ${text(data.output)}`];
+      case 'RunFailed': return ['✗', pc.red, `failed: ${errorOf(data)}`];
+      case 'RunCancelled': return ['⊘', pc.gray, `cancelled: ${text(data.reason)}`];
+      case 'RunTimedOut': return ['✗', pc.red, 'timed out'];
+      case 'RunRefused': return ['✗', pc.red, `refused: ${text(data.message)}`];
+      default: return ['·', plain, type];
+    }
+  }
+
+  private intended(data: Data, atMs: number): readonly [string, (text: string) => string, string] {
+    const args = shortArgs(data.args);
+    this.tools.set(text(data.call), { tool: text(data.tool), args, atMs });
+    return ['→', pc.dim, `${text(data.tool)} ${args}`];
+  }
+
+  private confirmed(data: Data, atMs: number): readonly [string, (text: string) => string, string] {
+    const began = this.tools.get(text(data.call));
+    const took = began === undefined ? '' : ` ${pc.dim(`${((atMs - began.atMs) / 1_000).toFixed(2)} s`)}`;
+    return ['✓', pc.green, `${this.nameOf(data)}${took}`];
+  }
+
+  private nameOf(data: Data): string {
+    const known = this.tools.get(text(data.call));
+    return known === undefined ? `effect ${text(data.call)}` : `${known.tool} ${known.args}`;
+  }
+}
+
+function decided(data: Data): string {
+  const decision = (data.decision ?? {}) as { readonly text?: string; readonly toolCalls?: readonly ToolCall[] };
+  const calls = decision.toolCalls ?? [];
+  return calls.length > 0 ? `model decides: ${counted(calls)}` : `model says: ${decision.text ?? ''}`;
+}
+
+function errorOf(data: Data): string {
+  const error = (data.error ?? {}) as { readonly code?: string; readonly message?: string };
+  return `${error.code ?? 'error'}: ${error.message ?? ''}`;
+}
+
+/** The one argument that says what a call is about, if there is one. */
+function shortArgs(args: unknown): string {
+  if (args === null || typeof args !== 'object') return text(args);
+  const values = Object.values(args).filter((value): value is string | number => typeof value === 'string' || typeof value === 'number');
+  return clip(values.reverse().slice(0, 1).join(' ') || text(args), 60);
+}

@@ -1,0 +1,165 @@
+import { PerdureError, type ErrorRecord } from '@perdure/kernel';
+import { GatewayUnreachable } from './cli.errors';
+
+/** What the gateway says of a run; the words of its API. */
+export interface RunView {
+  readonly runId: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly status: 'queued' | 'active' | 'suspended' | 'paused' | 'ended';
+  readonly revision: number;
+  readonly epoch: number;
+  readonly workerId?: string;
+  readonly requestedAtMs: number;
+  readonly endedAtMs?: number;
+  readonly pausedBecause?: string;
+  readonly cancelRequested: boolean;
+  readonly waitingOn: readonly { readonly promise: string; readonly keeper: string; readonly id: string; readonly sinceMs: number; readonly detail?: string }[];
+  readonly outcome?: Outcome;
+}
+
+export type Outcome =
+  | { readonly status: 'completed'; readonly output: unknown }
+  | { readonly status: 'failed'; readonly error: ErrorRecord }
+  | { readonly status: 'cancelled'; readonly reason: string }
+  | { readonly status: 'timed-out'; readonly deadlineAtMs: number }
+  | { readonly status: 'refused'; readonly code: string; readonly message: string };
+
+export interface RunLine {
+  readonly runId: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly status: string;
+  readonly requestedAtMs: number;
+  readonly changedAtMs: number;
+  readonly workerId?: string;
+  readonly epoch: number;
+}
+
+export interface Fact {
+  readonly revision: number;
+  readonly type: string;
+  readonly atMs: number;
+  readonly data: Readonly<Record<string, unknown>>;
+  readonly metadata: Readonly<Record<string, unknown>>;
+}
+
+export interface StartRequest {
+  readonly name: string;
+  readonly input: unknown;
+  readonly idempotencyKey?: string;
+  readonly deadlineMs?: number;
+}
+
+const RECONNECT_MS = 200;
+/** A gateway that dies is restarted within a few seconds; a reader waits longer than that. */
+const RECONNECT_TRIES = 50;
+
+export class GatewayClient {
+  constructor(
+    readonly url: string,
+    private readonly tenant = 'default',
+  ) {}
+
+  start(request: StartRequest): Promise<{ readonly runId: string; readonly started: boolean }> {
+    return this.post('/v1/runs', request);
+  }
+
+  get(runId: string): Promise<RunView> {
+    return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}`);
+  }
+
+  result(runId: string, waitMs: number): Promise<RunView> {
+    return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}/result`, { waitMs });
+  }
+
+  cancel(runId: string, reason?: string): Promise<{ readonly runId: string }> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/cancel`, { reason });
+  }
+
+  resume(runId: string, reason?: string): Promise<{ readonly runId: string }> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/resume`, { reason });
+  }
+
+  list(query: { readonly status?: string; readonly limit?: number }): Promise<{ readonly complete: boolean; readonly runs: readonly RunLine[] }> {
+    return this.ask('GET', '/v1/runs', query);
+  }
+
+  agents(): Promise<{ readonly agents: readonly { readonly name: string; readonly kind: string; readonly tools: readonly string[] }[] }> {
+    return this.ask('GET', '/v1/agents');
+  }
+
+  events(runId: string, query: { readonly from?: number; readonly limit?: number }): Promise<{ readonly facts: readonly Fact[]; readonly next?: number }> {
+    return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}/events`, query);
+  }
+
+  /** The facts of a run as they are made, until it ends; survives the death of the gateway. */
+  async *follow(runId: string, from = 0): AsyncGenerator<Fact> {
+    let next = from;
+    for (let failures = 0; ; ) {
+      try {
+        for await (const item of this.stream(runId, next)) {
+          failures = 0;
+          if (item === 'end') return;
+          next = item.revision + 1;
+          yield item;
+        }
+      } catch (thrown) {
+        if (thrown instanceof PerdureError && thrown.reaction !== 'retryable') throw thrown;
+        failures += 1;
+        if (failures > RECONNECT_TRIES) throw thrown;
+      }
+      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+    }
+  }
+
+  private async *stream(runId: string, from: number): AsyncGenerator<Fact | 'end'> {
+    const response = await this.send('GET', `/v1/runs/${encodeURIComponent(runId)}/stream`, { query: { from } });
+    if (!response.ok || !response.body) throw await refusalOf(response);
+    const decoder = new TextDecoder();
+    let rest = '';
+    for await (const chunk of response.body) {
+      rest += decoder.decode(chunk as Uint8Array, { stream: true });
+      const messages = rest.split('\n\n');
+      rest = messages.pop() ?? '';
+      for (const message of messages) {
+        if (message.includes('event: end')) {
+          yield 'end';
+          return;
+        }
+        const data = message.split('\n').find((line) => line.startsWith('data: '));
+        if (data) yield JSON.parse(data.slice('data: '.length)) as Fact;
+      }
+    }
+  }
+
+  private post<T>(path: string, body: object): Promise<T> {
+    return this.ask('POST', path, undefined, { ...body, tenant: this.tenant });
+  }
+
+  private async ask<T>(method: string, path: string, ...[query, body]: [Readonly<Record<string, unknown>>?, object?]): Promise<T> {
+    const response = await this.send(method, path, { ...(query ? { query } : {}), ...(body ? { body } : {}) });
+    if (!response.ok) throw await refusalOf(response);
+    return (await response.json()) as T;
+  }
+
+  private async send(method: string, path: string, { query = {}, body }: { query?: Readonly<Record<string, unknown>>; body?: object }): Promise<Response> {
+    const url = new URL(path, this.url);
+    if (method === 'GET') url.searchParams.set('tenant', this.tenant);
+    for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
+    const init: RequestInit = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    return fetch(url, init).catch((thrown: unknown) => {
+      throw new GatewayUnreachable(this.url, thrown);
+    });
+  }
+}
+
+async function refusalOf(response: Response): Promise<PerdureError> {
+  const text = await response.text().catch(() => '');
+  try {
+    const { error } = JSON.parse(text) as { error: ErrorRecord };
+    return PerdureError.fromRecord(error);
+  } catch {
+    return new PerdureError('UnexpectedAnswer', 'terminal', `${response.url} answered ${response.status}: ${text.slice(0, 200)}. Is it a Perdure gateway?`);
+  }
+}

@@ -1,0 +1,53 @@
+import pc from 'picocolors';
+
+/** Words and signs that the commands share, so that a status looks the same everywhere. */
+export { pc };
+
+const STATUS: Readonly<Record<string, readonly [string, (text: string) => string]>> = {
+  queued: ['○', pc.yellow],
+  active: ['●', pc.cyan],
+  suspended: ['◌', pc.blue],
+  paused: ['‖', pc.magenta],
+  completed: ['✓', pc.green],
+  failed: ['✗', pc.red],
+  cancelled: ['⊘', pc.gray],
+  'timed-out': ['✗', pc.red],
+  refused: ['✗', pc.red],
+};
+
+export function status(name: string): string {
+  const [sign, paint] = STATUS[name] ?? ['·', (text: string) => text];
+  return paint(`${sign} ${name}`);
+}
+
+export function duration(ms: number): string {
+  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 60_000) return `${(ms / 1_000).toFixed(1)} s`;
+  const minutes = Math.floor(ms / 60_000);
+  if (minutes < 60) return `${minutes} min ${Math.floor((ms % 60_000) / 1_000)} s`;
+  const hours = Math.floor(minutes / 60);
+  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
+}
+
+export function ago(atMs: number, nowMs = Date.now()): string {
+  return `${duration(nowMs - atMs)} ago`;
+}
+
+/** One line of at most `width` columns. */
+export function clip(text: string, width: number): string {
+  const line = text.replace(/\s+/g, ' ').trim();
+  return line.length <= width ? line : `${line.slice(0, Math.max(0, width - 1))}…`;
+}
+
+export function columns(): number {
+  return Math.min(process.stdout.columns ?? 100, 140);
+}
+
+export function say(line = ''): void {
+  process.stdout.write(`${line}\n`);
+}
+
+/** Progress and notes: never on the stream that machines read. */
+export function note(line: string): void {
+  process.stderr.write(`${line}\n`);
+}

@@ -1,0 +1,53 @@
+import { Module } from '@nestjs/common';
+import { APP_FILTER, APP_PIPE } from '@nestjs/core';
+import type { BlobStore, Bus, EventStore, Host, KeyRing } from '@perdure/kernel';
+import type { LogFollower } from '@perdure/keeper-application';
+import { BLOB_STORE, BUS, EVENT_STORE, HOST, KEY_RING, LOG_FOLLOWER } from '@perdure/platform-nest-runtime';
+import { RunCodec } from '@perdure/run-application';
+import { StoredBuildCatalogue } from '@perdure/tenant-application';
+import { ZodValidationPipe } from 'nestjs-zod';
+import { AgentsController } from './agents.controller';
+import { ErrorFilter } from './error.filter';
+import { FactReader } from './fact-stream';
+import { FactsController } from './facts.controller';
+import { HealthController } from './health.controller';
+import { RunDirectory } from './run-directory';
+import { RunRequests } from './run-requests';
+import { RunsController } from './runs.controller';
+
+interface CodecPorts {
+  readonly blobs: BlobStore;
+  readonly keys: KeyRing | undefined;
+  readonly host: Host;
+}
+
+function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactReader {
+  const codec = new RunCodec({ blobs, host, ...(keys === undefined ? {} : { keys }) });
+  return new FactReader(store, host, async (address, recorded) => (await codec.decode(address, recorded)).data);
+}
+
+@Module({
+  controllers: [RunsController, FactsController, AgentsController, HealthController],
+  providers: [
+    { provide: APP_PIPE, useClass: ZodValidationPipe },
+    { provide: APP_FILTER, inject: [HOST], useFactory: (host: Host) => new ErrorFilter(host.log) },
+    { provide: RunRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new RunRequests(bus, host) },
+    { provide: StoredBuildCatalogue, inject: [EVENT_STORE, HOST], useFactory: (store: EventStore, host: Host) => new StoredBuildCatalogue({ store, host }) },
+    {
+      provide: RunDirectory,
+      inject: [LOG_FOLLOWER],
+      useFactory: (follower: LogFollower) => {
+        const directory = new RunDirectory();
+        follower.register(directory);
+        return directory;
+      },
+    },
+    {
+      provide: FactReader,
+      inject: [EVENT_STORE, BLOB_STORE, KEY_RING, HOST],
+      // Positional, as Nest injects; the function behind it takes them by name.
+      useFactory: (store: EventStore, blobs: BlobStore, ...[keys, host]: [KeyRing | undefined, Host]) => factReader(store, { blobs, keys, host }),
+    },
+  ],
+})
+export class GatewayModule {}

@@ -1,0 +1,40 @@
+import type { ErrorRecord } from '@perdure/kernel';
+
+/** The one place where an error meets HTTP. What is not listed follows its reaction. */
+const STATUS: Readonly<Record<string, number>> = {
+  RunNotFound: 404,
+  RouteNotFound: 404,
+  UnknownAgent: 404,
+  InvalidInput: 400,
+  InvalidName: 400,
+  MalformedRequest: 400,
+  UnsupportedVersion: 400,
+  UnsupportedMediaType: 415,
+  PayloadTooLarge: 413,
+  RunAlreadyExists: 409,
+  RunAlreadyEnded: 409,
+  RunNotPaused: 409,
+  CommandIdExpired: 409,
+  QueueFull: 429,
+  TooManyStreams: 429,
+  NoResponders: 503,
+  RequestTimedOut: 503,
+  BusUnavailable: 503,
+  StoreUnavailable: 503,
+  InvariantViolated: 500,
+  InternalError: 500,
+};
+
+const BY_REACTION: Readonly<Record<ErrorRecord['reaction'], number>> = { terminal: 422, retryable: 503, cancelled: 409, suspended: 409 };
+
+const RETRY_AFTER_DEFAULT_MS = 1_000;
+
+export function httpStatusOf(error: ErrorRecord): number {
+  return STATUS[error.code] ?? BY_REACTION[error.reaction];
+}
+
+/** Whole seconds, as the header wants them; only for what may be tried again. */
+export function retryAfterSeconds(error: ErrorRecord): number | undefined {
+  if (error.reaction !== 'retryable') return undefined;
+  return Math.max(1, Math.ceil((error.retryAfterMs ?? RETRY_AFTER_DEFAULT_MS) / 1_000));
+}

@@ -1,0 +1,2 @@
+export { GatewayModule } from './gateway.module';
+export { serveHttp } from './serve-http';

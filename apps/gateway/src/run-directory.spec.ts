@@ -1,0 +1,54 @@
+import type { RecordedEvent } from '@perdure/kernel';
+import { RunDirectory } from './run-directory';
+
+const at = (runId: string, revision: number, type: string, data: unknown = {}): RecordedEvent => ({
+  id: `${runId}-${revision}`, type, data, metadata: {}, stream: `run-default.${runId}`, revision,
+  position: { commit: String(revision), prepare: String(revision) }, recordedAtMs: 1_000 + revision,
+});
+const requested = (runId: string, requestedAtMs = 1): RecordedEvent =>
+  at(runId, 0, 'RunRequested', { kind: 'agent', name: 'audit', pool: 'default', requestedAtMs });
+const assigned = (runId: string, revision = 1): RecordedEvent => at(runId, revision, 'RunAssigned', { epoch: 1, workerId: 'w1' });
+
+function directoryOf(facts: readonly RecordedEvent[], endedKept?: number): RunDirectory {
+  const directory = new RunDirectory(endedKept);
+  for (const fact of facts) directory.apply(fact);
+  return directory;
+}
+const statuses = (directory: RunDirectory): readonly string[] =>
+  directory.list({ tenant: 'default', limit: 10 }).map((line) => `${line.runId} ${line.status}`);
+
+describe('the directory of runs', () => {
+  it('shows each run as its newest fact left it, newest run first', () => {
+    const facts = [requested('a', 1), requested('b', 2), assigned('a'), at('b', 1, 'RunRefused')];
+    expect(statuses(directoryOf(facts))).toEqual(['b refused', 'a active']);
+  });
+
+  it('changes nothing for facts that are repeated or older', () => {
+    const facts = [requested('a'), assigned('a'), at('a', 2, 'RunCompleted')];
+    expect(statuses(directoryOf([...facts, ...facts]))).toEqual(['a completed']);
+  });
+
+  it('says which worker holds a run, and under which epoch', () => {
+    const [line] = directoryOf([requested('a'), assigned('a')]).list({ tenant: 'default', limit: 1 });
+    expect(line).toMatchObject({ workerId: 'w1', epoch: 1 });
+  });
+
+  it('forgets the runs that ended first, never an open one', () => {
+    const facts = ['a', 'b', 'c'].flatMap((id, index) => [requested(id, index), at(id, 1, 'RunCompleted')]);
+    expect(statuses(directoryOf([requested('open', 0), ...facts], 2))).toEqual(['c completed', 'b completed', 'open queued']);
+  });
+
+  it('selects by status and tenant', () => {
+    const directory = directoryOf([requested('a'), requested('b'), at('b', 1, 'RunCompleted')]);
+    expect(directory.list({ tenant: 'default', status: 'completed', limit: 10 })).toHaveLength(1);
+    expect(directory.list({ tenant: 'other', limit: 10 })).toHaveLength(0);
+  });
+
+  it('goes on from its snapshot', () => {
+    const before = directoryOf([requested('a'), requested('b', 2), at('b', 1, 'RunCompleted')]);
+    const after = new RunDirectory();
+    after.restore(JSON.parse(JSON.stringify(before.snapshot())));
+    after.apply(assigned('a'));
+    expect(statuses(after)).toEqual(['b completed', 'a active']);
+  });
+});

@@ -1,0 +1,132 @@
+import type { Json, Keeper, RecordedEvent } from '@perdure/kernel';
+import { isRunEventType, runStream, TERMINAL_EVENT_TYPES, type RunEventOf, type RunEventType } from '@perdure/run-contract';
+
+export type RunListStatus = 'queued' | 'active' | 'suspended' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'timed-out' | 'refused';
+
+/** One line of the list of runs. */
+export interface RunLine {
+  readonly runId: string;
+  readonly tenant: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly status: RunListStatus;
+  /** Of the fact that made it so. */
+  readonly revision: number;
+  readonly requestedAtMs: number;
+  readonly changedAtMs: number;
+  readonly workerId?: string;
+  readonly epoch: number;
+}
+
+export interface RunQuery {
+  readonly tenant: string;
+  readonly status?: RunListStatus;
+  readonly limit: number;
+}
+
+/** The list shows the newest ended runs; older ones are asked for by id. */
+export const ENDED_RUNS_KEPT = 10_000;
+
+const ENDED: Readonly<Record<(typeof TERMINAL_EVENT_TYPES)[number], RunListStatus>> = {
+  RunRefused: 'refused',
+  RunCompleted: 'completed',
+  RunFailed: 'failed',
+  RunCancelled: 'cancelled',
+  RunTimedOut: 'timed-out',
+};
+
+const CHANGES: Partial<Record<RunEventType, RunListStatus>> = {
+  ...ENDED,
+  RunAssigned: 'active',
+  RunSuspended: 'suspended',
+  RunWoken: 'queued',
+  RunQuarantined: 'paused',
+  CodeDiverged: 'paused',
+  RunResumed: 'queued',
+};
+
+/**
+ * Which runs there are, and how they stand: a projection in memory over the facts that change it.
+ * 1. A fact not newer than what the line shows changes nothing.
+ * 2. Every open run is held; of the ended ones the newest {@link ENDED_RUNS_KEPT}.
+ */
+export class RunDirectory implements Keeper {
+  readonly name = 'run-directory';
+  readonly eventTypes: readonly string[] = ['RunRequested', ...Object.keys(CHANGES)];
+  private readonly open = new Map<string, RunLine>();
+  /** In the order in which they ended: the first is the first to be forgotten. */
+  private readonly ended = new Map<string, RunLine>();
+  private complete = false;
+
+  constructor(private readonly endedKept = ENDED_RUNS_KEPT) {}
+
+  /** False until the log has been followed to its head once. */
+  get isComplete(): boolean {
+    return this.complete;
+  }
+
+  caughtUp(): void {
+    this.complete = true;
+  }
+
+  restore(index: Json | undefined): void {
+    this.open.clear();
+    this.ended.clear();
+    const { open = [], ended = [] } = (index ?? {}) as unknown as { open?: readonly RunLine[]; ended?: readonly RunLine[] };
+    for (const line of open) this.open.set(keyOf(line), line);
+    for (const line of ended) this.ended.set(keyOf(line), line);
+  }
+
+  snapshot(): Json {
+    return { open: [...this.open.values()], ended: [...this.ended.values()] } as unknown as Json;
+  }
+
+  apply(fact: RecordedEvent): void {
+    if (!isRunEventType(fact.type)) return;
+    const { tenant, runId } = runStream.parse(fact.stream);
+    const key = keyOf({ tenant, runId });
+    const known = this.open.get(key) ?? this.ended.get(key);
+    if (known ? fact.revision <= known.revision : fact.type !== 'RunRequested') return;
+    if (fact.type === 'RunRequested') this.open.set(key, requested({ tenant, runId }, fact));
+    else if (known) this.change(key, known, fact);
+  }
+
+  /** Newest first. */
+  list({ tenant, status, limit }: RunQuery): readonly RunLine[] {
+    const matching: RunLine[] = [];
+    for (const lines of [this.open, this.ended]) {
+      for (const line of lines.values()) if (line.tenant === tenant && (status === undefined || line.status === status)) matching.push(line);
+    }
+    return matching.sort((left, right) => right.requestedAtMs - left.requestedAtMs || (left.runId < right.runId ? 1 : -1)).slice(0, limit);
+  }
+
+  private change(key: string, known: RunLine, fact: RecordedEvent): void {
+    const status = CHANGES[fact.type as RunEventType] ?? known.status;
+    const assigned = fact.type === 'RunAssigned' ? (fact.data as RunEventOf<'RunAssigned'>['data']) : undefined;
+    const line: RunLine = {
+      ...known,
+      status,
+      revision: fact.revision,
+      changedAtMs: fact.recordedAtMs,
+      ...(assigned ? { workerId: assigned.workerId, epoch: assigned.epoch } : {}),
+    };
+    if (!(fact.type in ENDED)) {
+      this.open.set(key, line);
+      return;
+    }
+    this.open.delete(key);
+    this.ended.set(key, line);
+    if (this.ended.size <= this.endedKept) return;
+    const [oldest] = this.ended.keys();
+    if (oldest !== undefined) this.ended.delete(oldest);
+  }
+}
+
+function requested(address: { readonly tenant: string; readonly runId: string }, fact: RecordedEvent): RunLine {
+  const { kind, name, requestedAtMs } = fact.data as RunEventOf<'RunRequested'>['data'];
+  return { ...address, kind, name, status: 'queued', revision: fact.revision, requestedAtMs, changedAtMs: fact.recordedAtMs, epoch: 0 };
+}
+
+function keyOf({ tenant, runId }: { readonly tenant: string; readonly runId: string }): string {
+  return `${tenant}.${runId}`;
+}

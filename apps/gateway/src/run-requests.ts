@@ -1,0 +1,110 @@
+import { delay, errorRecordOf, isToken, PerdureError, Terminal, type Bus, type Host } from '@perdure/kernel';
+import {
+  answer, requestSubject, runAddress, runView, startAnswer, type CommandEnvelopeInput, type RunAddress, type RunView,
+} from '@perdure/run-contract';
+
+export interface StartRequest {
+  readonly tenant: string;
+  readonly name: string;
+  readonly input: unknown;
+  readonly idempotencyKey?: string;
+  readonly pool?: string;
+  readonly deadlineMs?: number;
+}
+
+type Command = CommandEnvelopeInput['command'];
+
+/** How long a caller of the gateway is kept waiting while nobody answers: then it is told to come back. */
+const PATIENCE_MS = 10_000;
+const REQUEST_TIMEOUT_MS = 2_000;
+const AWAIT_HOLD_MS = 2_000;
+const ANSWER_MARGIN_MS = 1_000;
+const BACK_OFF_FIRST_MS = 25;
+const BACK_OFF_MAX_MS = 500;
+
+/**
+ * Sends commands to the owners of runs, and repeats them until they are answered.
+ * 1. What is repeated is the identical envelope: the owner recognises it by its id.
+ * 2. The id of a run comes from the caller's key, so that a start that is repeated finds the first one.
+ */
+export class RunRequests {
+  constructor(
+    private readonly bus: Bus,
+    private readonly host: Host,
+  ) {}
+
+  async start(request: StartRequest): Promise<{ readonly runId: string; readonly started: boolean }> {
+    const { tenant, name, input, idempotencyKey, pool, deadlineMs } = request;
+    const address = runAddress(tenant, this.runIdOf(tenant, idempotencyKey));
+    const value = await this.send(address, {
+      type: 'StartRun',
+      name,
+      input,
+      ...(pool === undefined ? {} : { pool }),
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+    });
+    return startAnswer.parse(value);
+  }
+
+  async get(address: RunAddress): Promise<RunView> {
+    return runView.parse(await this.send(address, { type: 'GetRun' }));
+  }
+
+  async cancel(address: RunAddress, reason: string | undefined): Promise<void> {
+    await this.send(address, { type: 'CancelRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  async resume(address: RunAddress, reason: string | undefined): Promise<void> {
+    await this.send(address, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /** The run as it stands when it has ended, or after `waitMs`. */
+  async awaitEnd(address: RunAddress, waitMs: number): Promise<RunView> {
+    const until = this.host.clock.monotonicMs() + waitMs;
+    for (;;) {
+      const left = Math.max(0, until - this.host.clock.monotonicMs());
+      const holdMs = Math.min(AWAIT_HOLD_MS, Math.floor(left));
+      const view = runView.parse(await this.send(address, { type: 'AwaitRun', holdMs }, holdMs + ANSWER_MARGIN_MS));
+      if (view.status === 'ended' || this.host.clock.monotonicMs() >= until) return view;
+    }
+  }
+
+  private runIdOf(tenant: string, idempotencyKey: string | undefined): string {
+    if (idempotencyKey === undefined) return this.host.entropy.uuid().replaceAll('-', '');
+    return this.host.digest.sha256(`${tenant}\n${idempotencyKey}`).slice(0, 32);
+  }
+
+  private async send(address: RunAddress, command: Command, timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {
+    const envelope: CommandEnvelopeInput = { v: 1, id: this.host.entropy.uuid(), actor: { kind: 'user', id: 'gateway' }, command };
+    return askUntilAnswered(this.bus, this.host, { subject: requestSubject.build(address), payload: JSON.stringify(envelope), timeoutMs });
+  }
+}
+
+export interface Question {
+  readonly subject: string;
+  readonly payload: string;
+  readonly timeoutMs: number;
+}
+
+/** @throws PerdureError what the owner refused with, or the last reason why nobody answered */
+export async function askUntilAnswered(bus: Bus, host: Host, { subject, payload, timeoutMs }: Question): Promise<unknown> {
+  const giveUpAt = host.clock.monotonicMs() + PATIENCE_MS + timeoutMs - REQUEST_TIMEOUT_MS;
+  for (let waitMs = BACK_OFF_FIRST_MS; ; waitMs = Math.min(BACK_OFF_MAX_MS, waitMs * 2)) {
+    let refusal: PerdureError;
+    try {
+      const answered = answer.parse(JSON.parse(await bus.request(subject, payload, { timeoutMs })));
+      if (answered.ok) return answered.value;
+      refusal = PerdureError.fromRecord(answered.error as Parameters<typeof PerdureError.fromRecord>[0]);
+    } catch (thrown) {
+      refusal = thrown instanceof PerdureError ? thrown : PerdureError.fromRecord(errorRecordOf(thrown));
+    }
+    if (refusal.reaction !== 'retryable' || host.clock.monotonicMs() + waitMs >= giveUpAt) throw refusal;
+    await delay(host, Math.max(waitMs, Math.min(refusal.retryAfterMs ?? 0, BACK_OFF_MAX_MS)));
+  }
+}
+
+/** @throws Terminal `RunNotFound`: what cannot be an id is the id of no run */
+export function addressOf(tenant: string, runId: string): RunAddress {
+  if (!isToken(runId) || !isToken(tenant)) throw new Terminal('RunNotFound', `There is no run ${runId.slice(0, 80)} of tenant ${tenant.slice(0, 80)}. See the list at /v1/runs.`);
+  return { tenant, runId };
+}

@@ -1,0 +1,5 @@
+export { bootstrapService, type RunningService, type ServiceProcess } from './bootstrap';
+export { configFromEnvironment, platformConfig, type PlatformConfig } from './platform.config';
+export { PlatformModule } from './platform.module';
+export { quietNest, serve, serviceModule, startFollowing } from './service';
+export * from './tokens';
