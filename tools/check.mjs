@@ -27,6 +27,9 @@ const TEST_PHASES = [
   { projects: ['int', 'e2e'], workers: 2 },
 ];
 
+/** The longest that one step may take: a hanging step is a failure with a name, not a silent CI. */
+const STEP_MAX_MS = 9 * 60_000;
+
 const say = (line) => process.stderr.write(`${line}\n`);
 
 async function binOf(packageName, binName) {
@@ -35,17 +38,46 @@ async function binOf(packageName, binName) {
   return join(folder, typeof bin === 'string' ? bin : bin[binName]);
 }
 
-async function run([packageName, binName, args]) {
-  const script = await binOf(packageName, binName);
-  const child = spawn(process.execPath, [script, ...args], { cwd: root, env: ENVIRONMENT, stdio: ['ignore', 2, 2] });
-  for (const signal of ['SIGINT', 'SIGTERM']) process.once(signal, () => child.kill(signal));
-  return new Promise((resolve, reject) => {
-    child.once('error', reject);
-    child.once('exit', (code) => resolve(code ?? 1));
-  });
+/** A group of its own, so that whatever a spec started and left behind ends with it. */
+function endGroup(child, signal) {
+  try {
+    process.kill(-child.pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
 }
 
+async function run([packageName, binName, args]) {
+  const script = await binOf(packageName, binName);
+  const options = { cwd: root, env: ENVIRONMENT, stdio: ['ignore', 2, 2], detached: true };
+  const child = spawn(process.execPath, [script, ...args], options);
+  const stop = (signal) => {
+    interrupted = true;
+    endGroup(child, signal);
+  };
+  process.on('SIGINT', stop).on('SIGTERM', stop);
+  const overdue = setTimeout(() => {
+    say(
+      `check: ${binName} did not end within ${STEP_MAX_MS / 60_000} minutes and was stopped; a spec may have left something open`,
+    );
+    endGroup(child, 'SIGKILL');
+  }, STEP_MAX_MS);
+  try {
+    return await new Promise((resolve, reject) => {
+      child.once('error', reject);
+      child.once('exit', (code) => resolve(code ?? 1));
+    });
+  } finally {
+    clearTimeout(overdue);
+    process.off('SIGINT', stop).off('SIGTERM', stop);
+    endGroup(child, 'SIGKILL');
+  }
+}
+
+let interrupted = false;
+
 async function timed(name, task) {
+  if (interrupted) return { passed: 0, failed: 1 };
   const startedAt = performance.now();
   say(`\n== ${name}`);
   const result = await task();
