@@ -21,6 +21,8 @@ interface Turn {
  * there, from the log; here is only the conversation so far.
  */
 export class AgentActivation extends Activation {
+  private readonly agent: Agent;
+  private readonly tools: ReadonlyMap<string, Tool>;
   private readonly turns: Turn[] = [];
   private readonly messages: Message[] = [];
   /** Turns that `messages` and `digest` contain already. */
@@ -34,13 +36,10 @@ export class AgentActivation extends Activation {
   /** Tool calls that an earlier activation may have begun. */
   private readonly uncertain = new Set<string>();
 
-  constructor(
-    home: ActivationHome,
-    order: Activate,
-    private readonly agent: Agent,
-    private readonly tools: ReadonlyMap<string, Tool>,
-  ) {
+  constructor(home: ActivationHome, order: Activate, offer: { readonly agent: Agent; readonly tools: ReadonlyMap<string, Tool> }) {
     super(home, order);
+    this.agent = offer.agent;
+    this.tools = offer.tools;
   }
 
   protected begin(journal: readonly JournalItem[]): void {

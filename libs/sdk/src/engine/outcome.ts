@@ -148,7 +148,7 @@ export function errorOf(record: ErrorRecord): PerdureError {
       return new Retryable(record.code, record.message, options);
     case 'cancelled':
       return new Cancelled(record.code, record.message, options);
-    default:
+    case 'suspended':
       return PerdureError.fromRecord(record);
   }
 }

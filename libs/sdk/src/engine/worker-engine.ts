@@ -13,7 +13,7 @@ import {
   type WorkerMessage,
 } from '@perdure/run-contract';
 import { tenantRequestSubject, type BuildManifest } from '@perdure/tenant-contract';
-import { Activation, type ActivationHome } from './activation';
+import type { Activation, ActivationHome } from './activation';
 import { AgentActivation } from './agent-activation';
 import { ask, WITHDRAWN } from './ask';
 import { JOURNAL_TIMEOUT_MS, PROGRESS_TIMEOUT_MS } from './bounds';
@@ -171,11 +171,12 @@ export class WorkerEngine {
   }
 
   private begin(order: Activate, tail: readonly JournalItem[]): void {
+    const { tools } = this;
     const behaviour = this.behaviours.get(order.name) as Behaviour;
     const activation =
       behaviour.kind === 'agent'
-        ? new AgentActivation(this.home, order, behaviour, this.tools)
-        : new WorkflowActivation(this.home, order, behaviour, this.tools);
+        ? new AgentActivation(this.home, order, { agent: behaviour, tools })
+        : new WorkflowActivation(this.home, order, { workflow: behaviour, tools });
     this.active.set(order.runId, activation);
     this.changed();
     if (order.segments === 0) activation.start(tail);

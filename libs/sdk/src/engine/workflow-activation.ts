@@ -1,13 +1,14 @@
-import { canonicalJson, Terminal, type Cancel, type Logger } from '@perdure/kernel';
-import { TIMER_DELAY_MS_MAX, type Activate, type Divergence, type InboundFact, type Instruction, type JournalItem } from '@perdure/run-contract';
+import { Terminal, type Cancel, type ErrorRecord, type Logger } from '@perdure/kernel';
+import type { Activate, Divergence, InboundFact, Instruction, JournalItem } from '@perdure/run-contract';
 import { Activation, type ActivationHome } from './activation';
 import { FOREIGN_AWAIT_MS, SUSPEND_AFTER_MS, WINDOW_ENTRIES_MAX } from './bounds';
-import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
+import type { Tool, Workflow } from './definitions';
 import * as entry from './entries';
-import { callModel, effectUnknown, invalidArguments, mayRunAgain, runCancelled, runStep, runTool } from './execution';
-import { errorOf, failed, recordOf, serialise, succeeded, type Ended } from './outcome';
+import { runCancelled } from './execution';
+import { errorOf, failed, recordOf, succeeded, type Ended } from './outcome';
 import { ReplayJournal, type CallIdentity } from './replay-journal';
-import { Scope, type CallPort } from './workflow-context';
+import { WorkflowCalls, type CallDesk, type CallWork } from './workflow-calls';
+import { Scope } from './workflow-context';
 
 /**
  * Runs the code of a workflow, first over what is recorded, then live.
@@ -18,21 +19,19 @@ import { Scope, type CallPort } from './workflow-context';
  * 4. While recorded results remain, nothing new is begun: a divergence is found before anything is done.
  * 5. Nothing outside happens before the intention is recorded, and with it all that was queued before.
  */
-interface OpenCall extends CallIdentity {
+interface OpenCall extends CallIdentity, CallWork {
   resolve(value: unknown): void;
   reject(error: unknown): void;
-  /** Starts what the call stands for; for intended calls, records the intention. */
-  begin(): void;
-  /** Runs an attempt of an intended call. */
-  attempt?(attempt: number): void;
   lastAttempt: number;
   /** Begun by an earlier activation, which may have got further than it could say. */
   readonly uncertain: boolean;
 }
 
+type Given = { readonly ok: true; readonly value?: unknown } | { readonly ok: false; readonly error: ErrorRecord };
+
 interface QueuedResult {
   readonly call: string;
-  readonly ended: Ended | { readonly ok: true; readonly value: unknown };
+  readonly ended: Given;
   /** Ordinal of its entry. */
   readonly ordinal: number;
   readonly recordedFirst: boolean;
@@ -43,9 +42,9 @@ type Finish = { readonly ok: true; readonly output: unknown } | { readonly ok: f
 /** Turns of the event loop that code may take to come to rest: a promise of a library may need more than one. */
 const RESTING_TURNS = 3;
 
-export class WorkflowActivation extends Activation implements CallPort {
-  readonly tenant: string;
-  readonly log: Logger;
+export class WorkflowActivation extends Activation implements CallDesk {
+  private readonly workflow: Workflow;
+  private readonly calls: WorkflowCalls;
   private replay: ReplayJournal | undefined;
   private readonly open = new Map<string, OpenCall>();
   private readonly results: QueuedResult[] = [];
@@ -62,19 +61,10 @@ export class WorkflowActivation extends Activation implements CallPort {
   private lateEntries: string[] = [];
   private cancelWatch: Cancel | undefined;
 
-  constructor(
-    home: ActivationHome,
-    order: Activate,
-    private readonly workflow: Workflow,
-    private readonly tools: ReadonlyMap<string, Tool>,
-  ) {
+  constructor(home: ActivationHome, order: Activate, offer: { readonly workflow: Workflow; readonly tools: ReadonlyMap<string, Tool> }) {
     super(home, order);
-    this.tenant = order.tenant;
-    this.log = this.quietWhileReplaying();
-  }
-
-  get signal(): AbortSignal {
-    return this.execution.signal;
+    this.workflow = offer.workflow;
+    this.calls = new WorkflowCalls({ ...offer, order, execution: this.execution, log: this.quietWhileReplaying() }, this);
   }
 
   protected begin(journal: readonly JournalItem[]): void {
@@ -103,7 +93,7 @@ export class WorkflowActivation extends Activation implements CallPort {
 
   private async runCode(input: unknown): Promise<void> {
     try {
-      this.finished = { ok: true, output: await this.workflow.run(new Scope(this, ''), input) };
+      this.finished = { ok: true, output: await this.workflow.run(new Scope(this.calls, ''), input) };
     } catch (error) {
       this.finished = { ok: false, error };
     }
@@ -194,96 +184,24 @@ export class WorkflowActivation extends Activation implements CallPort {
     return name === 'random' ? entropy.fraction() : entropy.uuid();
   }
 
-  step(call: string, name: string, use: Parameters<CallPort['step']>[2]): Promise<unknown> {
-    const { pure = false, retry } = use.options;
-    const begin = (): void => {
-      this.running += 1;
-      void runStep(this.execution, { name, retry, run: (scope) => use.run(scope) }).then((ended) => {
-        const text = entry.stepEntry(call, name, ended.text);
-        this.queue({ call, ended, recordedFirst: !pure }, text);
-      });
-    };
-    return this.make({ call, kind: 'step', name: checkedName(name) }, { begin });
+  startStep(): void {
+    this.running += 1;
   }
 
-  tool(call: string, tool: Tool, args: unknown): Promise<unknown> {
-    const known = this.tools.get(tool.name);
-    if (known === undefined) {
-      const message = `The worker does not host the tool ${tool.name}: add it to the tools of the worker.`;
-      return rejected(new Terminal('UnknownTool', message));
-    }
-    const parsed = tool.input.safeParse(args);
-    if (!parsed.success) return rejected(errorOf(invalidArguments(tool, parsed.error)));
-    let plain: ReturnType<typeof serialise>;
-    try {
-      plain = serialise(args, `The arguments of ${tool.name}`);
-    } catch (error) {
-      return rejected(errorOf(recordOf(error, 'terminal')));
-    }
-    const argsHash = this.home.host.digest.sha256(canonicalJson(plain.value));
-    const intended = entry.effectIntendedEntry({ call, tool: tool.name, args: plain.text, argsHash });
-    const idempotencyKey = `${this.tenant}/${this.runId}/0/${call}`;
-    const attempt = (number: number): Promise<Ended> =>
-      this.open.get(call)?.uncertain === true && !mayRunAgain(tool)
-        ? Promise.resolve(effectUnknown(tool))
-        : runTool(this.execution, { tool, args: plain.value, attempt: number, idempotencyKey, log: this.home.host.log });
-    return this.make(
-      { call, kind: 'tool', name: tool.name, hash: argsHash },
-      this.intended(call, intended, {
-        attemptsMax: tool.retry.attemptsMax,
-        run: attempt,
-        text: (number, ended) => entry.effectResultEntry(call, number, ended.text),
-      }),
-    );
+  finishStep(call: string, ended: Ended, report: { readonly text: string; readonly recordedFirst: boolean }): void {
+    this.queue({ call, ended, recordedFirst: report.recordedFirst }, report.text);
   }
 
-  model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown> {
-    const { instructions = '', tools = [] } = prompt;
-    const messages = 'prompt' in prompt ? [{ role: 'user' as const, text: prompt.prompt }] : prompt.messages;
-    const promptHash = this.home.host.digest.sha256(canonicalJson({ instructions, messages, tools: tools.map((tool) => tool.name) }));
-    return this.make(
-      { call, kind: 'model', name: model.id, hash: promptHash },
-      this.intended(call, entry.modelIntendedEntry(call, model.id, promptHash), {
-        attemptsMax: this.workflow.modelRetry.attemptsMax,
-        run: () => callModel(this.execution, model, { instructions, messages, tools, promptHash }),
-        text: (number, ended) => entry.modelResultEntry(call, number, ended.text),
-      }),
-    );
+  intend(call: string, text: string): void {
+    this.reporter.add(text, () => this.tryAttempt(call, 1));
   }
 
-  /** A call that is recorded before it is begun, and whose attempts the owner counts. */
-  private intended(
-    call: string,
-    intention: string,
-    use: { attemptsMax: number; run(attempt: number): Promise<Ended>; text(attempt: number, ended: Ended): string },
-  ): Pick<OpenCall, 'begin' | 'attempt'> {
-    return {
-      begin: () => {
-        this.reporter.add(intention, () => this.tryAttempt(call, 1));
-      },
-      attempt: (number) => {
-        this.running += 1;
-        void use.run(number).then((ended) => {
-          const isRepeated = !ended.ok && ended.error.reaction === 'retryable' && number < use.attemptsMax;
-          this.queue({ call, ended, recordedFirst: true }, use.text(number, ended), isRepeated);
-        });
-      },
-    };
+  setTimer(call: string, delayMs: number): void {
+    this.due.set(call, this.home.host.clock.monotonicMs() + delayMs);
+    this.reporter.add(entry.timerSetEntry(call, delayMs));
   }
 
-  sleep(call: string, durationMs: number): Promise<unknown> {
-    if (!Number.isFinite(durationMs) || durationMs > TIMER_DELAY_MS_MAX) {
-      return rejected(new Terminal('InvalidDelay', `A run cannot sleep for ${durationMs} ms; at most ${TIMER_DELAY_MS_MAX}.`));
-    }
-    const delayMs = Math.max(0, Math.ceil(durationMs));
-    const begin = (): void => {
-      this.due.set(call, this.home.host.clock.monotonicMs() + delayMs);
-      this.reporter.add(entry.timerSetEntry(call, delayMs));
-    };
-    return this.make({ call, kind: 'sleep', name: 'sleep' }, { begin });
-  }
-
-  private make(identity: CallIdentity, work: Pick<OpenCall, 'begin' | 'attempt'>): Promise<unknown> {
+  make(identity: CallIdentity, work: CallWork): Promise<unknown> {
     const promise = new Promise<unknown>((resolve, reject) => {
       if (this.diverged) return;
       this.callsMade += 1;
@@ -310,7 +228,10 @@ export class WorkflowActivation extends Activation implements CallPort {
     const open = this.open.get(call);
     if (open?.attempt === undefined || attempt <= open.lastAttempt || this.cancelled || !this.isActive) return;
     open.lastAttempt = attempt;
-    open.attempt(attempt);
+    this.running += 1;
+    void open.attempt(attempt, open.uncertain).then(({ ended, text, isRepeated }) => {
+      this.queue({ call, ended, recordedFirst: true }, text, isRepeated);
+    });
   }
 
   // What the code is given.
@@ -333,9 +254,8 @@ export class WorkflowActivation extends Activation implements CallPort {
       const open = this.open.get(call);
       if (open?.kind !== 'sleep' || this.results.some((result) => result.call === call)) continue;
       this.due.delete(call);
-      const ended = outcome.ok ? { ok: true as const, value: outcome.value } : failed(outcome.error);
       const ordinal = this.reporter.addInBackground(entry.deliveredEntry(call, revision));
-      this.results.push({ call, ended, ordinal, recordedFirst: false });
+      this.results.push({ call, ended: outcome, ordinal, recordedFirst: false });
     }
   }
 
@@ -368,7 +288,7 @@ export class WorkflowActivation extends Activation implements CallPort {
     return mayBeGiven ? this.results.shift() : undefined;
   }
 
-  private give(call: string, ended: { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: Parameters<typeof errorOf>[0] }): void {
+  private give(call: string, ended: Given): void {
     const open = this.open.get(call);
     if (open === undefined) return;
     this.open.delete(call);
@@ -467,15 +387,3 @@ export class WorkflowActivation extends Activation implements CallPort {
 
 const OK_PREFIX = '{"ok":true,"value":';
 const FOREIGN_AWAIT = 'ForeignAwait: the code awaits a promise that is not of ctx; put what it waits for into a step';
-
-/** Nobody may be listening: the code may not have awaited it. */
-function rejected(error: Error): Promise<never> {
-  const promise = Promise.reject(error);
-  promise.catch(() => undefined);
-  return promise;
-}
-
-function checkedName(name: string): string {
-  if (name.length >= 1 && name.length <= 200) return name;
-  throw new Terminal('InvalidName', 'The name of a step has 1 to 200 characters.');
-}

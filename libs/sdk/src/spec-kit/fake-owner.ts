@@ -168,7 +168,7 @@ export class FakeOwner implements Bus {
     const { lossOf = 0 } = this.options;
     if (this.host.fraction() < lossOf) throw new NoResponders(subject);
     const reply = JSON.stringify(this.answer(subject, JSON.parse(payload)));
-    await null;
+    await Promise.resolve();
     if (this.host.fraction() < lossOf) throw new RequestTimedOut(subject, 1);
     return reply;
   }

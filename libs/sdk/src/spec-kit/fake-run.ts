@@ -50,9 +50,9 @@ export class FakeRun {
       case 'agent-begun':
         return this.intendModel();
       case 'step':
-        return this.got(fact.call, 'step', fact.name, fact.outcome);
+        return this.got({ call: fact.call, kind: 'step', name: fact.name, outcome: fact.outcome });
       case 'value':
-        return this.got(fact.call, 'value', fact.name, { ok: true, value: fact.value });
+        return this.got({ call: fact.call, kind: 'value', name: fact.name, outcome: { ok: true, value: fact.value } });
       case 'delivered':
         return this.delivered(fact.revision);
       case 'effect-intended':
@@ -91,8 +91,8 @@ export class FakeRun {
     }
   }
 
-  private got(call: string, kind: Extract<JournalItem, { type: 'got' }>['kind'], name: string, outcome: InboundFact['outcome']): void {
-    this.items.push({ type: 'got', call, kind, name, outcome });
+  private got(item: Omit<Extract<JournalItem, { type: 'got' }>, 'type'>): void {
+    this.items.push({ type: 'got', ...item });
   }
 
   private intended(call: string, open: FakeCall & { kind: 'tool' | 'model' | 'sleep' }, hash?: string): void {
@@ -116,7 +116,7 @@ export class FakeRun {
     }
     this.calls.delete(call);
     const result = outcome.ok ? { ok: true as const, value: outcome.value } : { ok: false as const, error: outcome.error };
-    if (!this.limits.isAgent) return this.got(call, open.kind as 'tool' | 'model', open.name, result);
+    if (!this.limits.isAgent) return this.got({ call, kind: open.kind, name: open.name, outcome: result });
     this.items.push({ type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.name, outcome: result });
     if (this.calls.size === 0) this.intendModel();
   }
@@ -124,7 +124,7 @@ export class FakeRun {
   private decided(call: string, attempt: number, decision: ModelDecision): void {
     const open = this.openCall(call, attempt);
     this.calls.delete(call);
-    if (!this.limits.isAgent) return this.got(call, 'model', open.name, { ok: true, value: decision });
+    if (!this.limits.isAgent) return this.got({ call, kind: 'model', name: open.name, outcome: { ok: true, value: decision } });
     this.items.push({ type: 'decided', call, decision });
     if (decision.toolCalls.length === 0) {
       this.outcome = { status: 'completed', output: decision.text };
@@ -152,7 +152,7 @@ export class FakeRun {
     const fact = this.inbound.find((candidate) => candidate.revision === revision);
     if (fact === undefined) throw new Error(`revision ${revision} is not inbound`);
     this.inbound = this.inbound.filter((candidate) => candidate !== fact);
-    this.got(fact.call, 'sleep', 'sleep', fact.outcome);
+    this.got({ call: fact.call, kind: 'sleep', name: 'sleep', outcome: fact.outcome });
   }
 
   private fired(call: string): void {

@@ -1,0 +1,142 @@
+import { canonicalJson, Terminal, type Logger } from '@perdure/kernel';
+import { TIMER_DELAY_MS_MAX, type Activate } from '@perdure/run-contract';
+import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
+import * as entry from './entries';
+import { callModel, effectUnknown, invalidArguments, mayRunAgain, runStep, runTool, type Execution } from './execution';
+import { errorOf, recordOf, serialise, type Ended } from './outcome';
+import type { CallIdentity } from './replay-journal';
+import type { CallPort } from './workflow-context';
+
+/** What a call does once the code has made it. */
+export interface CallWork {
+  /** Starts what the call stands for; for intended calls, records the intention. */
+  begin(): void;
+  /** Runs an attempt of an intended call; the owner counts them. `isUncertain`: an earlier activation may have run it. */
+  attempt?(attempt: number, isUncertain: boolean): Promise<AttemptEnd>;
+}
+
+export interface AttemptEnd {
+  readonly ended: Ended;
+  readonly text: string;
+  /** The owner will ask for another attempt: the code is given nothing yet. */
+  readonly isRepeated: boolean;
+}
+
+/** Where calls are numbered, compared with what is recorded, and answered. */
+export interface CallDesk {
+  make(identity: CallIdentity, work: CallWork): Promise<unknown>;
+  value(call: string, name: 'now' | 'random' | 'uuid'): unknown;
+  /** The end of something local. */
+  finishStep(call: string, ended: Ended, report: { readonly text: string; readonly recordedFirst: boolean }): void;
+  startStep(): void;
+  /** Records an intention, and then begins its first attempt. */
+  intend(call: string, text: string): void;
+  setTimer(call: string, delayMs: number): void;
+}
+
+export interface CallSurroundings {
+  readonly order: Activate;
+  readonly workflow: Workflow;
+  readonly tools: ReadonlyMap<string, Tool>;
+  readonly execution: Execution;
+  /** Of the code: silent while it is replayed. */
+  readonly log: Logger;
+}
+
+/** Turns what the code asks for into calls: checks it, names it, and says how it is done and recorded. */
+export class WorkflowCalls implements CallPort {
+  readonly runId: string;
+  readonly tenant: string;
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+
+  constructor(
+    private readonly given: CallSurroundings,
+    private readonly desk: CallDesk,
+  ) {
+    this.runId = given.order.runId;
+    this.tenant = given.order.tenant;
+    this.signal = given.execution.signal;
+    this.log = given.log;
+  }
+
+  value(call: string, name: 'now' | 'random' | 'uuid'): unknown {
+    return this.desk.value(call, name);
+  }
+
+  step(call: string, name: string, use: Parameters<CallPort['step']>[2]): Promise<unknown> {
+    if (name.length < 1 || name.length > 200) return rejected(new Terminal('InvalidName', 'The name of a step has 1 to 200 characters.'));
+    const { pure = false, retry } = use.options;
+    const begin = (): void => {
+      this.desk.startStep();
+      void runStep(this.given.execution, { name, retry, run: (scope) => use.run(scope) }).then((ended) => {
+        this.desk.finishStep(call, ended, { text: entry.stepEntry(call, name, ended.text), recordedFirst: !pure });
+      });
+    };
+    return this.desk.make({ call, kind: 'step', name }, { begin });
+  }
+
+  tool(call: string, tool: Tool, args: unknown): Promise<unknown> {
+    const { execution, tools } = this.given;
+    if (!tools.has(tool.name)) {
+      return rejected(new Terminal('UnknownTool', `The worker does not host the tool ${tool.name}: add it to the tools of the worker.`));
+    }
+    let plain: ReturnType<typeof serialise>;
+    try {
+      const parsed = tool.input.safeParse(args);
+      if (!parsed.success) return rejected(errorOf(invalidArguments(tool, parsed.error)));
+      plain = serialise(args, `The arguments of ${tool.name}`);
+    } catch (error) {
+      return rejected(errorOf(recordOf(error, 'terminal')));
+    }
+    const argsHash = execution.host.digest.sha256(canonicalJson(plain.value));
+    const intention = entry.effectIntendedEntry({ call, tool: tool.name, args: plain.text, argsHash });
+    const idempotencyKey = `${this.tenant}/${this.runId}/0/${call}`;
+    const run = (attempt: number, isUncertain: boolean): Promise<Ended> => {
+      if (isUncertain && !mayRunAgain(tool)) return Promise.resolve(effectUnknown(tool));
+      return runTool(execution, { tool, args: plain.value, attempt, idempotencyKey, log: execution.host.log });
+    };
+    return this.desk.make({ call, kind: 'tool', name: tool.name, hash: argsHash }, {
+      begin: () => this.desk.intend(call, intention),
+      attempt: async (attempt, isUncertain) => {
+        const ended = await run(attempt, isUncertain);
+        return { ended, text: entry.effectResultEntry(call, attempt, ended.text), isRepeated: isRepeated(ended, attempt, tool.retry.attemptsMax) };
+      },
+    });
+  }
+
+  model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown> {
+    const { execution, workflow } = this.given;
+    const { instructions = '', tools = [] } = prompt;
+    const messages = 'prompt' in prompt ? [{ role: 'user' as const, text: prompt.prompt }] : prompt.messages;
+    const promptHash = execution.host.digest.sha256(canonicalJson({ instructions, messages, tools: tools.map((tool) => tool.name) }));
+    return this.desk.make({ call, kind: 'model', name: model.id, hash: promptHash }, {
+      begin: () => this.desk.intend(call, entry.modelIntendedEntry(call, model.id, promptHash)),
+      attempt: async (attempt) => {
+        const ended = await callModel(execution, model, { instructions, messages, tools, promptHash });
+        const text = entry.modelResultEntry(call, attempt, ended.text);
+        return { ended, text, isRepeated: isRepeated(ended, attempt, workflow.modelRetry.attemptsMax) };
+      },
+    });
+  }
+
+  sleep(call: string, durationMs: number): Promise<unknown> {
+    if (!Number.isFinite(durationMs) || durationMs > TIMER_DELAY_MS_MAX) {
+      return rejected(new Terminal('InvalidDelay', `A run cannot sleep for ${durationMs} ms; at most ${TIMER_DELAY_MS_MAX}.`));
+    }
+    const begin = (): void => this.desk.setTimer(call, Math.max(0, Math.ceil(durationMs)));
+    return this.desk.make({ call, kind: 'sleep', name: 'sleep' }, { begin });
+  }
+}
+
+/** The owner's rule, word for word: it alone sets the timer of the next attempt. */
+function isRepeated(ended: Ended, attempt: number, attemptsMax: number): boolean {
+  return !ended.ok && ended.error.reaction === 'retryable' && attempt < attemptsMax;
+}
+
+/** Nobody may be listening: the code may not have awaited it. */
+function rejected(error: Error): Promise<never> {
+  const promise = Promise.reject(error);
+  promise.catch(() => undefined);
+  return promise;
+}
