@@ -1,5 +1,5 @@
 import { ID_TEXT_BYTES, idToText } from './event-id';
-import { ProtoReader, fieldSize, putVarint, varintSize } from './protobuf';
+import { ProtoReader, fieldSize, putVarint, varintSize } from '@perdure/platform-event-store-wire';
 
 /** What a writer proposes; the buffers are views of its request. */
 export interface ProposedEvent {

@@ -1,6 +1,6 @@
 import { readId } from './event-id';
 import type { ProposedEvent } from './recorded-event';
-import { ProtoReader } from './protobuf';
+import { ProtoReader } from '@perdure/platform-event-store-wire';
 
 export type Expected = number | 'any' | 'no-stream' | 'stream-exists';
 

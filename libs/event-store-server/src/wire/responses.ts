@@ -1,5 +1,5 @@
 import type { Expected } from './requests';
-import { ProtoWriter, fieldSize, putVarint, varintSize } from './protobuf';
+import { ProtoWriter, fieldSize, putVarint, varintSize } from '@perdure/platform-event-store-wire';
 
 const ANY_TYPE = 'type.googleapis.com/event_store.client.';
 const FRAME_HEADER_BYTES = 5;

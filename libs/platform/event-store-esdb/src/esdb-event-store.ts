@@ -1,13 +1,4 @@
-import {
-  type EventStoreDBClient,
-  MaxAppendSizeExceededError,
-  StreamDeletedError,
-  StreamNotFoundError,
-  WrongExpectedVersionError,
-  eventTypeFilter,
-  jsonEvent,
-  streamNameFilter,
-} from '@eventstore/db-client';
+import { randomUUID } from 'node:crypto';
 import {
   AppendRefused,
   type AppendResult,
@@ -24,243 +15,146 @@ import {
   type StreamMetadata,
   type Subscription,
 } from '@perdure/kernel';
-import { ClientPool } from './client-pool';
-import { Following } from './following';
-import { clientPosition, isSystemEvent, positionOf, recordedEventOf } from './translate';
+import { BatchAppender } from './batch-appender';
+import { ConnectionPool } from './connection-pool';
+import { Following, type FollowingOptions } from './following';
+import { type Reader, readEvents } from './reading';
+import { encodeRead } from './requests';
+import { fieldsOfMetadata, metadataOfFields } from './stream-metadata';
 
 const APPEND_DEADLINE_MS = 5000;
 const READ_DEADLINE_MS = 10_000;
-/** Events the server looks at between two checkpoints. */
-const CHECKPOINT_WINDOW = 500;
 
 export interface EsdbEventStoreOptions {
   /** `esdb://host:port?tls=false`, or `esdb+discover://` for a cluster. */
   readonly connectionString: string;
   readonly host: Pick<Host, 'timers' | 'log' | 'clock'>;
   readonly appendDeadlineMs?: number;
+  /** Longest time without any event before a read is given up. */
   readonly readDeadlineMs?: number;
 }
 
 /** The log in EventStoreDB, or in the embedded server that speaks the same protocol. */
 export class EsdbEventStore implements EventStore {
-  private readonly pool: ClientPool;
+  private readonly pool: ConnectionPool;
+  private readonly appender: BatchAppender;
+  private readonly reader: Reader;
   private readonly followings = new Set<Following>();
+  private isClosed = false;
 
   constructor(private readonly options: EsdbEventStoreOptions) {
-    this.pool = new ClientPool(options.connectionString);
+    const { connectionString, host, appendDeadlineMs = APPEND_DEADLINE_MS, readDeadlineMs = READ_DEADLINE_MS } = options;
+    this.pool = new ConnectionPool(connectionString);
+    this.appender = new BatchAppender({ pool: this.pool, host, deadlineMs: appendDeadlineMs });
+    this.reader = { pool: this.pool, host, deadlineMs: readDeadlineMs };
   }
 
-  async append(stream: string, expected: ExpectedRevision, events: readonly EventData[]): Promise<AppendResult> {
-    const client = this.pool.appendClient;
-    const deadlineMs = this.options.appendDeadlineMs ?? APPEND_DEADLINE_MS;
-    try {
-      const proposed = events.map(({ id, type, data, metadata }) =>
-        jsonEvent({ id, type, data: data as Record<string, unknown>, metadata: metadata as Record<string, unknown> }),
-      );
-      const result = await this.withDeadline(
-        client.appendToStream(stream, proposed, { expectedRevision: expectedRevision(expected), deadline: deadlineMs }),
-        { client, deadlineMs },
-      );
-      return { outcome: 'appended', revision: Number(result.nextExpectedRevision), position: positionOf(result.position ?? NOWHERE) };
-    } catch (error) {
-      return refusalOf(error);
-    }
+  append(stream: string, expected: ExpectedRevision, events: readonly EventData[]): Promise<AppendResult> {
+    if (stream === '') return Promise.reject(new AppendRefused('The stream name is empty.'));
+    return this.appender.append(stream, expected, events);
   }
 
-  async read(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {
-    const { direction, from, limit } = options;
-    const client = this.pool.readClient;
-    const source = client.readStream(stream, {
-      direction: direction === 'forward' ? 'forwards' : 'backwards',
-      fromRevision: typeof from === 'number' ? BigInt(from) : from,
-      maxCount: countOf(limit),
-    });
-    return this.collect(client, source);
+  read(stream: string, { direction, from, limit }: ReadOptions): Promise<readonly RecordedEvent[]> {
+    return readEvents(this.reader, { target: { stream, from }, backwards: direction === 'backward', limit });
   }
 
+  /** Without what the store writes for itself: events whose type begins with `$`. */
   async readAll({ after, limit }: { readonly after: Position | 'start'; readonly limit: number }): Promise<readonly RecordedEvent[]> {
     const found: RecordedEvent[] = [];
-    const client = this.pool.readClient;
-    for (let from = after; found.length < limit; ) {
-      const maxCount = countOf(limit - found.length + 1);
-      const source = client.readAll({ direction: 'forwards', fromPosition: from === 'start' ? from : clientPosition(from), maxCount });
-      const page = await this.collect(client, source);
-      const start = from;
+    let from = after;
+    while (found.length < limit) {
+      // The server begins with the event at the position itself.
+      const wanted = limit - found.length + 1;
+      const page = await readEvents(this.reader, { target: { from }, limit: wanted });
       for (const event of page) {
-        const isSeen = start !== 'start' && event.position.commit === start.commit && event.position.prepare === start.prepare;
-        if (!isSeen && !isSystemEvent(event) && found.length < limit) found.push(event);
+        if (!isAt(event, from) && !event.type.startsWith('$') && found.length < limit) found.push(event);
       }
       const last = page[page.length - 1];
-      if (last === undefined || page.length < maxCount) break;
+      if (last === undefined || page.length < wanted) break;
       from = last.position;
     }
     return found;
   }
 
   follow(stream: string, options: FollowStreamOptions): Subscription {
-    let from: bigint | 'start' | 'end' = typeof options.after === 'number' ? BigInt(options.after) : options.after;
-    return this.track(
-      (pool, host) =>
-        new Following({
-          pool,
-          host,
-          what: stream,
-          open: (client) => client.subscribeToStream(stream, { fromRevision: from }, ONE_AT_A_TIME),
-          onEvent: (event) =>
-            after(options.onEvent(event), () => {
-              from = BigInt(event.revision);
-            }),
-          onCheckpoint: () => undefined,
-          onCaughtUp: () => options.onCaughtUp?.(),
+    let from = options.after;
+    return this.track({
+      what: stream,
+      request: async () => {
+        if (from === 'end') from = (await this.last({ stream, from: 'end' }))?.revision ?? 'start';
+        return encodeRead({ target: { stream, from } });
+      },
+      onEvent: (event) =>
+        following(options.onEvent(event), () => {
+          from = event.revision;
         }),
-    );
+      onCheckpoint: () => undefined,
+      onCaughtUp: () => options.onCaughtUp?.(),
+    });
   }
 
   followAll(options: FollowAllOptions): Subscription {
-    let from = typeof options.after === 'string' ? options.after : clientPosition(options.after);
-    return this.track(
-      (pool, host) =>
-        new Following({
-          pool,
-          host,
-          what: '$all',
-          open: (client, onCheckpoint) => {
-            const filter = filterOf(options.filter, (_, position) => onCheckpoint(position));
-            return client.subscribeToAll({ fromPosition: from, filter }, ONE_AT_A_TIME);
-          },
-          onEvent: (event) =>
-            after(options.onEvent(event), () => {
-              from = clientPosition(event.position);
-            }),
-          onCheckpoint: (position) =>
-            after(options.onCheckpoint?.(positionOf(position)), () => {
-              from = position;
-            }),
-          onCaughtUp: () => options.onCaughtUp?.(),
+    let from = options.after;
+    return this.track({
+      what: '$all',
+      request: async () => {
+        if (from === 'end') from = (await this.last({ from: 'end' }))?.position ?? 'start';
+        return encodeRead({ target: { from }, filter: options.filter });
+      },
+      onEvent: (event) =>
+        following(options.onEvent(event), () => {
+          from = event.position;
         }),
-    );
+      onCheckpoint: (position) =>
+        following(options.onCheckpoint?.(position), () => {
+          from = position;
+        }),
+      onCaughtUp: () => options.onCaughtUp?.(),
+    });
   }
 
   async setStreamMetadata(stream: string, metadata: StreamMetadata): Promise<void> {
-    const { maxCount, maxAgeSeconds, truncateBefore, custom } = metadata;
-    const client = this.pool.appendClient;
-    const fields = {
-      ...custom,
-      ...(maxCount === undefined ? {} : { maxCount }),
-      ...(maxAgeSeconds === undefined ? {} : { maxAge: maxAgeSeconds }),
-      ...(truncateBefore === undefined ? {} : { truncateBefore }),
-    };
-    try {
-      await this.withDeadline(client.setStreamMetadata(stream, fields), { client, deadlineMs: APPEND_DEADLINE_MS });
-    } catch (error) {
-      refusalOf(error);
-    }
+    const event = { id: randomUUID(), type: '$metadata', data: fieldsOfMetadata(metadata), metadata: undefined };
+    const result = await this.append(`$$${stream}`, 'any', [event]);
+    if (result.outcome !== 'appended') throw new AppendRefused(`The metadata of ${stream} cannot be set: ${result.outcome}.`);
   }
 
   async getStreamMetadata(stream: string): Promise<StreamMetadata> {
-    const client = this.pool.readClient;
-    try {
-      const found = await this.withDeadline(client.getStreamMetadata(stream), { client, deadlineMs: READ_DEADLINE_MS });
-      const { maxCount, maxAge, truncateBefore, acl: _acl, cacheControl: _cacheControl, ...custom } = (found.metadata ?? {}) as Record<string, unknown>;
-      return {
-        ...(typeof maxCount === 'number' ? { maxCount } : {}),
-        ...(typeof maxAge === 'number' ? { maxAgeSeconds: maxAge } : {}),
-        ...(typeof truncateBefore === 'number' ? { truncateBefore } : {}),
-        ...(Object.keys(custom).length === 0 ? {} : { custom }),
-      };
-    } catch (error) {
-      throw unavailable(error);
-    }
+    return metadataOfFields((await this.last({ stream: `$$${stream}`, from: 'end' }))?.data);
   }
 
   async close(): Promise<void> {
-    await Promise.all([...this.followings].map((following) => following.close()));
+    this.isClosed = true;
+    this.appender.close();
+    await Promise.all([...this.followings].map((each) => each.close()));
     await this.pool.close();
   }
 
-  private track(start: (pool: ClientPool, host: EsdbEventStoreOptions['host']) => Following): Subscription {
-    const following = start(this.pool, this.options.host);
-    this.followings.add(following);
+  /** A followed place must be a definite one: after a reconnection "the end" would be another. */
+  private async last(target: { readonly stream: string; readonly from: 'end' } | { readonly from: 'end' }): Promise<RecordedEvent | undefined> {
+    const [last] = await readEvents(this.reader, { target, backwards: true, limit: 1 });
+    return last;
+  }
+
+  private track(options: Omit<FollowingOptions, 'pool' | 'host'>): Subscription {
+    if (this.isClosed) throw new StoreUnavailable('The event store client is closed.');
+    const started = new Following({ ...options, pool: this.pool, host: this.options.host });
+    this.followings.add(started);
     return {
       close: async () => {
-        this.followings.delete(following);
-        await following.close();
+        this.followings.delete(started);
+        await started.close();
       },
     };
   }
-
-  private async collect(
-    client: EventStoreDBClient,
-    source: AsyncIterable<Parameters<typeof recordedEventOf>[0]> & { cancel(): Promise<void> },
-  ): Promise<readonly RecordedEvent[]> {
-    const deadlineMs = this.options.readDeadlineMs ?? READ_DEADLINE_MS;
-    const found: RecordedEvent[] = [];
-    const reading = (async () => {
-      for await (const resolved of source) {
-        const event = recordedEventOf(resolved);
-        if (event !== undefined) found.push(event);
-      }
-    })();
-    try {
-      await this.withDeadline(reading, { client, deadlineMs });
-      return found;
-    } catch (error) {
-      if (error instanceof StreamNotFoundError || error instanceof StreamDeletedError) return [];
-      throw unavailable(error);
-    }
-  }
-
-  /** A connection that does not answer is dropped: the next call makes a new one. */
-  private withDeadline<T>(answer: Promise<T>, limit: { readonly client: EventStoreDBClient; readonly deadlineMs: number }): Promise<T> {
-    return new Promise<T>((resolve, reject) => {
-      const cancel = this.options.host.timers.after(limit.deadlineMs, () => {
-        reject(new StoreUnavailable(`The event store did not answer within ${limit.deadlineMs} ms.`));
-        void this.pool.replace(limit.client);
-      });
-      answer.then(resolve, reject).finally(cancel);
-    });
-  }
 }
 
-const NOWHERE = { commit: 0n, prepare: 0n };
-/** No event is read ahead of the handler, so that checkpoints keep their place in the order. */
-const ONE_AT_A_TIME = { highWaterMark: 1 };
-
-function expectedRevision(expected: ExpectedRevision): bigint | 'any' | 'no_stream' | 'stream_exists' {
-  if (typeof expected === 'number') return BigInt(expected);
-  return ({ any: 'any', 'no-stream': 'no_stream', 'stream-exists': 'stream_exists' } as const)[expected];
+function isAt(event: RecordedEvent, place: Position | 'start'): boolean {
+  return place !== 'start' && event.position.commit === place.commit && event.position.prepare === place.prepare;
 }
 
-function countOf(limit: number): number {
-  return Math.min(limit, Number.MAX_SAFE_INTEGER);
-}
-
-function after(handled: void | Promise<void>, then: () => void): void | Promise<void> {
-  if (handled === undefined) return then();
-  return handled.then(then);
-}
-
-function filterOf(filter: FollowAllOptions['filter'], checkpointReached: (_: unknown, position: { commit: bigint; prepare: bigint }) => Promise<void>) {
-  const options = { checkpointInterval: 1, maxSearchWindow: CHECKPOINT_WINDOW, checkpointReached };
-  if (filter.by === 'stream-name') return streamNameFilter({ prefixes: [...filter.prefixes], ...options });
-  // A prefix would also match types that merely begin alike.
-  const types = filter.types.map((type) => type.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return eventTypeFilter({ regex: `^(?:${types.join('|')})$`, ...options });
-}
-
-function refusalOf(error: unknown): AppendResult {
-  if (error instanceof WrongExpectedVersionError) {
-    const { actualVersion } = error;
-    return { outcome: 'wrong-revision', actual: typeof actualVersion === 'bigint' ? Number(actualVersion) : 'no-stream' };
-  }
-  if (error instanceof StreamDeletedError) return { outcome: 'stream-deleted' };
-  if (error instanceof MaxAppendSizeExceededError) {
-    throw new AppendRefused(`The append is larger than the event store accepts (${error.maxAppendSize} bytes).`, error);
-  }
-  throw unavailable(error);
-}
-
-function unavailable(error: unknown): StoreUnavailable {
-  if (error instanceof StoreUnavailable) return error;
-  return new StoreUnavailable(`The event store did not answer: ${error instanceof Error ? error.message : String(error)}`, error);
+/** The place moves only after the handler has finished. */
+function following(handled: void | Promise<void>, moved: () => void): void | Promise<void> {
+  if (handled === undefined) return moved();
+  return handled.then(moved);
 }

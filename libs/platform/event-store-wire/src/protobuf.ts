@@ -54,6 +54,15 @@ export class ProtoReader {
     throw new MalformedMessage('a number has more than ten bytes');
   }
 
+  /** As decimal text: all 64 bits, and no big number for what fits a JavaScript one. */
+  unsignedText(): string {
+    const start = this.position;
+    const value = this.varint();
+    if (value <= Number.MAX_SAFE_INTEGER) return String(value);
+    this.position = start;
+    return this.bits64().toString(10);
+  }
+
   view(): Buffer {
     const length = this.varint();
     const start = this.position;
@@ -141,6 +150,17 @@ export class ProtoWriter {
     this.reserve(12);
     this.bytes[this.length++] = field << 3;
     this.length = putVarint(this.bytes, this.length, value);
+    return this;
+  }
+
+  /** A decimal text of up to 64 bits, unchanged. */
+  unsignedText(field: number, value: string): this {
+    if (value.length < 16) return this.uint(field, Number(value));
+    this.reserve(12);
+    this.bytes[this.length++] = field << 3;
+    let rest = BigInt.asUintN(64, BigInt(value));
+    for (; rest >= 128n; rest >>= 7n) this.bytes[this.length++] = Number(rest & 0x7fn) | 0x80;
+    this.bytes[this.length++] = Number(rest);
     return this;
   }
 

@@ -1,0 +1,1 @@
+export { MalformedMessage, ProtoReader, ProtoWriter, fieldSize, putVarint, varintSize } from './protobuf';
