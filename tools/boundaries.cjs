@@ -32,9 +32,9 @@ const CORE_CONTEXTS = ['run', 'timer', 'keeper', 'admission', 'tenant', 'sandbox
 const PLATFORM_CONTEXTS = ['bus', 'store', 'blob', 'platform'];
 
 /** Compose or exercise what the others are; nothing but a spec imports them. */
-const RIM_CONTEXTS = ['sdk', 'app', 'testing', 'example', 'tooling'];
+const RIM_CONTEXTS = ['sdk', 'runtime', 'app', 'dev', 'testing', 'example', 'tooling'];
 
-const NEVER_IMPORTED = ['app', 'example', 'tooling'];
+const NEVER_IMPORTED = ['app', 'dev', 'example', 'tooling'];
 
 const CONTEXTS = ['kernel', ...CORE_CONTEXTS, ...PLATFORM_CONTEXTS, ...RIM_CONTEXTS];
 
@@ -58,6 +58,7 @@ function layerConstraint(name, forSpecs) {
 
 function contextTargets(name) {
   if (name === 'kernel') return [context('kernel')];
+  if (name === 'dev') return [context('app'), context('runtime')];
   // Every context keeps promises of its own; what an index of promises is, `keeper` alone says.
   if (CORE_CONTEXTS.includes(name)) return [context('kernel'), context('keeper'), context(name), layer('contract')];
   if (PLATFORM_CONTEXTS.includes(name)) return [context('kernel'), context(name), layer('contract'), layer('application')];

@@ -46,7 +46,7 @@ describe('tags', () => {
   });
 
   it('lets arrows point inward only', () => {
-    const inward = ['kernel', 'contract', 'domain', 'application', 'platform', 'app'];
+    const inward = ['kernel', 'contract', 'domain', 'application', 'platform', 'runtime', 'app', 'assembly'];
     for (const rule of depConstraints({ forSpecs: false })) {
       const from = inward.indexOf(rule.sourceTag.replace('layer:', ''));
       if (!rule.sourceTag.startsWith('layer:') || from === -1) continue;

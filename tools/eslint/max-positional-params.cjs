@@ -2,6 +2,11 @@
 
 const POSITIONAL_MAX = 3;
 
+/** A parameter that a framework fills by its decorator has no position that a caller could mistake. */
+function isDecorated(parameter) {
+  return (parameter.decorators ?? []).length > 0;
+}
+
 function nameOf(parameter) {
   switch (parameter.type) {
     case 'AssignmentPattern':
@@ -24,7 +29,7 @@ module.exports = {
   },
   create(context) {
     function check(node) {
-      const parameters = node.params.filter((parameter) => nameOf(parameter) !== 'this');
+      const parameters = node.params.filter((parameter) => nameOf(parameter) !== 'this' && !isDecorated(parameter));
       const last = parameters.at(-1);
       const endsInOptions = last !== undefined && /options$/i.test(nameOf(last) ?? '');
       const count = parameters.length - (endsInOptions ? 1 : 0);
