@@ -1,0 +1,1 @@
+export { systemHost, type SystemHostOptions } from './system-host';
