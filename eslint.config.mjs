@@ -7,7 +7,8 @@ import maxPositionalParams from './tools/eslint/max-positional-params.cjs';
 // Every rule is an error or absent. STYLE.md gives the reason of each.
 
 const TYPESCRIPT = ['**/*.ts'];
-const SPECS = ['**/*.spec.ts'];
+/** Specs, and what only specs import: a spec-kit/ folder or a *.world.ts beside them. */
+const SPECS = ['**/*.spec.ts', '**/spec-kit/**/*.ts', '**/*.world.ts'];
 /** Specs that start servers and processes: they live in real time. */
 const OUTER_SPECS = ['**/*.int.spec.ts', '**/*.e2e.spec.ts'];
 /** Everything that must behave the same under the simulator as in production. */

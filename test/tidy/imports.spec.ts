@@ -42,7 +42,7 @@ function isForeign(specifier: string): boolean {
 
 /** What a user's machine runs; the rest is for those who build the product. */
 function isShipped(path: string): boolean {
-  return /^(libs|apps)\//.test(path) && !path.endsWith('.spec.ts') && !path.startsWith('libs/testing/');
+  return /^(libs|apps)\//.test(path) && !/\.(spec|world)\.ts$|\/spec-kit\//.test(path) && !path.startsWith('libs/testing/');
 }
 
 describe('imports', () => {
