@@ -1,0 +1,2 @@
+export { assign, type PartitionMap } from './assignment';
+export { PartitionOwnership, type PartitionOwnershipOptions } from './partition-ownership';
