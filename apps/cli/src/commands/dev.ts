@@ -57,6 +57,7 @@ function introduce(stack: Stack, { sample, data, tookMs }: { readonly sample: bo
   row('gateway', pc.cyan(stack.gatewayUrl));
   row('API', pc.dim(`${stack.gatewayUrl}/openapi.json`));
   row('bus', pc.dim(stack.natsUrl));
+  row('clients', `${pc.dim('PERDURE_URL=')}${stack.clientUrl}`);
   row('log', `${pc.dim(stack.storeUrl)} ${pc.dim('(embedded event store: for one machine)')}`);
   row('data', relative(process.cwd(), stack.dataDir) || '.');
   row('logs', join(relative(process.cwd(), stack.logDir), '*.log'));

@@ -18,7 +18,9 @@ export const DATA_DIR_DEFAULT = join('.perdure', 'data');
 
 /** Where the gateway is: said, or as the stack of this directory tells. */
 export function clientOf({ url, tenant }: CommonOptions): GatewayClient {
-  const found = url ?? process.env.PERDURE_URL ?? readStackState(process.env.PERDURE_DATA ?? DATA_DIR_DEFAULT)?.gatewayUrl;
+  const { PERDURE_URL } = process.env;
+  // For programs that use the SDK the same variable names the bus.
+  const found = url ?? (PERDURE_URL?.startsWith('http') ? PERDURE_URL : undefined) ?? readStackState(process.env.PERDURE_DATA ?? DATA_DIR_DEFAULT)?.gatewayUrl;
   if (found === undefined) throw new BadUsage('No gateway is known. Start a stack with `./perdure dev` in this directory, or name one with --url or PERDURE_URL.');
   return new GatewayClient(found, tenant);
 }

@@ -7,7 +7,7 @@ import { DataDirInUse, DataDirUnusable } from './stack.errors';
 /** Less than this and JetStream switches itself off soon: better to refuse at once. */
 const FREE_BYTES_MIN = 128 * 1024 * 1024;
 /** Children of a launcher that was killed notice it at once; this is for a slow machine. */
-const ORPHANS_GONE_MS = 5_000;
+const ORPHANS_GONE_MS = 3_000;
 
 /** What a running stack says about itself; the CLI and other programs find it by this file. */
 export interface StackState {
@@ -15,6 +15,8 @@ export interface StackState {
   readonly form: 'dev' | 'isolated';
   readonly gatewayUrl: string;
   readonly natsUrl: string;
+  /** Holds a login: the file is for its user only. */
+  readonly clientUrl: string;
   readonly storeUrl: string;
   readonly children: readonly (ProcessIdentity & { readonly name: string })[];
 }
@@ -34,7 +36,7 @@ export function readStackState(dataDir: string): StackState | undefined {
 export function writeStackState(dataDir: string, state: StackState): void {
   const file = stateFileOf(dataDir);
   const temporary = `${file}.${process.pid}.tmp`;
-  writeFileSync(temporary, `${JSON.stringify(state, undefined, 2)}\n`);
+  writeFileSync(temporary, `${JSON.stringify(state, undefined, 2)}\n`, { mode: 0o600 });
   renameSync(temporary, file);
 }
 

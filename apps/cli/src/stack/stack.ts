@@ -5,14 +5,14 @@
 // 3. Nothing is left running: `stop` ends all by pid, and the end of this process ends all by lifeline.
 import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { delimiter, join, resolve } from 'node:path';
 import { natsServerConfig, newBrokerUsers, type BrokerUser, type BrokerUsers } from '@perdure/platform-bus-jetstream';
 import { SupervisedChild, type ChildEvent, type ChildInfo, type Program } from './child';
 import { lockDataDir, prepareDataDir, writeStackState } from './data-dir';
 import { natsCommand, natsHealthy, requireNatsServer } from './nats';
 import { freePort } from './ports';
 import { identityOf, type ProcessUsage } from './proc';
-import { DEV_PROGRAM, serviceProgram, SERVICES, STORE_PROGRAM, WORKER_PROGRAM } from './programs';
+import { DEV_PROGRAM, ROOT, serviceProgram, SERVICES, STORE_PROGRAM, WORKER_PROGRAM } from './programs';
 import { EntryMissing } from './stack.errors';
 
 export interface StackOptions {
@@ -45,6 +45,8 @@ export interface Stack {
   readonly natsUrl: string;
   readonly storeUrl: string;
   readonly brokerUsers: BrokerUsers;
+  /** For programs that use the SDK: address and login of a client in one. */
+  readonly clientUrl: string;
   readonly dataDir: string;
   readonly logDir: string;
   children(): readonly ChildInfo[];
@@ -66,7 +68,7 @@ export interface Stack {
 const HEALTH_EVERY_MS = 2_000;
 /** A broker that is busy may miss a beat; one that misses several has switched its JetStream off. */
 const UNHEALTHY_BEATS_MAX = 3;
-const SECRET_BYTES = 24;
+const SECRET_BYTES = 16;
 
 /** @throws DataDirUnusable, DataDirInUse, NatsServerMissing, NatsServerTooOld, EntryMissing, ChildDidNotStart */
 export async function startStack(options: StackOptions): Promise<Stack> {
@@ -106,6 +108,7 @@ class RunningStack implements Stack {
   readonly natsUrl: string;
   readonly storeUrl: string;
   readonly brokerUsers: BrokerUsers;
+  readonly clientUrl: string;
   readonly dataDir: string;
   readonly logDir: string;
   private readonly supervised = new Map<string, SupervisedChild>();
@@ -125,6 +128,7 @@ class RunningStack implements Stack {
     this.logDir = join(options.dataDir, 'logs');
     this.gatewayUrl = `http://127.0.0.1:${plan.gatewayPort}`;
     this.natsUrl = `nats://127.0.0.1:${plan.natsPort}`;
+    this.clientUrl = `nats://${login(plan.users.worker)}@127.0.0.1:${plan.natsPort}`;
     this.storeUrl = `esdb://127.0.0.1:${plan.storePort}?tls=false`;
     this.brokerUsers = plan.users;
   }
@@ -244,7 +248,7 @@ class RunningStack implements Stack {
   }
 
   private workerProgram(name: string): Program {
-    const env = { ...this.shared(name), PERDURE_NATS_WORKER: login(this.plan.users.worker), PERDURE_WORKER_ID: name, ...this.options.workerEnv };
+    const env = { ...this.shared(name), PERDURE_NATS_WORKER: login(this.plan.users.worker), PERDURE_WORKER_ID: name, NODE_PATH: modulePath(), ...this.options.workerEnv };
     return { ...this.named(name), command: process.execPath, args: [WORKER_PROGRAM, '--entry', resolve(this.options.entry)], env };
   }
 
@@ -267,10 +271,15 @@ class RunningStack implements Stack {
   }
 
   private saveState(): void {
-    const { form, gatewayUrl, natsUrl, storeUrl } = this;
+    const { form, gatewayUrl, natsUrl, clientUrl, storeUrl } = this;
     const children = this.children().filter(({ pid }) => pid !== 0).map(({ name, pid, startTicks }) => ({ name, pid, startTicks }));
-    writeStackState(this.dataDir, { launcher: identityOf(process.pid), form, gatewayUrl, natsUrl, storeUrl, children });
+    writeStackState(this.dataDir, { launcher: identityOf(process.pid), form, gatewayUrl, natsUrl, clientUrl, storeUrl, children });
   }
+}
+
+/** Lets an entry that lies outside the checkout find the SDK. */
+function modulePath(): string {
+  return [process.env.NODE_PATH, join(ROOT, 'node_modules')].filter(Boolean).join(delimiter);
 }
 
 function login({ user, pass }: BrokerUser): string {

@@ -1,0 +1,155 @@
+import 'reflect-metadata';
+import { Global, Module } from '@nestjs/common';
+import { LogFollower } from '@perdure/keeper-application';
+import { NoResponders, type Bus, type EventData } from '@perdure/kernel';
+import { MemoryBlobStore } from '@perdure/platform-blob-memory';
+import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
+import { systemHost } from '@perdure/platform-host-node';
+import { BLOB_STORE, BUS, EVENT_STORE, HOST, KEY_RING, LOG_FOLLOWER, type RunningService } from '@perdure/platform-nest-runtime';
+import type { CommandEnvelope } from '@perdure/run-contract';
+import { GatewayModule } from './gateway.module';
+import { serveHttp } from './serve-http';
+
+type Answer = (command: CommandEnvelope['command'], runId: string) => object;
+
+const VIEW = { tenant: 'default', kind: 'agent', name: 'audit', status: 'ended', revision: 2, epoch: 1, requestedAtMs: 1, cancelRequested: false, waitingOn: [] };
+const META = { schemaVersion: 1, $correlationId: 'r', $causationId: 'c', tenant: 'default', actor: 'user:x', branch: 0 };
+
+/** A gateway before owners that answer as the spec says. */
+async function gatewayWith(answer: Answer) {
+  const host = systemHost({ service: 'gateway', write: () => undefined });
+  const store = new MemoryEventStore(new MemoryLog(host.clock));
+  const blobs = new MemoryBlobStore();
+  const asked: CommandEnvelope[] = [];
+  const bus = {
+    request: async (subject: string, payload: string) => {
+      const envelope = JSON.parse(payload) as CommandEnvelope;
+      asked.push(envelope);
+      return JSON.stringify(answer(envelope.command, subject.split('.').at(-1) ?? ''));
+    },
+  } as unknown as Bus;
+  const follower = new LogFollower({ store, blobs, host });
+  const values: readonly (readonly [symbol, unknown])[] = [
+    [HOST, host], [BUS, bus], [EVENT_STORE, store], [BLOB_STORE, blobs], [KEY_RING, undefined], [LOG_FOLLOWER, follower],
+  ];
+  const providers = values.map(([provide, useValue]) => ({ provide, useValue }));
+  class Ports {}
+  Global()(Ports);
+  Module({ providers, exports: providers.map(({ provide }) => provide) })(Ports);
+  class Root {}
+  const service: RunningService = await serveHttp({ module: Root, imports: [Ports, GatewayModule] }, { bind: '127.0.0.1', port: 0 });
+  const url = String(service.about?.url);
+  const call = async (method: string, path: string, body?: unknown): Promise<{ status: number; headers: Headers; body: Record<string, unknown> }> => {
+    const text = typeof body === 'string' ? body : JSON.stringify(body);
+    const response = await fetch(`${url}${path}`, { method, ...(body === undefined ? {} : { body: text, headers: { 'content-type': 'application/json' } }) });
+    return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, unknown> };
+  };
+  let ids = 0;
+  const append = (runId: string, ...facts: readonly (readonly [string, object])[]) =>
+    store.append(`run-default.${runId}`, 'any', facts.map(([type, data]): EventData => ({ id: `00000000-0000-4000-8000-${String((ids += 1)).padStart(12, '0')}`, type, data, metadata: META })));
+  return { url, call, asked, append, close: async () => (await service.close(), follower.close()) };
+}
+
+const REQUESTED = ['RunRequested', { kind: 'agent', name: 'audit', pool: 'default', input: {}, requestHash: 'h', requestedAtMs: 1 }] as const;
+const COMPLETED = ['RunCompleted', { output: 'done', endedAtMs: 2 }] as const;
+
+describe('the gateway', () => {
+  let gateway: Awaited<ReturnType<typeof gatewayWith>>;
+  let answer: Answer = () => ({ ok: true, value: {} });
+  const refuse = (code: string, reaction = 'terminal', more = {}): Answer => () => ({ ok: false, error: { code, message: 'because', reaction, ...more } });
+
+  beforeAll(async () => {
+    gateway = await gatewayWith((command, runId) => answer(command, runId));
+  });
+  afterAll(() => gateway.close());
+
+  it('gives the same run id for the same idempotency key', async () => {
+    let first = true;
+    answer = (_, runId) => {
+      const started = first;
+      first = false;
+      return { ok: true, value: { runId, started } };
+    };
+    const one = await gateway.call('POST', '/v1/runs', { name: 'audit', input: {}, idempotencyKey: 'k' });
+    const two = await gateway.call('POST', '/v1/runs', { name: 'audit', input: {}, idempotencyKey: 'k' });
+    expect([one.status, two.status]).toEqual([201, 200]);
+    expect(one.body.runId).toMatch(/^[0-9a-f]{32}$/);
+    expect(two.body).toEqual({ runId: one.body.runId, started: false });
+  });
+
+  it.each([
+    ['RunNotFound', 404], ['UnknownAgent', 404], ['InvalidInput', 400], ['RunAlreadyExists', 409], ['PayloadTooLarge', 413], ['SomethingElse', 422],
+  ])('maps the refusal %s to %i', async (code, status) => {
+    answer = refuse(code);
+    expect(await gateway.call('POST', '/v1/runs', { name: 'audit', input: {} })).toMatchObject({ status, body: { error: { code, message: 'because' } } });
+  });
+
+  it('repeats the identical request until it is answered', async () => {
+    let left = 2;
+    answer = (command, runId) => {
+      left -= 1;
+      if (left >= 0) throw new NoResponders('x');
+      return { ok: true, value: { runId, started: true } };
+    };
+    const before = gateway.asked.length;
+    expect((await gateway.call('POST', '/v1/runs', { name: 'audit', input: {} })).status).toBe(201);
+    const ids = gateway.asked.slice(before).map(({ id }) => id);
+    expect(ids).toHaveLength(3);
+    expect(new Set(ids).size).toBe(1);
+  });
+
+  it.each([
+    ['no name', '/v1/runs', { input: 1 }, 400, 'MalformedRequest'],
+    ['text that is not JSON', '/v1/runs', '{', 400, 'MalformedRequest'],
+    ['a body that is too large', '/v1/runs', { name: 'x', input: 'y'.repeat(1_300_000) }, 413, 'PayloadTooLarge'],
+    ['an unknown route', '/v1/nothing', {}, 404, 'RouteNotFound'],
+    ['a run id that cannot be one', '/v1/runs/a.b/cancel', {}, 404, 'RunNotFound'],
+  ])('refuses %s with a typed error', async (_, path, body, ...[status, code]) => {
+    const refused = await gateway.call('POST', path, body);
+    expect(refused).toMatchObject({ status, body: { error: { code } } });
+    expect(JSON.stringify(refused.body)).not.toMatch(/\.(ts|js):\d+/);
+  });
+
+  it('answers 202 while a run has not ended, 200 when it has', async () => {
+    answer = (_, runId) => ({ ok: true, value: { ...VIEW, runId, status: 'active' } });
+    expect((await gateway.call('GET', '/v1/runs/r1/result?waitMs=0')).status).toBe(202);
+    answer = (_, runId) => ({ ok: true, value: { ...VIEW, runId, outcome: { status: 'completed', output: 1 } } });
+    expect((await gateway.call('GET', '/v1/runs/r1/result?waitMs=1000')).status).toBe(200);
+  });
+
+  it('lists runs as the log tells', async () => {
+    await gateway.append('listed', REQUESTED, COMPLETED);
+    const { body } = await gateway.call('GET', '/v1/runs?status=completed');
+    expect(body.runs).toContainEqual(expect.objectContaining({ runId: 'listed', status: 'completed' }));
+  });
+
+  it('pages through the facts of a run', async () => {
+    await gateway.append('paged', REQUESTED, ['RunCancelRequested', { reason: 'r', commandId: 'c', requestedAtMs: 1 }], COMPLETED);
+    const first = await gateway.call('GET', '/v1/runs/paged/events?limit=2');
+    expect((first.body.facts as { revision: number }[]).map(({ revision }) => revision)).toEqual([0, 1]);
+    const second = await gateway.call('GET', `/v1/runs/paged/events?from=${String(first.body.next)}`);
+    expect(second.body).toMatchObject({ facts: [{ revision: 2, type: 'RunCompleted' }] });
+    expect(second.body.next).toBeUndefined();
+  });
+
+  it('streams facts until the run ends, and goes on after the last one that was seen', async () => {
+    await gateway.append('live', REQUESTED);
+    const response = await fetch(`${gateway.url}/v1/runs/live/stream`);
+    await gateway.append('live', COMPLETED);
+    const text = await response.text();
+    expect(text).toMatch(/id: 0\n[^]*id: 1\n[^]*event: end/);
+    const again = await fetch(`${gateway.url}/v1/runs/live/stream`, { headers: { 'last-event-id': '0' } });
+    expect(await again.text()).not.toContain('id: 0\n');
+    const late = await fetch(`${gateway.url}/v1/runs/live/stream`, { headers: { 'last-event-id': '1' } });
+    expect(await late.text()).toContain('event: end');
+  });
+
+  it('says that there is no such run before it opens a stream', async () => {
+    expect(await gateway.call('GET', '/v1/runs/nobody/stream')).toMatchObject({ status: 404, body: { error: { code: 'RunNotFound' } } });
+  });
+
+  it('describes itself', async () => {
+    const { body } = await gateway.call('GET', '/openapi.json');
+    expect(Object.keys(body.paths as object)).toEqual(expect.arrayContaining(['/v1/runs', '/v1/runs/{runId}/stream']));
+  });
+});
