@@ -18,7 +18,11 @@ function decide({ messages }: ModelRequest): RuleDecision {
   const [written] = resultsOf(messages, 'write_report');
   const inspections = inspected.flatMap((result) => (result.ok ? [result.value as Inspection] : []));
   const findings = [...findingsOfTree(tree), ...inspections.flatMap(findingsOf)];
-  if (written === undefined) return { text: 'Everything is read. The report:', toolCalls: [{ tool: 'write_report', args: reportOf({ tree, inspections, findings, path: report }) }] };
+  if (written === undefined)
+    return {
+      text: 'Everything is read. The report:',
+      toolCalls: [{ tool: 'write_report', args: reportOf({ tree, inspections, findings, path: report }) }],
+    };
   if (!written.ok) return `The audit is done, but its report could not be written: ${written.error.message}`;
   return `${summaryOf(tree, inspections, findings)} The report is ${(written.value as { path: string }).path}.`;
 }
@@ -50,14 +54,24 @@ function reportOf({ tree, inspections, findings, path }: Audit): object {
     title: `Audit of ${tree.root.split('/').pop() ?? tree.root}`,
     root: tree.root,
     summary: summaryOf(tree, inspections, findings),
-    parts: inspections.map(({ part, files, lines, languages, tests }) => ({ part, files, lines, tests, languages: mainLanguages(languages) })),
+    parts: inspections.map(({ part, files, lines, languages, tests }) => ({
+      part,
+      files,
+      lines,
+      tests,
+      languages: mainLanguages(languages),
+    })),
     findings,
     recommendations: recommendationsOf(inspections, findings),
   };
 }
 
 function mainLanguages(languages: Readonly<Record<string, number>>): string {
-  return Object.entries(languages).sort((a, b) => b[1] - a[1]).slice(0, 3).map(([language]) => language).join(', ');
+  return Object.entries(languages)
+    .sort((a, b) => b[1] - a[1])
+    .slice(0, 3)
+    .map(([language]) => language)
+    .join(', ');
 }
 
 function summaryOf(tree: Tree, inspections: readonly Inspection[], findings: readonly Finding[]): string {
@@ -67,13 +81,23 @@ function summaryOf(tree: Tree, inspections: readonly Inspection[], findings: rea
 }
 
 function recommendationsOf(inspections: readonly Inspection[], findings: readonly Finding[]): readonly string[] {
-  const untested = inspections.filter(({ tests, languages }) => tests === 0 && mainLanguages(languages) !== '' && !/^(Markdown|JSON|YAML|other)/.test(mainLanguages(languages)));
+  const untested = inspections.filter(
+    ({ tests, languages }) =>
+      tests === 0 && mainLanguages(languages) !== '' && !/^(Markdown|JSON|YAML|other)/.test(mainLanguages(languages)),
+  );
   const has = (words: RegExp): boolean => findings.some(({ what }) => words.test(what));
   return [
     ...(has(/looks like a/) ? ['Check the possible secrets; whatever is real is withdrawn and replaced, not only deleted.'] : []),
     ...(has(/merge conflict/) ? ['Resolve the merge conflicts that were committed.'] : []),
     ...(has(/function of|file of/) ? ['Divide the long functions and files: each should be read in one sitting.'] : []),
-    ...(untested.length > 0 ? [`Write the first tests of ${untested.slice(0, 4).map(({ part }) => `\`${part}\``).join(', ')}.`] : []),
+    ...(untested.length > 0
+      ? [
+          `Write the first tests of ${untested
+            .slice(0, 4)
+            .map(({ part }) => `\`${part}\``)
+            .join(', ')}.`,
+        ]
+      : []),
     ...(has(/no licence/) ? ['Choose a licence.'] : []),
     ...(has(/note to do later/) ? ['Do what the notes say, or delete them.'] : []),
   ];

@@ -31,10 +31,38 @@ export interface Inspection {
 }
 
 const LANGUAGES: Readonly<Record<string, string>> = {
-  '.ts': 'TypeScript', '.tsx': 'TypeScript', '.mts': 'TypeScript', '.cts': 'TypeScript', '.js': 'JavaScript', '.jsx': 'JavaScript', '.mjs': 'JavaScript',
-  '.cjs': 'JavaScript', '.py': 'Python', '.go': 'Go', '.rs': 'Rust', '.java': 'Java', '.kt': 'Kotlin', '.c': 'C', '.h': 'C', '.cc': 'C++', '.cpp': 'C++',
-  '.hpp': 'C++', '.cs': 'C#', '.rb': 'Ruby', '.php': 'PHP', '.swift': 'Swift', '.sh': 'Shell', '.sql': 'SQL', '.proto': 'Protobuf', '.md': 'Markdown',
-  '.json': 'JSON', '.yaml': 'YAML', '.yml': 'YAML', '.toml': 'TOML', '.html': 'HTML', '.css': 'CSS',
+  '.ts': 'TypeScript',
+  '.tsx': 'TypeScript',
+  '.mts': 'TypeScript',
+  '.cts': 'TypeScript',
+  '.js': 'JavaScript',
+  '.jsx': 'JavaScript',
+  '.mjs': 'JavaScript',
+  '.cjs': 'JavaScript',
+  '.py': 'Python',
+  '.go': 'Go',
+  '.rs': 'Rust',
+  '.java': 'Java',
+  '.kt': 'Kotlin',
+  '.c': 'C',
+  '.h': 'C',
+  '.cc': 'C++',
+  '.cpp': 'C++',
+  '.hpp': 'C++',
+  '.cs': 'C#',
+  '.rb': 'Ruby',
+  '.php': 'PHP',
+  '.swift': 'Swift',
+  '.sh': 'Shell',
+  '.sql': 'SQL',
+  '.proto': 'Protobuf',
+  '.md': 'Markdown',
+  '.json': 'JSON',
+  '.yaml': 'YAML',
+  '.yml': 'YAML',
+  '.toml': 'TOML',
+  '.html': 'HTML',
+  '.css': 'CSS',
 };
 const CODE = new Set(['TypeScript', 'JavaScript', 'Go', 'Rust', 'Java', 'Kotlin', 'C', 'C++', 'C#', 'PHP', 'Swift']);
 
@@ -44,11 +72,15 @@ const SECRETS: readonly (readonly [string, RegExp])[] = [
   ['code host token', /\bgh[pousr]_[A-Za-z0-9]{36,}\b/],
   ['chat token', /\bxox[baprs]-[A-Za-z0-9-]{20,}\b/],
   ['password in a URL', /\b[a-z][a-z0-9+.-]*:\/\/[^\s:/@'"`$<{]+:[^\s:/@'"`$<{]{6,}@/i],
-  ['secret in an assignment', /\b(?:api[_-]?key|secret|passwd|password|auth[_-]?token)\b['"]?\s*[:=]\s*['"][A-Za-z0-9+/_=-]{16,}['"]/i],
+  [
+    'secret in an assignment',
+    /\b(?:api[_-]?key|secret|passwd|password|auth[_-]?token)\b['"]?\s*[:=]\s*['"][A-Za-z0-9+/_=-]{16,}['"]/i,
+  ],
 ];
 const NOTE = /(?:\/\/|\/\*|#|--|<!--)\s*(?:TODO|FIXME|XXX|HACK)\b/;
 const CONFLICT = /^(?:<{7}|>{7}) /;
-const FUNCTION = /^\s*(?:export\s+)?(?:default\s+)?(?:public\s+|private\s+|protected\s+|static\s+|async\s+|override\s+)*(?:function\b|func\b|fn\b|[A-Za-z_$][\w$<>,\s[\]*&]*\([^;]*\)[^;=]*\{\s*$|(?:const|let)\s+\w+\s*=\s*(?:async\s*)?\([^)]*\)[^=]*=>\s*\{\s*$)/;
+const FUNCTION =
+  /^\s*(?:export\s+)?(?:default\s+)?(?:public\s+|private\s+|protected\s+|static\s+|async\s+|override\s+)*(?:function\b|func\b|fn\b|[A-Za-z_$][\w$<>,\s[\]*&]*\([^;]*\)[^;=]*\{\s*$|(?:const|let)\s+\w+\s*=\s*(?:async\s*)?\([^)]*\)[^=]*=>\s*\{\s*$)/;
 const TEST_FILE = /(?:\.(?:spec|test)\.[a-z]+$|_test\.[a-z]+$|(?:^|\/)test_[^/]+\.py$|(?:^|\/)tests?\/)/;
 
 interface Findings {
@@ -70,7 +102,18 @@ export async function inspectPart(root: string, part: string): Promise<Inspectio
   const parts = partsOf(files).map((each) => each.part);
   if (!parts.includes(part)) throw new Error(`There is no part "${part}"; there are ${parts.join(', ')}.`);
   const mine = filesOfPart(files, part, parts);
-  const found: Findings = { languages: {}, long: [], functions: [], notes: [], secrets: [], conflicts: [], large: [], lines: 0, bytes: 0, tests: 0 };
+  const found: Findings = {
+    languages: {},
+    long: [],
+    functions: [],
+    notes: [],
+    secrets: [],
+    conflicts: [],
+    large: [],
+    lines: 0,
+    bytes: 0,
+    tests: 0,
+  };
   for (const file of mine) await inspectFile(root, file, found);
   const longest = [...found.long].sort((a, b) => b.lines - a.lines);
   return {
@@ -130,7 +173,8 @@ function longFunctions(file: string, lines: readonly string[]): readonly Place[]
     let end = start + 1;
     while (end < lines.length && !closesAt(lines[end] ?? '', indent)) end += 1;
     const length = end - start + 1;
-    if (length > LONG_FUNCTION_LINES && end < lines.length) found.push({ file, line: start + 1, what: `function of ${length} lines` });
+    if (length > LONG_FUNCTION_LINES && end < lines.length)
+      found.push({ file, line: start + 1, what: `function of ${length} lines` });
   }
   return found;
 }
@@ -154,8 +198,14 @@ export function findingsOf(inspection: Inspection): readonly Finding[] {
     ...inspection.possibleSecrets.map((place) => ({ severity: 'high' as const, where: at(place), what: place.what })),
     ...inspection.conflicts.map((place) => ({ severity: 'high' as const, where: at(place), what: place.what })),
     ...inspection.longFunctions.map((place) => ({ severity: 'medium' as const, where: at(place), what: place.what })),
-    ...inspection.longestFiles.filter(({ file, lines }) => lines > LONG_FILE_LINES && CODE.has(LANGUAGES[extname(file)] ?? '')).map(({ file, lines }) => ({ severity: 'medium' as const, where: file, what: `file of ${lines} lines` })),
-    ...inspection.largeFiles.map(({ file, bytes }) => ({ severity: 'low' as const, where: file, what: `${(bytes / 1_048_576).toFixed(1)} MB in the tree` })),
+    ...inspection.longestFiles
+      .filter(({ file, lines }) => lines > LONG_FILE_LINES && CODE.has(LANGUAGES[extname(file)] ?? ''))
+      .map(({ file, lines }) => ({ severity: 'medium' as const, where: file, what: `file of ${lines} lines` })),
+    ...inspection.largeFiles.map(({ file, bytes }) => ({
+      severity: 'low' as const,
+      where: file,
+      what: `${(bytes / 1_048_576).toFixed(1)} MB in the tree`,
+    })),
     ...inspection.notes.map((place) => ({ severity: 'low' as const, where: at(place), what: 'unfinished: a note to do later' })),
   ];
 }

@@ -17,7 +17,9 @@ export function configuredModel(env: NodeJS.ProcessEnv): Model {
   let loaded: Promise<Model> | undefined;
   const load = async (): Promise<Model> => {
     const { createOpenAICompatible } = await import('@ai-sdk/openai-compatible');
-    return aiSdkModel(createOpenAICompatible({ name: 'openai-compatible', baseURL, ...(apiKey === undefined ? {} : { apiKey }) })(name));
+    return aiSdkModel(
+      createOpenAICompatible({ name: 'openai-compatible', baseURL, ...(apiKey === undefined ? {} : { apiKey }) })(name),
+    );
   };
   return {
     id: `openai-compatible/${name}`,

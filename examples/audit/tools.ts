@@ -17,8 +17,12 @@ export const listTreeTool = tool({
 
 export const inspectPartTool = tool({
   name: 'inspect_part',
-  description: 'Reads every file of one part: lines by language, longest files and functions, tests, notes left to do, possible secrets, merge conflicts.',
-  input: z.object({ root: z.string().describe('root as list_tree gave it'), part: z.string().describe('a part as list_tree named it') }),
+  description:
+    'Reads every file of one part: lines by language, longest files and functions, tests, notes left to do, possible secrets, merge conflicts.',
+  input: z.object({
+    root: z.string().describe('root as list_tree gave it'),
+    part: z.string().describe('a part as list_tree named it'),
+  }),
   effect: 'pure',
   execute: ({ root, part }, scope) => recorded(scope.idempotencyKey, 'inspect_part', () => inspectPart(root, part)),
 });
@@ -34,10 +38,13 @@ export const writeReportTool = tool({
     title: z.string(),
     root: z.string(),
     summary: z.string().describe('two or three sentences for a busy reader'),
-    parts: z.array(z.object({ part: z.string(), files: z.number(), lines: z.number(), languages: z.string(), tests: z.number() })),
+    parts: z.array(
+      z.object({ part: z.string(), files: z.number(), lines: z.number(), languages: z.string(), tests: z.number() }),
+    ),
     findings: z.array(finding),
     recommendations: z.array(z.string()),
   }),
   effect: 'idempotent',
-  execute: ({ path, ...report }, scope) => recorded(scope.idempotencyKey, 'write_report', () => writeReport(resolve(path), report, scope.idempotencyKey)),
+  execute: ({ path, ...report }, scope) =>
+    recorded(scope.idempotencyKey, 'write_report', () => writeReport(resolve(path), report, scope.idempotencyKey)),
 });

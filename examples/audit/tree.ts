@@ -4,7 +4,20 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 
 /** What a person would not count as part of the project. */
-const SKIPPED = new Set(['node_modules', '.git', 'dist', 'build', 'target', 'vendor', '.venv', '__pycache__', '.nx', '.next', 'coverage', '.perdure']);
+const SKIPPED = new Set([
+  'node_modules',
+  '.git',
+  'dist',
+  'build',
+  'target',
+  'vendor',
+  '.venv',
+  '__pycache__',
+  '.nx',
+  '.next',
+  'coverage',
+  '.perdure',
+]);
 const FILES_MAX = 20_000;
 /** A part is what one look takes in: larger ones are split by folder, down to this depth. */
 const PART_FILES_MAX = 40;
@@ -30,7 +43,9 @@ export interface Tree {
 /** The files of a directory tree; of a git repository those that it tracks. Sorted, relative. */
 export async function filesOf(root: string): Promise<{ readonly git: boolean; readonly files: readonly string[] }> {
   try {
-    const { stdout } = await promisify(execFile)('git', ['-C', root, 'ls-files', '-z', '--cached', '--', '.'], { maxBuffer: GIT_OUTPUT_BYTES_MAX });
+    const { stdout } = await promisify(execFile)('git', ['-C', root, 'ls-files', '-z', '--cached', '--', '.'], {
+      maxBuffer: GIT_OUTPUT_BYTES_MAX,
+    });
     const tracked = stdout.split('\0').filter((file) => file !== '' && !file.split('/').some((name) => SKIPPED.has(name)));
     if (tracked.length > 0) return { git: true, files: tracked.sort().slice(0, FILES_MAX) };
   } catch {
@@ -70,7 +85,9 @@ export async function listTree(path: string): Promise<Tree> {
 export function partsOf(files: readonly string[]): readonly Part[] {
   let groups = groupBy(files, 1);
   for (;;) {
-    const largest = [...groups].filter(([part, held]) => held.length > PART_FILES_MAX && part !== '.' && part.split('/').length < DEPTH_MAX).sort((a, b) => b[1].length - a[1].length)[0];
+    const largest = [...groups]
+      .filter(([part, held]) => held.length > PART_FILES_MAX && part !== '.' && part.split('/').length < DEPTH_MAX)
+      .sort((a, b) => b[1].length - a[1].length)[0];
     if (!largest) break;
     const [part, held] = largest;
     const split = groupBy(held, part.split('/').length + 1);

@@ -11,18 +11,41 @@ export class BadUsage extends Terminal {
 
 export class GatewayUnreachable extends Retryable {
   constructor(url: string, cause: unknown) {
-    super('GatewayUnreachable', `Nothing answers at ${url}. Start a stack with \`./perdure dev\`, or name another gateway with --url or PERDURE_URL.`, { cause });
+    super(
+      'GatewayUnreachable',
+      `Nothing answers at ${url}. Start a stack with \`./perdure dev\`, or name another gateway with --url or PERDURE_URL.`,
+      { cause },
+    );
   }
 }
 
 export class NotBuilt extends Terminal {
   constructor(command: string, path: string) {
-    super('NotBuilt', `The command "${command}" is not part of this checkout: ${path} does not exist. Start through ./perdure, which builds what is stale.`);
+    super(
+      'NotBuilt',
+      `The command "${command}" is not part of this checkout: ${path} does not exist. Start through ./perdure, which builds what is stale.`,
+    );
   }
 }
 
-const USAGE_CODES = new Set(['BadUsage', 'MalformedRequest', 'InvalidInput', 'UnknownAgent', 'InvalidName', 'PayloadTooLarge', 'EntryMissing']);
-const UNAVAILABLE_CODES = new Set(['DataDirUnusable', 'DataDirInUse', 'PortTaken', 'NatsServerMissing', 'NatsServerTooOld', 'ChildDidNotStart', 'NotBuilt']);
+const USAGE_CODES = new Set([
+  'BadUsage',
+  'MalformedRequest',
+  'InvalidInput',
+  'UnknownAgent',
+  'InvalidName',
+  'PayloadTooLarge',
+  'EntryMissing',
+]);
+const UNAVAILABLE_CODES = new Set([
+  'DataDirUnusable',
+  'DataDirInUse',
+  'PortTaken',
+  'NatsServerMissing',
+  'NatsServerTooOld',
+  'ChildDidNotStart',
+  'NotBuilt',
+]);
 
 export function exitCodeOf(thrown: unknown): number {
   if (!(thrown instanceof PerdureError)) return EXIT.failed;

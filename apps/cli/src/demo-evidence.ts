@@ -30,7 +30,15 @@ export interface Evidence {
 const PROGRESS = new Set(['EffectConfirmed', 'ModelCallCompleted', 'EffectIntended']);
 
 /** Judges from two independent witnesses: the log of facts, and the book of the tools. */
-export function evidenceOf({ facts, ledger, killedAtMs }: { readonly facts: readonly Fact[]; readonly ledger: readonly LedgerLine[]; readonly killedAtMs: number }): Evidence {
+export function evidenceOf({
+  facts,
+  ledger,
+  killedAtMs,
+}: {
+  readonly facts: readonly Fact[];
+  readonly ledger: readonly LedgerLine[];
+  readonly killedAtMs: number;
+}): Evidence {
   const counts: Record<string, number> = {};
   for (const { type } of facts) counts[type] = (counts[type] ?? 0) + 1;
   const lostAt = facts.findIndex(({ type }) => type === 'ActivationLost');
@@ -49,7 +57,8 @@ export function evidenceOf({ facts, ledger, killedAtMs }: { readonly facts: read
 function effectsOf(before: readonly Fact[], facts: readonly Fact[], ledger: readonly LedgerLine[]): Evidence['effects'] {
   const confirmed = confirmedAt(facts);
   const begun = new Map<string, readonly LedgerLine[]>();
-  for (const line of ledger) if (line.what === 'began') begun.set(callOf(line.key), [...(begun.get(callOf(line.key)) ?? []), line]);
+  for (const line of ledger)
+    if (line.what === 'began') begun.set(callOf(line.key), [...(begun.get(callOf(line.key)) ?? []), line]);
   const again = [...begun].filter(([, lines]) => lines.length > 1);
   const isDoubled = ([call, lines]: readonly [string, readonly LedgerLine[]]): boolean =>
     lines.slice(1).some((line) => line.atMs > (confirmed.get(call) ?? Infinity));

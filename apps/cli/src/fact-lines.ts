@@ -33,31 +33,56 @@ export class FactLines {
   private tell({ type, data, atMs }: Fact): readonly [string, (text: string) => string, string] {
     const plain = (value: string): string => value;
     switch (type) {
-      case 'RunRequested': return ['▸', pc.bold, `${text(data.kind)} ${text(data.name)} requested`];
-      case 'RunAssigned': return ['●', pc.cyan, `assigned to ${text(data.workerId)} (epoch ${text(data.epoch)})`];
-      case 'ActivationLost': return ['!', pc.red, `activation ${text(data.epoch)} lost: ${text(data.reason)}`];
-      case 'RunQuarantined': return ['‖', pc.magenta, `quarantined after ${text(data.activationsLost)} lost activations`];
-      case 'RunSuspended': return ['◌', pc.blue, 'suspended: waits, holding no worker'];
-      case 'RunWoken': return ['○', pc.yellow, 'woken: what it waited for has happened'];
-      case 'RunResumed': return ['▸', pc.bold, `resumed: ${text(data.reason)}`];
-      case 'RunCancelRequested': return ['⊘', pc.yellow, `cancel requested: ${text(data.reason)}`];
-      case 'CodeDiverged': return ['‖', pc.magenta, `code diverged: ${text(data.divergence)}`];
-      case 'ModelCallIntended': return ['·', pc.dim, `asks the model${data.turn === undefined ? '' : `, turn ${text(data.turn)}`}`];
-      case 'ModelCallCompleted': return ['◆', pc.magenta, decided(data)];
-      case 'ModelCallFailed': return ['✗', pc.red, `model call ${text(data.call)} failed: ${errorOf(data)}`];
-      case 'StepsRecorded': return ['·', pc.dim, `${(data.entries as readonly unknown[] | undefined)?.length ?? 0} journal entries`];
-      case 'EffectIntended': return this.intended(data, atMs);
-      case 'EffectConfirmed': return this.confirmed(data, atMs);
-      case 'EffectFailed': return ['✗', pc.red, `${this.nameOf(data)} failed, attempt ${text(data.attempt)}: ${errorOf(data)}`];
-      case 'TimerSet': return ['◷', pc.dim, `timer ${text(data.timerId)} (${text(data.purpose)}) set`];
-      case 'TimerFired': return ['◷', pc.blue, `timer ${text(data.timerId)} fired`];
-      case 'TimerCancelled': return ['◷', pc.dim, `timer ${text(data.timerId)} cancelled`];
-      case 'RunCompleted': return ['✓', pc.green, `completed: ${text(data.output)}`];
-      case 'RunFailed': return ['✗', pc.red, `failed: ${errorOf(data)}`];
-      case 'RunCancelled': return ['⊘', pc.gray, `cancelled: ${text(data.reason)}`];
-      case 'RunTimedOut': return ['✗', pc.red, 'timed out'];
-      case 'RunRefused': return ['✗', pc.red, `refused: ${text(data.message)}`];
-      default: return ['·', plain, type];
+      case 'RunRequested':
+        return ['▸', pc.bold, `${text(data.kind)} ${text(data.name)} requested`];
+      case 'RunAssigned':
+        return ['●', pc.cyan, `assigned to ${text(data.workerId)} (epoch ${text(data.epoch)})`];
+      case 'ActivationLost':
+        return ['!', pc.red, `activation ${text(data.epoch)} lost: ${text(data.reason)}`];
+      case 'RunQuarantined':
+        return ['‖', pc.magenta, `quarantined after ${text(data.activationsLost)} lost activations`];
+      case 'RunSuspended':
+        return ['◌', pc.blue, 'suspended: waits, holding no worker'];
+      case 'RunWoken':
+        return ['○', pc.yellow, 'woken: what it waited for has happened'];
+      case 'RunResumed':
+        return ['▸', pc.bold, `resumed: ${text(data.reason)}`];
+      case 'RunCancelRequested':
+        return ['⊘', pc.yellow, `cancel requested: ${text(data.reason)}`];
+      case 'CodeDiverged':
+        return ['‖', pc.magenta, `code diverged: ${text(data.divergence)}`];
+      case 'ModelCallIntended':
+        return ['·', pc.dim, `asks the model${data.turn === undefined ? '' : `, turn ${text(data.turn)}`}`];
+      case 'ModelCallCompleted':
+        return ['◆', pc.magenta, decided(data)];
+      case 'ModelCallFailed':
+        return ['✗', pc.red, `model call ${text(data.call)} failed: ${errorOf(data)}`];
+      case 'StepsRecorded':
+        return ['·', pc.dim, `${(data.entries as readonly unknown[] | undefined)?.length ?? 0} journal entries`];
+      case 'EffectIntended':
+        return this.intended(data, atMs);
+      case 'EffectConfirmed':
+        return this.confirmed(data, atMs);
+      case 'EffectFailed':
+        return ['✗', pc.red, `${this.nameOf(data)} failed, attempt ${text(data.attempt)}: ${errorOf(data)}`];
+      case 'TimerSet':
+        return ['◷', pc.dim, `timer ${text(data.timerId)} (${text(data.purpose)}) set`];
+      case 'TimerFired':
+        return ['◷', pc.blue, `timer ${text(data.timerId)} fired`];
+      case 'TimerCancelled':
+        return ['◷', pc.dim, `timer ${text(data.timerId)} cancelled`];
+      case 'RunCompleted':
+        return ['✓', pc.green, `completed: ${text(data.output)}`];
+      case 'RunFailed':
+        return ['✗', pc.red, `failed: ${errorOf(data)}`];
+      case 'RunCancelled':
+        return ['⊘', pc.gray, `cancelled: ${text(data.reason)}`];
+      case 'RunTimedOut':
+        return ['✗', pc.red, 'timed out'];
+      case 'RunRefused':
+        return ['✗', pc.red, `refused: ${text(data.message)}`];
+      default:
+        return ['·', plain, type];
     }
   }
 
@@ -93,6 +118,8 @@ function errorOf(data: Data): string {
 /** The one argument that says what a call is about, if there is one. */
 function shortArgs(args: unknown): string {
   if (args === null || typeof args !== 'object') return text(args);
-  const values = Object.values(args).filter((value): value is string | number => typeof value === 'string' || typeof value === 'number');
+  const values = Object.values(args).filter(
+    (value): value is string | number => typeof value === 'string' || typeof value === 'number',
+  );
   return clip(values.reverse().slice(0, 1).join(' ') || text(args), 60);
 }

@@ -14,7 +14,13 @@ export interface RunView {
   readonly endedAtMs?: number;
   readonly pausedBecause?: string;
   readonly cancelRequested: boolean;
-  readonly waitingOn: readonly { readonly promise: string; readonly keeper: string; readonly id: string; readonly sinceMs: number; readonly detail?: string }[];
+  readonly waitingOn: readonly {
+    readonly promise: string;
+    readonly keeper: string;
+    readonly id: string;
+    readonly sinceMs: number;
+    readonly detail?: string;
+  }[];
   readonly outcome?: Outcome;
 }
 
@@ -81,22 +87,30 @@ export class GatewayClient {
     return this.post(`/v1/runs/${encodeURIComponent(runId)}/resume`, { reason });
   }
 
-  list(query: { readonly status?: string; readonly limit?: number }): Promise<{ readonly complete: boolean; readonly runs: readonly RunLine[] }> {
+  list(query: {
+    readonly status?: string;
+    readonly limit?: number;
+  }): Promise<{ readonly complete: boolean; readonly runs: readonly RunLine[] }> {
     return this.ask('GET', '/v1/runs', query);
   }
 
-  agents(): Promise<{ readonly agents: readonly { readonly name: string; readonly kind: string; readonly tools: readonly string[] }[] }> {
+  agents(): Promise<{
+    readonly agents: readonly { readonly name: string; readonly kind: string; readonly tools: readonly string[] }[];
+  }> {
     return this.ask('GET', '/v1/agents');
   }
 
-  events(runId: string, query: { readonly from?: number; readonly limit?: number }): Promise<{ readonly facts: readonly Fact[]; readonly next?: number }> {
+  events(
+    runId: string,
+    query: { readonly from?: number; readonly limit?: number },
+  ): Promise<{ readonly facts: readonly Fact[]; readonly next?: number }> {
     return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}/events`, query);
   }
 
   /** The facts of a run as they are made, until it ends; survives the death of the gateway. */
   async *follow(runId: string, from = 0): AsyncGenerator<Fact> {
     let next = from;
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       try {
         for await (const item of this.stream(runId, next)) {
           failures = 0;
@@ -137,17 +151,26 @@ export class GatewayClient {
     return this.ask('POST', path, undefined, { ...body, tenant: this.tenant });
   }
 
-  private async ask<T>(method: string, path: string, ...[query, body]: [Readonly<Record<string, unknown>>?, object?]): Promise<T> {
+  private async ask<T>(
+    method: string,
+    path: string,
+    ...[query, body]: [Readonly<Record<string, unknown>>?, object?]
+  ): Promise<T> {
     const response = await this.send(method, path, { ...(query ? { query } : {}), ...(body ? { body } : {}) });
     if (!response.ok) throw await refusalOf(response);
     return (await response.json()) as T;
   }
 
-  private async send(method: string, path: string, { query = {}, body }: { query?: Readonly<Record<string, unknown>>; body?: object }): Promise<Response> {
+  private async send(
+    method: string,
+    path: string,
+    { query = {}, body }: { query?: Readonly<Record<string, unknown>>; body?: object },
+  ): Promise<Response> {
     const url = new URL(path, this.url);
     if (method === 'GET') url.searchParams.set('tenant', this.tenant);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
-    const init: RequestInit = body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    const init: RequestInit =
+      body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
     return fetch(url, init).catch((thrown: unknown) => {
       throw new GatewayUnreachable(this.url, thrown);
     });
@@ -160,6 +183,10 @@ async function refusalOf(response: Response): Promise<PerdureError> {
     const { error } = JSON.parse(text) as { error: ErrorRecord };
     return PerdureError.fromRecord(error);
   } catch {
-    return new PerdureError('UnexpectedAnswer', 'terminal', `${response.url} answered ${response.status}: ${text.slice(0, 200)}. Is it a Perdure gateway?`);
+    return new PerdureError(
+      'UnexpectedAnswer',
+      'terminal',
+      `${response.url} answered ${response.status}: ${text.slice(0, 200)}. Is it a Perdure gateway?`,
+    );
   }
 }

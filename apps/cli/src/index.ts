@@ -4,4 +4,13 @@ export { readStackState, type StackState } from './stack/data-dir';
 export type { ProcessUsage } from './stack/proc';
 export { ROOT, SAMPLE_ENTRY } from './stack/programs';
 export { GatewayClient, type Fact, type Outcome, type RunLine, type RunView } from './gateway-client';
-export { ChildDidNotStart, ChildNotReady, DataDirInUse, DataDirUnusable, EntryMissing, NatsServerMissing, NatsServerTooOld, PortTaken } from './stack/stack.errors';
+export {
+  ChildDidNotStart,
+  ChildNotReady,
+  DataDirInUse,
+  DataDirUnusable,
+  EntryMissing,
+  NatsServerMissing,
+  NatsServerTooOld,
+  PortTaken,
+} from './stack/stack.errors';

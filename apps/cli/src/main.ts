@@ -17,12 +17,17 @@ function positive(value: string): string {
   return value;
 }
 
-const act = (action: Act) => async (...args: unknown[]): Promise<void> => {
-  process.exitCode = await action(...(args as never[]));
-};
+const act =
+  (action: Act) =>
+  async (...args: unknown[]): Promise<void> => {
+    process.exitCode = await action(...(args as never[]));
+  };
 
 function withGateway(command: Command): Command {
-  return command.option('--url <url>', 'the gateway (else PERDURE_URL, else the stack of this directory)').option('--tenant <name>', 'tenant', 'default').option('--json', 'for machines');
+  return command
+    .option('--url <url>', 'the gateway (else PERDURE_URL, else the stack of this directory)')
+    .option('--tenant <name>', 'tenant', 'default')
+    .option('--json', 'for machines');
 }
 
 function addRunCommands(program: Command): void {
@@ -33,64 +38,98 @@ function addRunCommands(program: Command): void {
     .option('--key <key>', 'idempotency key: the same key again finds the first run')
     .option('--deadline <ms>', 'limit of the whole run in milliseconds')
     .action(act((name: string, options: object) => run().startRun(name, options)));
-  withGateway(group.command('get <runId>').description('how a run stands, and what it waits for'))
-    .action(act((id: string, options: object) => run().getRun(id, options)));
+  withGateway(group.command('get <runId>').description('how a run stands, and what it waits for')).action(
+    act((id: string, options: object) => run().getRun(id, options)),
+  );
   withGateway(group.command('list').description('open and recent runs, newest first'))
     .option('--status <status>', 'queued, active, suspended, paused, completed, failed, cancelled, timed-out or refused')
     .option('--limit <n>', 'at most so many')
     .action(act((options: object) => run().listRuns(options)));
   withGateway(group.command('events <runId>').description('the facts of a run, from the log'))
-    .option('--from <revision>', 'the first that is wanted').option('--limit <n>', 'at most so many')
+    .option('--from <revision>', 'the first that is wanted')
+    .option('--limit <n>', 'at most so many')
     .action(act((id: string, options: object) => run().showEvents(id, options)));
   withGateway(group.command('watch <runId>').description('the facts of a run as they are made, until it ends'))
     .option('--from <revision>', 'the first that is wanted')
     .action(act((id: string, options: object) => run().watchRun(id, options)));
-  for (const [name, what] of [['cancel', 'ask a run to end'], ['resume', 'end the pause of a run']] as const) {
-    withGateway(group.command(`${name} <runId>`).description(what)).option('--reason <text>', 'recorded with it')
-      .action(act((id: string, options: object) => (name === 'cancel' ? run().cancelRun(id, options) : run().resumeRun(id, options))));
+  for (const [name, what] of [
+    ['cancel', 'ask a run to end'],
+    ['resume', 'end the pause of a run'],
+  ] as const) {
+    withGateway(group.command(`${name} <runId>`).description(what))
+      .option('--reason <text>', 'recorded with it')
+      .action(
+        act((id: string, options: object) => (name === 'cancel' ? run().cancelRun(id, options) : run().resumeRun(id, options))),
+      );
   }
-  withGateway(program.command('agents').description('what the workers have registered'))
-    .action(act((options: object) => run().listAgents(options)));
+  withGateway(program.command('agents').description('what the workers have registered')).action(
+    act((options: object) => run().listAgents(options)),
+  );
 }
 
 function addStackCommands(program: Command): void {
-  program.command('dev').description('bring up the whole stack on this machine, and keep it up')
+  program
+    .command('dev')
+    .description('bring up the whole stack on this machine, and keep it up')
     .option('--data <dir>', 'where everything is kept', '.perdure/data')
     .option('--port <n>', 'of the gateway (default 7610, or any free one)', positive)
     .option('--isolated', 'a process for each service')
     .option('--entry <file>', 'your agents and workflows, .js or .ts (default: the audit sample)')
     .option('--workers <n>', 'worker processes', positive, '1')
     .action(act((options: never) => dev().dev(options)));
-  program.command('demo').description('kill a worker in the middle of a run, and see the run go on')
+  program
+    .command('demo')
+    .description('kill a worker in the middle of a run, and see the run go on')
     .option('--path <dir>', 'directory or git repository to audit (default: this one)')
     .option('--json', 'one line for machines')
     .option('--keep', 'keep the data directory')
     .action(act((options: never) => demo().demo(options)));
   const group = program.command('store').description('the embedded event store');
-  group.command('serve').description('run it alone, in the foreground')
-    .requiredOption('--data <dir>', 'where the log is kept').option('--port <n>', '0 = any free one', positive, '0')
+  group
+    .command('serve')
+    .description('run it alone, in the foreground')
+    .requiredOption('--data <dir>', 'where the log is kept')
+    .option('--port <n>', '0 = any free one', positive, '0')
     .action(act((options: never) => store().serveStore(options)));
 }
 
 function addProofCommands(program: Command): void {
-  program.command('bench <load>').description('measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker)')
-    .option('--runs <n>', 'runs', positive).option('--steps <n>', 'steps a run', positive).option('--concurrency <n>', 'runs at once', positive)
-    .option('--pure', 'steps of class pure, under output commit').option('--isolated', 'a process for each service').option('--json', 'one line for machines')
-    .action(act((load: string, options: Record<string, unknown>) => {
-      const { runElsewhere, wordsOf } = elsewhere();
-      return runElsewhere(load, wordsOf(options));
-    }));
+  program
+    .command('bench <load>')
+    .description('measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker)')
+    .option('--runs <n>', 'runs', positive)
+    .option('--steps <n>', 'steps a run', positive)
+    .option('--concurrency <n>', 'runs at once', positive)
+    .option('--pure', 'steps of class pure, under output commit')
+    .option('--isolated', 'a process for each service')
+    .option('--json', 'one line for machines')
+    .action(
+      act((load: string, options: Record<string, unknown>) => {
+        const { runElsewhere, wordsOf } = elsewhere();
+        return runElsewhere(load, wordsOf(options));
+      }),
+    );
   const proofs = [
-    program.command('chaos').description('kill processes at random under load, and check that nothing is lost or doubled')
-      .option('--seconds <n>', 'how long', positive).option('--seed <n>', 'which chances', positive).option('--isolated', 'a process for each service'),
-    program.command('simulate').description('the real services on virtual time, with seeded faults and an independent oracle')
-      .option('--seeds <n>', 'how many', positive).option('--seed <n>', 'one certain seed', positive).option('--mutants', 'plant faults, and count those that are found'),
+    program
+      .command('chaos')
+      .description('kill processes at random under load, and check that nothing is lost or doubled')
+      .option('--seconds <n>', 'how long', positive)
+      .option('--seed <n>', 'which chances', positive)
+      .option('--isolated', 'a process for each service'),
+    program
+      .command('simulate')
+      .description('the real services on virtual time, with seeded faults and an independent oracle')
+      .option('--seeds <n>', 'how many', positive)
+      .option('--seed <n>', 'one certain seed', positive)
+      .option('--mutants', 'plant faults, and count those that are found'),
   ];
   for (const proof of proofs) {
-    proof.option('--json', 'one line for machines').action(act((options: Record<string, unknown>) => {
-      const { runElsewhere, wordsOf } = elsewhere();
-      return runElsewhere(proof.name(), wordsOf(options));
-    }));
+    proof.option('--json', 'one line for machines').action(
+      act((options: Record<string, unknown>) => {
+        const { runElsewhere, wordsOf } = elsewhere();
+        return runElsewhere(proof.name(), wordsOf(options));
+      }),
+    );
   }
 }
 
@@ -105,7 +144,11 @@ function report(thrown: unknown): number {
 }
 
 async function main(): Promise<void> {
-  const program = new Command('perdure').description('Durable runs of agents and workflows.').exitOverride().showHelpAfterError('(--help says more)').version('0.1.0');
+  const program = new Command('perdure')
+    .description('Durable runs of agents and workflows.')
+    .exitOverride()
+    .showHelpAfterError('(--help says more)')
+    .version('0.1.0');
   program.configureOutput({ outputError: (text, write) => write(pc.red(text)) });
   addStackCommands(program);
   addRunCommands(program);

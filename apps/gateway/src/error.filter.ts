@@ -20,7 +20,8 @@ export class ErrorFilter implements ExceptionFilter {
   catch(thrown: unknown, context: ArgumentsHost): void {
     const reply = context.switchToHttp().getResponse<Reply>();
     const error = recordOf(thrown);
-    if (error.code === 'InternalError') this.log.error('a request failed', { error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
+    if (error.code === 'InternalError')
+      this.log.error('a request failed', { error: thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown) });
     if (reply.sent) return;
     const retryAfter = retryAfterSeconds(error);
     if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
@@ -35,17 +36,45 @@ function recordOf(thrown: unknown): ErrorRecord {
   const { code, statusCode } = thrown as { readonly code?: string; readonly statusCode?: number };
   const status = thrown instanceof HttpException ? thrown.getStatus() : statusCode;
   if (status === 413 || code === 'FST_ERR_CTP_BODY_TOO_LARGE') {
-    return { code: 'PayloadTooLarge', message: `The request is larger than ${BODY_BYTES_MAX} bytes. Put large data where the tools can read it, and send its address.`, reaction: 'terminal' };
+    return {
+      code: 'PayloadTooLarge',
+      message: `The request is larger than ${BODY_BYTES_MAX} bytes. Put large data where the tools can read it, and send its address.`,
+      reaction: 'terminal',
+    };
   }
-  if (status === 415) return { code: 'UnsupportedMediaType', message: 'Send JSON, with the header content-type: application/json.', reaction: 'terminal' };
-  if (status === 404) return { code: 'RouteNotFound', message: `There is nothing here (${messageOf(thrown)}). The API is described at /openapi.json.`, reaction: 'terminal' };
-  if (status !== undefined && status < 500) return { code: 'MalformedRequest', message: `${messageOf(thrown)}. The API is described at /openapi.json.`, reaction: 'terminal' };
-  return { code: 'InternalError', message: 'The gateway failed to handle this request; its log says why. Repeating it with the same idempotency key is safe.', reaction: 'retryable' };
+  if (status === 415)
+    return {
+      code: 'UnsupportedMediaType',
+      message: 'Send JSON, with the header content-type: application/json.',
+      reaction: 'terminal',
+    };
+  if (status === 404)
+    return {
+      code: 'RouteNotFound',
+      message: `There is nothing here (${messageOf(thrown)}). The API is described at /openapi.json.`,
+      reaction: 'terminal',
+    };
+  if (status !== undefined && status < 500)
+    return {
+      code: 'MalformedRequest',
+      message: `${messageOf(thrown)}. The API is described at /openapi.json.`,
+      reaction: 'terminal',
+    };
+  return {
+    code: 'InternalError',
+    message: 'The gateway failed to handle this request; its log says why. Repeating it with the same idempotency key is safe.',
+    reaction: 'retryable',
+  };
 }
 
 function malformed(issues: readonly { readonly at: string; readonly message: string }[]): ErrorRecord {
   const said = issues.map(({ at, message }) => `${at}: ${message}`).join('; ');
-  return { code: 'MalformedRequest', message: `The request is not of the expected form: ${said}. The API is described at /openapi.json.`, reaction: 'terminal', details: { issues } };
+  return {
+    code: 'MalformedRequest',
+    message: `The request is not of the expected form: ${said}. The API is described at /openapi.json.`,
+    reaction: 'terminal',
+    details: { issues },
+  };
 }
 
 /** Validation by nestjs-zod hides the error that tells where. */

@@ -1,5 +1,13 @@
 import type { ServerResponse } from 'node:http';
-import { InvariantViolated, Retryable, Terminal, type EventStore, type Host, type RecordedEvent, type Subscription } from '@perdure/kernel';
+import {
+  InvariantViolated,
+  Retryable,
+  Terminal,
+  type EventStore,
+  type Host,
+  type RecordedEvent,
+  type Subscription,
+} from '@perdure/kernel';
 import { runStream, TERMINAL_EVENT_TYPES, type RunAddress } from '@perdure/run-contract';
 
 /** A fact as the API shows it. */
@@ -29,7 +37,10 @@ export class FactReader {
   ) {}
 
   /** @throws Terminal `RunNotFound` */
-  async page(address: RunAddress, { from, limit }: { readonly from: number; readonly limit: number }): Promise<{ facts: Fact[]; next?: number }> {
+  async page(
+    address: RunAddress,
+    { from, limit }: { readonly from: number; readonly limit: number },
+  ): Promise<{ facts: Fact[]; next?: number }> {
     const recorded = await this.store.read(runStream.build(address), { direction: 'forward', from, limit });
     if (recorded.length === 0) await this.requireRun(address);
     const facts = await Promise.all(recorded.map((event) => this.factOf(address, event)));
@@ -45,7 +56,11 @@ export class FactReader {
    */
   async stream(address: RunAddress, after: number | 'start', open: () => ServerResponse): Promise<void> {
     if (this.streams >= STREAMS_MAX) {
-      throw new Retryable('TooManyStreams', `This gateway already holds ${STREAMS_MAX} event streams. Close one, or read pages of /events.`, { retryAfterMs: 1_000 });
+      throw new Retryable(
+        'TooManyStreams',
+        `This gateway already holds ${STREAMS_MAX} event streams. Close one, or read pages of /events.`,
+        { retryAfterMs: 1_000 },
+      );
     }
     this.streams += 1;
     try {
@@ -57,7 +72,12 @@ export class FactReader {
   }
 
   private async follow(address: RunAddress, after: number | 'start', response: ServerResponse): Promise<void> {
-    response.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-store', connection: 'keep-alive', 'x-accel-buffering': 'no' });
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-store',
+      connection: 'keep-alive',
+      'x-accel-buffering': 'no',
+    });
     response.write(`retry: ${RECONNECT_MS}\n\n`);
     let finish: () => void = () => undefined;
     const finished = new Promise<void>((resolve) => {
@@ -74,15 +94,17 @@ export class FactReader {
         response.end('event: end\ndata: {}\n\n');
         finish();
       },
-      onCaughtUp: () => void this.endIfOver(address, after, () => {
-        if (!response.writableEnded) response.end('event: end\ndata: {}\n\n');
-        finish();
-      }),
+      onCaughtUp: () =>
+        void this.endIfOver(address, after, () => {
+          if (!response.writableEnded) response.end('event: end\ndata: {}\n\n');
+          finish();
+        }),
     });
-    const beat = (): (() => void) => this.host.timers.after(KEEP_ALIVE_MS, () => {
-      if (!response.writableEnded) response.write(': still here\n\n');
-      cancel = beat();
-    });
+    const beat = (): (() => void) =>
+      this.host.timers.after(KEEP_ALIVE_MS, () => {
+        if (!response.writableEnded) response.write(': still here\n\n');
+        cancel = beat();
+      });
     let cancel = beat();
     await finished;
     cancel();
@@ -92,13 +114,19 @@ export class FactReader {
   /** Who comes back after the last fact of an ended run must not wait for another. */
   private async endIfOver(address: RunAddress, after: number | 'start', end: () => void): Promise<void> {
     if (after === 'start') return;
-    const [last] = await this.store.read(runStream.build(address), { direction: 'backward', from: 'end', limit: 1 }).catch(() => []);
+    const [last] = await this.store
+      .read(runStream.build(address), { direction: 'backward', from: 'end', limit: 1 })
+      .catch(() => []);
     if (last && isTerminal(last) && last.revision <= after) end();
   }
 
   private async requireRun(address: RunAddress): Promise<void> {
     const [first] = await this.store.read(runStream.build(address), { direction: 'forward', from: 'start', limit: 1 });
-    if (first === undefined) throw new Terminal('RunNotFound', `There is no run ${address.runId} of tenant ${address.tenant}. See the list at /v1/runs.`);
+    if (first === undefined)
+      throw new Terminal(
+        'RunNotFound',
+        `There is no run ${address.runId} of tenant ${address.tenant}. See the list at /v1/runs.`,
+      );
   }
 
   private async factOf(address: RunAddress, event: RecordedEvent): Promise<Fact> {

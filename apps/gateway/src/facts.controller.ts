@@ -24,7 +24,9 @@ export class FactsController {
   }
 
   @Get('stream')
-  @ApiOperation({ summary: 'The facts of a run as server-sent events, until it ends; Last-Event-ID goes on after that revision.' })
+  @ApiOperation({
+    summary: 'The facts of a run as server-sent events, until it ends; Last-Event-ID goes on after that revision.',
+  })
   @ApiProduces('text/event-stream')
   async stream(
     @Param('runId') runId: string,

@@ -12,7 +12,17 @@ import { serveHttp } from './serve-http';
 
 type Answer = (command: CommandEnvelope['command'], runId: string) => object;
 
-const VIEW = { tenant: 'default', kind: 'agent', name: 'audit', status: 'ended', revision: 2, epoch: 1, requestedAtMs: 1, cancelRequested: false, waitingOn: [] };
+const VIEW = {
+  tenant: 'default',
+  kind: 'agent',
+  name: 'audit',
+  status: 'ended',
+  revision: 2,
+  epoch: 1,
+  requestedAtMs: 1,
+  cancelRequested: false,
+  waitingOn: [],
+};
 const META = { schemaVersion: 1, $correlationId: 'r', $causationId: 'c', tenant: 'default', actor: 'user:x', branch: 0 };
 
 /** A gateway before owners that answer as the spec says. */
@@ -30,33 +40,62 @@ async function gatewayWith(answer: Answer) {
   } as unknown as Bus;
   const follower = new LogFollower({ store, blobs, host });
   const values: readonly (readonly [symbol, unknown])[] = [
-    [HOST, host], [BUS, bus], [EVENT_STORE, store], [BLOB_STORE, blobs], [KEY_RING, undefined], [LOG_FOLLOWER, follower],
+    [HOST, host],
+    [BUS, bus],
+    [EVENT_STORE, store],
+    [BLOB_STORE, blobs],
+    [KEY_RING, undefined],
+    [LOG_FOLLOWER, follower],
   ];
   const providers = values.map(([provide, useValue]) => ({ provide, useValue }));
   class Ports {}
   Global()(Ports);
   Module({ providers, exports: providers.map(({ provide }) => provide) })(Ports);
   class Root {}
-  const service: RunningService = await serveHttp({ module: Root, imports: [Ports, GatewayModule] }, { bind: '127.0.0.1', port: 0 });
+  const service: RunningService = await serveHttp(
+    { module: Root, imports: [Ports, GatewayModule] },
+    { bind: '127.0.0.1', port: 0 },
+  );
   const url = String(service.about?.url);
-  const call = async (method: string, path: string, body?: unknown): Promise<{ status: number; headers: Headers; body: Record<string, unknown> }> => {
+  const call = async (
+    method: string,
+    path: string,
+    body?: unknown,
+  ): Promise<{ status: number; headers: Headers; body: Record<string, unknown> }> => {
     const text = typeof body === 'string' ? body : JSON.stringify(body);
-    const response = await fetch(`${url}${path}`, { method, ...(body === undefined ? {} : { body: text, headers: { 'content-type': 'application/json' } }) });
+    const response = await fetch(`${url}${path}`, {
+      method,
+      ...(body === undefined ? {} : { body: text, headers: { 'content-type': 'application/json' } }),
+    });
     return { status: response.status, headers: response.headers, body: (await response.json()) as Record<string, unknown> };
   };
   let ids = 0;
   const append = (runId: string, ...facts: readonly (readonly [string, object])[]) =>
-    store.append(`run-default.${runId}`, 'any', facts.map(([type, data]): EventData => ({ id: `00000000-0000-4000-8000-${String((ids += 1)).padStart(12, '0')}`, type, data, metadata: META })));
+    store.append(
+      `run-default.${runId}`,
+      'any',
+      facts.map(([type, data]): EventData => ({
+        id: `00000000-0000-4000-8000-${String((ids += 1)).padStart(12, '0')}`,
+        type,
+        data,
+        metadata: META,
+      })),
+    );
   return { url, call, asked, append, close: async () => (await service.close(), follower.close()) };
 }
 
-const REQUESTED = ['RunRequested', { kind: 'agent', name: 'audit', pool: 'default', input: {}, requestHash: 'h', requestedAtMs: 1 }] as const;
+const REQUESTED = [
+  'RunRequested',
+  { kind: 'agent', name: 'audit', pool: 'default', input: {}, requestHash: 'h', requestedAtMs: 1 },
+] as const;
 const COMPLETED = ['RunCompleted', { output: 'done', endedAtMs: 2 }] as const;
 
 describe('the gateway', () => {
   let gateway: Awaited<ReturnType<typeof gatewayWith>>;
   let answer: Answer = () => ({ ok: true, value: {} });
-  const refuse = (code: string, reaction = 'terminal', more = {}): Answer => () => ({ ok: false, error: { code, message: 'because', reaction, ...more } });
+  const refuse =
+    (code: string, reaction = 'terminal', more = {}): Answer =>
+    () => ({ ok: false, error: { code, message: 'because', reaction, ...more } });
 
   beforeAll(async () => {
     gateway = await gatewayWith((command, runId) => answer(command, runId));
@@ -78,10 +117,18 @@ describe('the gateway', () => {
   });
 
   it.each([
-    ['RunNotFound', 404], ['UnknownAgent', 404], ['InvalidInput', 400], ['RunAlreadyExists', 409], ['PayloadTooLarge', 413], ['SomethingElse', 422],
+    ['RunNotFound', 404],
+    ['UnknownAgent', 404],
+    ['InvalidInput', 400],
+    ['RunAlreadyExists', 409],
+    ['PayloadTooLarge', 413],
+    ['SomethingElse', 422],
   ])('maps the refusal %s to %i', async (code, status) => {
     answer = refuse(code);
-    expect(await gateway.call('POST', '/v1/runs', { name: 'audit', input: {} })).toMatchObject({ status, body: { error: { code, message: 'because' } } });
+    expect(await gateway.call('POST', '/v1/runs', { name: 'audit', input: {} })).toMatchObject({
+      status,
+      body: { error: { code, message: 'because' } },
+    });
   });
 
   it('repeats the identical request until it is answered', async () => {
@@ -99,12 +146,18 @@ describe('the gateway', () => {
   });
 
   it.each([
-    ['no name', '/v1/runs', { input: 1 }, 400, 'MalformedRequest'],
-    ['text that is not JSON', '/v1/runs', '{', 400, 'MalformedRequest'],
-    ['a body that is too large', '/v1/runs', { name: 'x', input: 'y'.repeat(1_300_000) }, 413, 'PayloadTooLarge'],
-    ['an unknown route', '/v1/nothing', {}, 404, 'RouteNotFound'],
-    ['a run id that cannot be one', '/v1/runs/a.b/cancel', {}, 404, 'RunNotFound'],
-  ])('refuses %s with a typed error', async (_, path, body, ...[status, code]) => {
+    { what: 'no name', path: '/v1/runs', body: { input: 1 }, status: 400, code: 'MalformedRequest' },
+    { what: 'text that is not JSON', path: '/v1/runs', body: '{', status: 400, code: 'MalformedRequest' },
+    {
+      what: 'a body that is too large',
+      path: '/v1/runs',
+      body: { name: 'x', input: 'y'.repeat(1_300_000) },
+      status: 413,
+      code: 'PayloadTooLarge',
+    },
+    { what: 'an unknown route', path: '/v1/nothing', body: {}, status: 404, code: 'RouteNotFound' },
+    { what: 'a run id that cannot be one', path: '/v1/runs/a.b/cancel', body: {}, status: 404, code: 'RunNotFound' },
+  ])('refuses $what with a typed error', async ({ path, body, status, code }) => {
     const refused = await gateway.call('POST', path, body);
     expect(refused).toMatchObject({ status, body: { error: { code } } });
     expect(JSON.stringify(refused.body)).not.toMatch(/\.(ts|js):\d+/);
@@ -124,7 +177,12 @@ describe('the gateway', () => {
   });
 
   it('pages through the facts of a run', async () => {
-    await gateway.append('paged', REQUESTED, ['RunCancelRequested', { reason: 'r', commandId: 'c', requestedAtMs: 1 }], COMPLETED);
+    await gateway.append(
+      'paged',
+      REQUESTED,
+      ['RunCancelRequested', { reason: 'r', commandId: 'c', requestedAtMs: 1 }],
+      COMPLETED,
+    );
     const first = await gateway.call('GET', '/v1/runs/paged/events?limit=2');
     expect((first.body.facts as { revision: number }[]).map(({ revision }) => revision)).toEqual([0, 1]);
     const second = await gateway.call('GET', `/v1/runs/paged/events?from=${String(first.body.next)}`);
@@ -145,7 +203,10 @@ describe('the gateway', () => {
   });
 
   it('says that there is no such run before it opens a stream', async () => {
-    expect(await gateway.call('GET', '/v1/runs/nobody/stream')).toMatchObject({ status: 404, body: { error: { code: 'RunNotFound' } } });
+    expect(await gateway.call('GET', '/v1/runs/nobody/stream')).toMatchObject({
+      status: 404,
+      body: { error: { code: 'RunNotFound' } },
+    });
   });
 
   it('describes itself', async () => {

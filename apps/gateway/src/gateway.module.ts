@@ -32,7 +32,11 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     { provide: APP_PIPE, useClass: ZodValidationPipe },
     { provide: APP_FILTER, inject: [HOST], useFactory: (host: Host) => new ErrorFilter(host.log) },
     { provide: RunRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new RunRequests(bus, host) },
-    { provide: StoredBuildCatalogue, inject: [EVENT_STORE, HOST], useFactory: (store: EventStore, host: Host) => new StoredBuildCatalogue({ store, host }) },
+    {
+      provide: StoredBuildCatalogue,
+      inject: [EVENT_STORE, HOST],
+      useFactory: (store: EventStore, host: Host) => new StoredBuildCatalogue({ store, host }),
+    },
     {
       provide: RunDirectory,
       inject: [LOG_FOLLOWER],
@@ -46,7 +50,8 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
       provide: FactReader,
       inject: [EVENT_STORE, BLOB_STORE, KEY_RING, HOST],
       // Positional, as Nest injects; the function behind it takes them by name.
-      useFactory: (store: EventStore, blobs: BlobStore, ...[keys, host]: [KeyRing | undefined, Host]) => factReader(store, { blobs, keys, host }),
+      useFactory: (store: EventStore, blobs: BlobStore, ...[keys, host]: [KeyRing | undefined, Host]) =>
+        factReader(store, { blobs, keys, host }),
     },
   ],
 })

@@ -28,7 +28,10 @@ export class HealthController {
 
   @Get('ready')
   async ready(@Res({ passthrough: true }) reply: Reply): Promise<Health> {
-    const answers = await this.store.readAll({ after: 'start', limit: 1 }).then(() => true, () => false);
+    const answers = await this.store.readAll({ after: 'start', limit: 1 }).then(
+      () => true,
+      () => false,
+    );
     const checks = {
       store: answers ? ('ok' as const) : ('not answering' as const),
       directory: this.directory.isComplete ? ('ok' as const) : ('reading the log' as const),

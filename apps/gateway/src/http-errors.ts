@@ -25,7 +25,12 @@ const STATUS: Readonly<Record<string, number>> = {
   InternalError: 500,
 };
 
-const BY_REACTION: Readonly<Record<ErrorRecord['reaction'], number>> = { terminal: 422, retryable: 503, cancelled: 409, suspended: 409 };
+const BY_REACTION: Readonly<Record<ErrorRecord['reaction'], number>> = {
+  terminal: 422,
+  retryable: 503,
+  cancelled: 409,
+  suspended: 409,
+};
 
 const RETRY_AFTER_DEFAULT_MS = 1_000;
 

@@ -13,7 +13,12 @@ export class StartRunBody extends createZodDto(
   z.object({
     name: displayName.describe('Name of a registered agent or workflow: see /v1/agents.'),
     input: userValue.describe('JSON that fits the input schema of the agent.'),
-    idempotencyKey: z.string().min(1).max(500).optional().describe('The same key again finds the first run instead of starting another.'),
+    idempotencyKey: z
+      .string()
+      .min(1)
+      .max(500)
+      .optional()
+      .describe('The same key again finds the first run instead of starting another.'),
     deadlineMs: z.number().int().positive().max(TIMER_DELAY_MS_MAX).optional().describe('Limit of the whole run, from now.'),
     pool: nameToken.optional(),
     tenant,
@@ -24,12 +29,16 @@ export class TenantQuery extends createZodDto(z.object({ tenant })) {}
 
 export class ReasonBody extends createZodDto(z.object({ reason: z.string().max(2_000).optional(), tenant })) {}
 
-export class AwaitQuery extends createZodDto(z.object({ tenant, waitMs: z.coerce.number().int().min(0).max(AWAIT_MS_MAX).default(0) })) {}
+export class AwaitQuery extends createZodDto(
+  z.object({ tenant, waitMs: z.coerce.number().int().min(0).max(AWAIT_MS_MAX).default(0) }),
+) {}
 
 export class ListQuery extends createZodDto(
   z.object({
     tenant,
-    status: z.enum(['queued', 'active', 'suspended', 'paused', 'completed', 'failed', 'cancelled', 'timed-out', 'refused']).optional(),
+    status: z
+      .enum(['queued', 'active', 'suspended', 'paused', 'completed', 'failed', 'cancelled', 'timed-out', 'refused'])
+      .optional(),
     limit: z.coerce.number().int().positive().max(LIST_MAX).default(50),
   }),
 ) {}
@@ -43,26 +52,46 @@ export class EventsQuery extends createZodDto(
 ) {}
 
 export class StreamQuery extends createZodDto(
-  z.object({ tenant, from: z.coerce.number().int().min(0).optional().describe('The first revision that is wanted; the header Last-Event-ID goes before it.') }),
+  z.object({
+    tenant,
+    from: z.coerce
+      .number()
+      .int()
+      .min(0)
+      .optional()
+      .describe('The first revision that is wanted; the header Last-Event-ID goes before it.'),
+  }),
 ) {}
 
 export class RunViewDto extends createZodDto(runView) {}
-export class StartedDto extends createZodDto(z.object({ runId: nameToken, started: z.boolean().describe('False when the key had started it before.') })) {}
+export class StartedDto extends createZodDto(
+  z.object({ runId: nameToken, started: z.boolean().describe('False when the key had started it before.') }),
+) {}
 export class RefusedDto extends createZodDto(z.object({ error: errorRecord })) {}
 export class RunListDto extends createZodDto(
   z.object({
     complete: z.boolean().describe('False while the gateway still reads the log after its start.'),
     runs: z.array(
       z.object({
-        runId: nameToken, tenant: nameToken, kind: z.string(), name: z.string(), status: z.string(), revision: z.number(),
-        requestedAtMs: z.number(), changedAtMs: z.number(), workerId: z.string().optional(), epoch: z.number(),
+        runId: nameToken,
+        tenant: nameToken,
+        kind: z.string(),
+        name: z.string(),
+        status: z.string(),
+        revision: z.number(),
+        requestedAtMs: z.number(),
+        changedAtMs: z.number(),
+        workerId: z.string().optional(),
+        epoch: z.number(),
       }),
     ),
   }),
 ) {}
 export class FactPageDto extends createZodDto(
   z.object({
-    facts: z.array(z.object({ revision: z.number(), type: z.string(), atMs: z.number(), data: z.unknown(), metadata: z.unknown() })),
+    facts: z.array(
+      z.object({ revision: z.number(), type: z.string(), atMs: z.number(), data: z.unknown(), metadata: z.unknown() }),
+    ),
     next: z.number().optional().describe('`from` of the next page; absent at the end.'),
   }),
 ) {}

@@ -1,9 +1,15 @@
 import type { RecordedEvent } from '@perdure/kernel';
 import { RunDirectory } from './run-directory';
 
-const at = (runId: string, revision: number, type: string, data: unknown = {}): RecordedEvent => ({
-  id: `${runId}-${revision}`, type, data, metadata: {}, stream: `run-default.${runId}`, revision,
-  position: { commit: String(revision), prepare: String(revision) }, recordedAtMs: 1_000 + revision,
+const at = (runId: string, revision: number, ...[type, data = {}]: [string, unknown?]): RecordedEvent => ({
+  id: `${runId}-${revision}`,
+  type,
+  data,
+  metadata: {},
+  stream: `run-default.${runId}`,
+  revision,
+  position: { commit: String(revision), prepare: String(revision) },
+  recordedAtMs: 1_000 + revision,
 });
 const requested = (runId: string, requestedAtMs = 1): RecordedEvent =>
   at(runId, 0, 'RunRequested', { kind: 'agent', name: 'audit', pool: 'default', requestedAtMs });

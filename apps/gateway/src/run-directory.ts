@@ -1,7 +1,8 @@
 import type { Json, Keeper, RecordedEvent } from '@perdure/kernel';
 import { isRunEventType, runStream, TERMINAL_EVENT_TYPES, type RunEventOf, type RunEventType } from '@perdure/run-contract';
 
-export type RunListStatus = 'queued' | 'active' | 'suspended' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'timed-out' | 'refused';
+export type RunListStatus =
+  'queued' | 'active' | 'suspended' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'timed-out' | 'refused';
 
 /** One line of the list of runs. */
 export interface RunLine {
@@ -95,9 +96,12 @@ export class RunDirectory implements Keeper {
   list({ tenant, status, limit }: RunQuery): readonly RunLine[] {
     const matching: RunLine[] = [];
     for (const lines of [this.open, this.ended]) {
-      for (const line of lines.values()) if (line.tenant === tenant && (status === undefined || line.status === status)) matching.push(line);
+      for (const line of lines.values())
+        if (line.tenant === tenant && (status === undefined || line.status === status)) matching.push(line);
     }
-    return matching.sort((left, right) => right.requestedAtMs - left.requestedAtMs || (left.runId < right.runId ? 1 : -1)).slice(0, limit);
+    return matching
+      .sort((left, right) => right.requestedAtMs - left.requestedAtMs || (left.runId < right.runId ? 1 : -1))
+      .slice(0, limit);
   }
 
   private change(key: string, known: RunLine, fact: RecordedEvent): void {
@@ -124,7 +128,16 @@ export class RunDirectory implements Keeper {
 
 function requested(address: { readonly tenant: string; readonly runId: string }, fact: RecordedEvent): RunLine {
   const { kind, name, requestedAtMs } = fact.data as RunEventOf<'RunRequested'>['data'];
-  return { ...address, kind, name, status: 'queued', revision: fact.revision, requestedAtMs, changedAtMs: fact.recordedAtMs, epoch: 0 };
+  return {
+    ...address,
+    kind,
+    name,
+    status: 'queued',
+    revision: fact.revision,
+    requestedAtMs,
+    changedAtMs: fact.recordedAtMs,
+    epoch: 0,
+  };
 }
 
 function keyOf({ tenant, runId }: { readonly tenant: string; readonly runId: string }): string {

@@ -1,6 +1,13 @@
 import { delay, errorRecordOf, isToken, PerdureError, Terminal, type Bus, type Host } from '@perdure/kernel';
 import {
-  answer, requestSubject, runAddress, runView, startAnswer, type CommandEnvelopeInput, type RunAddress, type RunView,
+  answer,
+  requestSubject,
+  runAddress,
+  runView,
+  startAnswer,
+  type CommandEnvelopeInput,
+  type RunAddress,
+  type RunView,
 } from '@perdure/run-contract';
 
 export interface StartRequest {
@@ -75,8 +82,17 @@ export class RunRequests {
   }
 
   private async send(address: RunAddress, command: Command, timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {
-    const envelope: CommandEnvelopeInput = { v: 1, id: this.host.entropy.uuid(), actor: { kind: 'user', id: 'gateway' }, command };
-    return askUntilAnswered(this.bus, this.host, { subject: requestSubject.build(address), payload: JSON.stringify(envelope), timeoutMs });
+    const envelope: CommandEnvelopeInput = {
+      v: 1,
+      id: this.host.entropy.uuid(),
+      actor: { kind: 'user', id: 'gateway' },
+      command,
+    };
+    return askUntilAnswered(this.bus, this.host, {
+      subject: requestSubject.build(address),
+      payload: JSON.stringify(envelope),
+      timeoutMs,
+    });
   }
 }
 
@@ -105,6 +121,10 @@ export async function askUntilAnswered(bus: Bus, host: Host, { subject, payload,
 
 /** @throws Terminal `RunNotFound`: what cannot be an id is the id of no run */
 export function addressOf(tenant: string, runId: string): RunAddress {
-  if (!isToken(runId) || !isToken(tenant)) throw new Terminal('RunNotFound', `There is no run ${runId.slice(0, 80)} of tenant ${tenant.slice(0, 80)}. See the list at /v1/runs.`);
+  if (!isToken(runId) || !isToken(tenant))
+    throw new Terminal(
+      'RunNotFound',
+      `There is no run ${runId.slice(0, 80)} of tenant ${tenant.slice(0, 80)}. See the list at /v1/runs.`,
+    );
   return { tenant, runId };
 }

@@ -1,7 +1,17 @@
 import { Body, Controller, Get, HttpCode, HttpStatus, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiDefaultResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
 import type { RunView } from '@perdure/run-contract';
-import { AwaitQuery, ListQuery, ReasonBody, RefusedDto, RunListDto, RunViewDto, StartedDto, StartRunBody, TenantQuery } from './requests.dto';
+import {
+  AwaitQuery,
+  ListQuery,
+  ReasonBody,
+  RefusedDto,
+  RunListDto,
+  RunViewDto,
+  StartedDto,
+  StartRunBody,
+  TenantQuery,
+} from './requests.dto';
 import { RunDirectory } from './run-directory';
 import { addressOf, RunRequests } from './run-requests';
 
@@ -53,7 +63,11 @@ export class RunsController {
   @Get(':runId/result')
   @ApiOperation({ summary: 'The run when it has ended (200), or as it stands after waitMs (202).' })
   @ApiOkResponse({ type: RunViewDto })
-  async result(@Param('runId') runId: string, @Query() { tenant, waitMs }: AwaitQuery, @Res({ passthrough: true }) reply: Reply): Promise<RunView> {
+  async result(
+    @Param('runId') runId: string,
+    @Query() { tenant, waitMs }: AwaitQuery,
+    @Res({ passthrough: true }) reply: Reply,
+  ): Promise<RunView> {
     const view = await this.runs.awaitEnd(addressOf(tenant, runId), waitMs);
     reply.status(view.status === 'ended' ? HttpStatus.OK : HttpStatus.ACCEPTED);
     return view;

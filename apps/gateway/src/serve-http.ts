@@ -8,7 +8,10 @@ import { cleanupOpenApiDoc } from 'nestjs-zod';
 import { BODY_BYTES_MAX } from './error.filter';
 
 /** Starts a Nest application that serves the gateway's routes, alone or with the other services in it. */
-export async function serveHttp(root: DynamicModule, { bind, port }: Pick<PlatformConfig, 'bind' | 'port'>): Promise<RunningService> {
+export async function serveHttp(
+  root: DynamicModule,
+  { bind, port }: Pick<PlatformConfig, 'bind' | 'port'>,
+): Promise<RunningService> {
   const adapter = new FastifyAdapter({ bodyLimit: BODY_BYTES_MAX, forceCloseConnections: true });
   const app = await NestFactory.create<NestFastifyApplication>(root, adapter, quietNest);
   describeApi(app);
@@ -19,10 +22,16 @@ export async function serveHttp(root: DynamicModule, { bind, port }: Pick<Platfo
 }
 
 function describeApi(app: NestFastifyApplication): void {
-  const about = new DocumentBuilder().setTitle('Perdure').setDescription('Durable runs of agents and workflows.').setVersion('1').build();
+  const about = new DocumentBuilder()
+    .setTitle('Perdure')
+    .setDescription('Durable runs of agents and workflows.')
+    .setVersion('1')
+    .build();
   let text: string | undefined;
-  app.getHttpAdapter().get('/openapi.json', (_request: unknown, reply: { header(name: string, value: string): { send(body: string): void } }) => {
-    text ??= JSON.stringify(cleanupOpenApiDoc(SwaggerModule.createDocument(app, about)));
-    reply.header('content-type', 'application/json; charset=utf-8').send(text);
-  });
+  app
+    .getHttpAdapter()
+    .get('/openapi.json', (_request: unknown, reply: { header(name: string, value: string): { send(body: string): void } }) => {
+      text ??= JSON.stringify(cleanupOpenApiDoc(SwaggerModule.createDocument(app, about)));
+      reply.header('content-type', 'application/json; charset=utf-8').send(text);
+    });
 }

@@ -5,7 +5,12 @@ import { Terminal } from '@perdure/kernel';
 import type { Behaviour } from '@perdure/sdk';
 
 /** What the compiler is told: the same target as the product itself. */
-const SWC = { swcrc: false, jsc: { target: 'es2023', parser: { syntax: 'typescript' } }, module: { type: 'commonjs' }, sourceMaps: 'inline' } as const;
+const SWC = {
+  swcrc: false,
+  jsc: { target: 'es2023', parser: { syntax: 'typescript' } },
+  module: { type: 'commonjs' },
+  sourceMaps: 'inline',
+} as const;
 
 type Extensions = Record<string, (module: { _compile(code: string, path: string): void }, path: string) => void>;
 
@@ -26,10 +31,17 @@ function readTypeScript(): void {
  */
 export async function loadEntry(file: string): Promise<readonly Behaviour[]> {
   const path = resolve(file);
-  if (!existsSync(path)) throw new Terminal('EntryMissing', `There is no file ${path}. Give --entry the .js or .ts file that exports your agents and workflows.`);
+  if (!existsSync(path))
+    throw new Terminal(
+      'EntryMissing',
+      `There is no file ${path}. Give --entry the .js or .ts file that exports your agents and workflows.`,
+    );
   const found = behavioursIn(await load(path));
   if (found.length === 0) {
-    throw new Terminal('EntryEmpty', `${path} exports no agent and no workflow. Export what agent() or workflow() of @perdure/sdk returned, or a list of them.`);
+    throw new Terminal(
+      'EntryEmpty',
+      `${path} exports no agent and no workflow. Export what agent() or workflow() of @perdure/sdk returned, or a list of them.`,
+    );
   }
   return found;
 }
@@ -41,7 +53,11 @@ async function load(path: string): Promise<unknown> {
     return require(path) as unknown;
   } catch (thrown) {
     if ((thrown as NodeJS.ErrnoException).code === 'ERR_REQUIRE_ESM') return import(pathToFileURL(path).href);
-    throw new Terminal('EntryBroken', `${path} cannot be loaded: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`, { cause: thrown });
+    throw new Terminal(
+      'EntryBroken',
+      `${path} cannot be loaded: ${thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}`,
+      { cause: thrown },
+    );
   }
 }
 
@@ -50,7 +66,8 @@ function behavioursIn(exported: unknown): readonly Behaviour[] {
   const found = new Set<Behaviour>();
   const visit = (value: unknown, depth: number): void => {
     if (isBehaviour(value)) found.add(value);
-    else if (depth > 0 && value !== null && typeof value === 'object') for (const each of Object.values(value)) visit(each, depth - 1);
+    else if (depth > 0 && value !== null && typeof value === 'object')
+      for (const each of Object.values(value)) visit(each, depth - 1);
   };
   // Module, default export of a module that was compiled, list.
   visit(exported, 3);

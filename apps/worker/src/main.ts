@@ -9,9 +9,11 @@ const LIFELINE_GRACE_MS = 1_000;
 
 async function start(): Promise<void> {
   const { values } = parseArgs({ options: { entry: { type: 'string' }, slots: { type: 'string' } } });
-  if (values.entry === undefined) throw new Terminal('BadUsage', 'usage: worker --entry FILE [--slots N], with PERDURE_NATS_URL in the environment');
+  if (values.entry === undefined)
+    throw new Terminal('BadUsage', 'usage: worker --entry FILE [--slots N], with PERDURE_NATS_URL in the environment');
   const { PERDURE_NATS_URL, PERDURE_NATS_WORKER = '', PERDURE_WORKER_ID, PERDURE_TENANT, PERDURE_LIFELINE } = process.env;
-  if (PERDURE_NATS_URL === undefined) throw new Terminal('BadUsage', 'PERDURE_NATS_URL is not set: the broker that this worker shall ask for work.');
+  if (PERDURE_NATS_URL === undefined)
+    throw new Terminal('BadUsage', 'PERDURE_NATS_URL is not set: the broker that this worker shall ask for work.');
   const [user, pass] = PERDURE_NATS_WORKER.split(':');
   const worker = new Worker({
     url: PERDURE_NATS_URL,
@@ -36,6 +38,8 @@ function endWithLauncher(worker: Worker): void {
 }
 
 start().catch((thrown: unknown) => {
-  process.stderr.write(`${thrown instanceof PerdureError ? `${thrown.code}: ${thrown.message}` : thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}\n`);
+  process.stderr.write(
+    `${thrown instanceof PerdureError ? `${thrown.code}: ${thrown.message}` : thrown instanceof Error ? (thrown.stack ?? thrown.message) : String(thrown)}\n`,
+  );
   process.exit(thrown instanceof PerdureError && thrown.reaction === 'terminal' ? EXIT_CONFIGURATION : 1);
 });

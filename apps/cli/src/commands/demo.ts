@@ -57,7 +57,10 @@ class Stage {
     const [first] = crowd;
     if (!first || this.silent) return;
     if (crowd.length === 1) say(this.lines.line(first));
-    else say(`${' '.repeat(9)} ${pc.dim(`#${first.revision}`.padStart(5))}  ${pc.dim(`→ ${crowd.length} × ${String(first.data.tool)}, each recorded before it runs`)}`);
+    else
+      say(
+        `${' '.repeat(9)} ${pc.dim(`#${first.revision}`.padStart(5))}  ${pc.dim(`→ ${crowd.length} × ${String(first.data.tool)}, each recorded before it runs`)}`,
+      );
   }
 }
 
@@ -74,14 +77,24 @@ export async function demo(options: DemoOptions): Promise<number> {
   const workerEnv = { PERDURE_AUDIT_LEDGER: ledger, PERDURE_AUDIT_PACE_MS: String(PACE_MS) };
   const stack = await startStack({ form: 'dev', dataDir, entry: SAMPLE_ENTRY, workers: 2, workerEnv });
   const children = stack.children();
-  stage.say(`  ${pc.green('●')} up in ${duration(performance.now() - startedAtMs)} ${pc.dim(`broker, event store, services and 2 workers: ${children.length} processes on loopback`)}\n`);
+  stage.say(
+    `  ${pc.green('●')} up in ${duration(performance.now() - startedAtMs)} ${pc.dim(`broker, event store, services and 2 workers: ${children.length} processes on loopback`)}\n`,
+  );
   try {
     const told = await Promise.race([play(stack, { path, report }, stage), signal]);
     if (typeof told === 'string') return EXIT.interrupted;
-    const evidence = evidenceOf({ facts: told.story.facts, ledger: readLedger(ledger), killedAtMs: told.story.killed?.atMs ?? 0 });
+    const evidence = evidenceOf({
+      facts: told.story.facts,
+      ledger: readLedger(ledger),
+      killedAtMs: told.story.killed?.atMs ?? 0,
+    });
     await stack.stop();
     const leftOver = children.filter(isAlive).length;
-    const ok = told.view.outcome?.status === 'completed' && evidence.effects.doubled === 0 && told.story.killed !== undefined && leftOver === 0;
+    const ok =
+      told.view.outcome?.status === 'completed' &&
+      evidence.effects.doubled === 0 &&
+      told.story.killed !== undefined &&
+      leftOver === 0;
     const ending = { ...told, evidence, report, ok, leftOver, tookMs: performance.now() - startedAtMs };
     if (options.json) say(JSON.stringify(lineOf(ending)));
     else showEnding(ending, stage);
@@ -92,14 +105,21 @@ export async function demo(options: DemoOptions): Promise<number> {
   }
 }
 
-async function play(stack: Stack, { path, report }: { readonly path: string; readonly report: string }, stage: Stage): Promise<{ story: Story; view: RunView }> {
+async function play(
+  stack: Stack,
+  { path, report }: { readonly path: string; readonly report: string },
+  stage: Stage,
+): Promise<{ story: Story; view: RunView }> {
   const client = new GatewayClient(stack.gatewayUrl);
   const { runId } = await client.start({ name: 'audit', input: { path, report }, deadlineMs: RUN_LIMIT_MS });
   stage.say(`  ${pc.dim('run')} ${pc.bold(runId)}\n`);
   const story: Story = { facts: [] };
   let limit: NodeJS.Timeout | undefined;
   const outOfTime = new Promise<never>((_, reject) => {
-    const late = new Retryable('DemoTimedOut', 'The run has not ended in time: this machine may be too busy. With --keep the logs stay in the data directory.');
+    const late = new Retryable(
+      'DemoTimedOut',
+      'The run has not ended in time: this machine may be too busy. With --keep the logs stay in the data directory.',
+    );
     limit = setTimeout(() => reject(late), RUN_LIMIT_MS + GRACE_MS);
   });
   const follow = async (): Promise<void> => {
@@ -120,18 +140,25 @@ async function play(stack: Stack, { path, report }: { readonly path: string; rea
 /** When a third of the parts are confirmed in the log, and others are under way. */
 function killInTheMiddle(stack: Stack, story: Story, stage: Stage): void {
   if (story.killed) return;
-  const calls = story.facts.filter(({ type, data }) => type === 'EffectIntended' && data.tool === 'inspect_part').map(({ data }) => data.call);
+  const calls = story.facts
+    .filter(({ type, data }) => type === 'EffectIntended' && data.tool === 'inspect_part')
+    .map(({ data }) => data.call);
   const confirmed = story.facts.filter(({ type, data }) => type === 'EffectConfirmed' && calls.includes(data.call)).length;
   if (calls.length === 0 || confirmed < Math.min(Math.ceil(calls.length / 3), calls.length - 1)) return;
   const worker = String(story.facts.findLast(({ type }) => type === 'RunAssigned')?.data.workerId);
   const atMs = Date.now();
   const pid = stack.kill(worker, { restart: false });
   story.killed = { worker, pid, atMs, confirmed };
-  stage.say(`\n  ${pc.bgRed(pc.white(pc.bold(' kill -9 ')))} ${pc.red(pc.bold(`${worker}`))} ${pc.dim(`pid ${pid}, in the middle of its work: ${confirmed} of ${calls.length} parts are confirmed in the log`)}\n`);
+  stage.say(
+    `\n  ${pc.bgRed(pc.white(pc.bold(' kill -9 ')))} ${pc.red(pc.bold(`${worker}`))} ${pc.dim(`pid ${pid}, in the middle of its work: ${confirmed} of ${calls.length} parts are confirmed in the log`)}\n`,
+  );
 }
 
 function readLedger(path: string): readonly LedgerLine[] {
-  return readFileSync(path, 'utf8').split('\n').filter((line) => line !== '').map((line) => JSON.parse(line) as LedgerLine);
+  return readFileSync(path, 'utf8')
+    .split('\n')
+    .filter((line) => line !== '')
+    .map((line) => JSON.parse(line) as LedgerLine);
 }
 
 interface Ending {
@@ -147,8 +174,16 @@ interface Ending {
 function lineOf({ story, view, evidence, report, ok, leftOver, tookMs }: Ending): object {
   const workers = story.facts.filter(({ type }) => type === 'RunAssigned').map(({ data }) => data.workerId);
   return {
-    ok, runId: view.runId, outcome: view.outcome?.status, killed: story.killed?.worker ?? null, workers, ...evidence, executedTwice: evidence.effects.doubled,
-    processesLeft: leftOver, report, seconds: Number((tookMs / 1_000).toFixed(1)),
+    ok,
+    runId: view.runId,
+    outcome: view.outcome?.status,
+    killed: story.killed?.worker ?? null,
+    workers,
+    ...evidence,
+    executedTwice: evidence.effects.doubled,
+    processesLeft: leftOver,
+    report,
+    seconds: Number((tookMs / 1_000).toFixed(1)),
   };
 }
 
@@ -164,11 +199,30 @@ function showEnding({ story, view, evidence, report, ok, leftOver, tookMs }: End
   row('kill → activation', `${ms(evidence.killToActivationMs)} ${pc.dim('in the other worker, epoch 2')}`);
   row('kill → first new fact', ms(evidence.killToProgressMs));
   row('effects', `${effects.total} ${pc.dim('in all, counted by the tools themselves')}`);
-  row('', mark(true, `${effects.once} executed exactly once ${pc.dim(`(${effects.savedFromBefore} were confirmed before the kill, none of them was touched again)`)}`));
+  row(
+    '',
+    mark(
+      true,
+      `${effects.once} executed exactly once ${pc.dim(`(${effects.savedFromBefore} were confirmed before the kill, none of them was touched again)`)}`,
+    ),
+  );
   row('', mark(true, `${effects.cutOff} cut off by the kill and begun again ${pc.dim('(nothing of them was confirmed)')}`));
   row('', mark(effects.doubled === 0, `${effects.doubled} executed again after their result was confirmed`));
-  row('facts in the log', clip(Object.entries(facts).map(([type, count]) => `${type} ${count}`).join(' · '), columns() * 3));
+  row(
+    'facts in the log',
+    clip(
+      Object.entries(facts)
+        .map(([type, count]) => `${type} ${count}`)
+        .join(' · '),
+      columns() * 3,
+    ),
+  );
   row('report', pc.cyan(relative(process.cwd(), report) || report));
-  row('nothing left running', mark(leftOver === 0, leftOver === 0 ? 'every process has ended' : `${leftOver} processes still run`));
-  stage.say(`\n  ${ok ? pc.green(pc.bold('Nothing was lost, nothing was done twice.')) : pc.red(pc.bold('This is not as it should be.'))} ${pc.dim(`${duration(tookMs)} in all. Now: ./perdure dev`)}\n`);
+  row(
+    'nothing left running',
+    mark(leftOver === 0, leftOver === 0 ? 'every process has ended' : `${leftOver} processes still run`),
+  );
+  stage.say(
+    `\n  ${ok ? pc.green(pc.bold('Nothing was lost, nothing was done twice.')) : pc.red(pc.bold('This is not as it should be.'))} ${pc.dim(`${duration(tookMs)} in all. Now: ./perdure dev`)}\n`,
+  );
 }

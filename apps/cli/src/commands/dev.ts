@@ -17,7 +17,10 @@ export interface DevOptions {
 /** The stack, until somebody ends it. */
 export async function dev(options: DevOptions): Promise<number> {
   const startedAtMs = performance.now();
-  const gatewayPort = options.port === undefined || options.port === '0' ? await preferPort(options.port === '0' ? 0 : GATEWAY_PORT_DEFAULT) : await requirePort(Number(options.port));
+  const gatewayPort =
+    options.port === undefined || options.port === '0'
+      ? await preferPort(options.port === '0' ? 0 : GATEWAY_PORT_DEFAULT)
+      : await requirePort(Number(options.port));
   let up = false;
   const ended = untilSignal();
   const stack = await startStack({
@@ -51,9 +54,14 @@ export function untilSignal(): Promise<NodeJS.Signals> {
   });
 }
 
-function introduce(stack: Stack, { sample, data, tookMs }: { readonly sample: boolean; readonly data: string; readonly tookMs: number }): void {
+function introduce(
+  stack: Stack,
+  { sample, data, tookMs }: { readonly sample: boolean; readonly data: string; readonly tookMs: number },
+): void {
   const row = (label: string, value: string): void => say(`  ${pc.dim(label.padEnd(9))} ${value}`);
-  say(`\n${pc.bold(pc.green('perdure'))} is up ${pc.dim(`in ${duration(tookMs)}, ${stack.form === 'dev' ? 'all services in one process' : 'a process for each service'}`)}\n`);
+  say(
+    `\n${pc.bold(pc.green('perdure'))} is up ${pc.dim(`in ${duration(tookMs)}, ${stack.form === 'dev' ? 'all services in one process' : 'a process for each service'}`)}\n`,
+  );
   row('gateway', pc.cyan(stack.gatewayUrl));
   row('API', pc.dim(`${stack.gatewayUrl}/openapi.json`));
   row('bus', pc.dim(stack.natsUrl));
@@ -61,7 +69,13 @@ function introduce(stack: Stack, { sample, data, tookMs }: { readonly sample: bo
   row('log', `${pc.dim(stack.storeUrl)} ${pc.dim('(embedded event store: for one machine)')}`);
   row('data', relative(process.cwd(), stack.dataDir) || '.');
   row('logs', join(relative(process.cwd(), stack.logDir), '*.log'));
-  row('processes', stack.children().map(({ name, pid }) => `${name} ${pc.dim(String(pid))}`).join('  '));
+  row(
+    'processes',
+    stack
+      .children()
+      .map(({ name, pid }) => `${name} ${pc.dim(String(pid))}`)
+      .join('  '),
+  );
   const where = data === '.perdure/data' ? '' : ` --url ${stack.gatewayUrl}`;
   const worker = stack.children().find(({ name }) => name.startsWith('worker-'));
   say(`\n  ${pc.bold('try')}`);
@@ -73,7 +87,13 @@ function introduce(stack: Stack, { sample, data, tookMs }: { readonly sample: bo
 
 function tell(event: StackEvent): void {
   const time = pc.dim(new Date().toISOString().slice(11, 19));
-  if (event.type === 'died') note(`${time} ${pc.red('✗')} ${event.name} ${pc.dim(String(event.pid))} ended (${event.by})${event.again ? ', starting it again' : ''}`);
-  else if (event.type === 'started') note(`${time} ${pc.green('●')} ${event.name} ${pc.dim(String(event.pid))} is ready${event.restarts > 0 ? pc.dim(`, restart ${event.restarts}`) : ''}`);
+  if (event.type === 'died')
+    note(
+      `${time} ${pc.red('✗')} ${event.name} ${pc.dim(String(event.pid))} ended (${event.by})${event.again ? ', starting it again' : ''}`,
+    );
+  else if (event.type === 'started')
+    note(
+      `${time} ${pc.green('●')} ${event.name} ${pc.dim(String(event.pid))} is ready${event.restarts > 0 ? pc.dim(`, restart ${event.restarts}`) : ''}`,
+    );
   else note(`${time} ${pc.yellow('!')} JetStream has switched itself off (is the disk full?): restarting the broker`);
 }

@@ -20,12 +20,21 @@ export const DATA_DIR_DEFAULT = join('.perdure', 'data');
 export function clientOf({ url, tenant }: CommonOptions): GatewayClient {
   const { PERDURE_URL } = process.env;
   // For programs that use the SDK the same variable names the bus.
-  const found = url ?? (PERDURE_URL?.startsWith('http') ? PERDURE_URL : undefined) ?? readStackState(process.env.PERDURE_DATA ?? DATA_DIR_DEFAULT)?.gatewayUrl;
-  if (found === undefined) throw new BadUsage('No gateway is known. Start a stack with `./perdure dev` in this directory, or name one with --url or PERDURE_URL.');
+  const found =
+    url ??
+    (PERDURE_URL?.startsWith('http') ? PERDURE_URL : undefined) ??
+    readStackState(process.env.PERDURE_DATA ?? DATA_DIR_DEFAULT)?.gatewayUrl;
+  if (found === undefined)
+    throw new BadUsage(
+      'No gateway is known. Start a stack with `./perdure dev` in this directory, or name one with --url or PERDURE_URL.',
+    );
   return new GatewayClient(found, tenant);
 }
 
-export async function startRun(name: string, options: CommonOptions & { input?: string; key?: string; deadline?: string; wait?: boolean }): Promise<number> {
+export async function startRun(
+  name: string,
+  options: CommonOptions & { input?: string; key?: string; deadline?: string; wait?: boolean },
+): Promise<number> {
   const client = clientOf(options);
   const deadlineMs = options.deadline === undefined ? undefined : wholeNumber(options.deadline, '--deadline');
   const { runId, started } = await client.start({
@@ -36,7 +45,10 @@ export async function startRun(name: string, options: CommonOptions & { input?: 
   });
   if (!options.wait) {
     if (options.json) say(JSON.stringify({ runId, started }));
-    else say(`${pc.green('▸')} ${started ? 'started' : 'was started before:'} ${pc.bold(runId)}\n${pc.dim(`  ./perdure run watch ${runId}`)}`);
+    else
+      say(
+        `${pc.green('▸')} ${started ? 'started' : 'was started before:'} ${pc.bold(runId)}\n${pc.dim(`  ./perdure run watch ${runId}`)}`,
+      );
     return EXIT.ok;
   }
   if (!options.json) note(pc.dim(`${started ? 'started' : 'found'} ${runId}, waiting for its end`));
@@ -52,19 +64,27 @@ export async function getRun(runId: string, options: CommonOptions): Promise<num
 
 export async function listRuns(options: CommonOptions & { status?: string; limit?: string }): Promise<number> {
   const limit = options.limit === undefined ? undefined : wholeNumber(options.limit, '--limit');
-  const list = await clientOf(options).list({ ...(options.status === undefined ? {} : { status: options.status }), ...(limit === undefined ? {} : { limit }) });
+  const list = await clientOf(options).list({
+    ...(options.status === undefined ? {} : { status: options.status }),
+    ...(limit === undefined ? {} : { limit }),
+  });
   if (options.json) {
     say(JSON.stringify(list));
     return EXIT.ok;
   }
   if (!list.complete) note(pc.yellow('The gateway is still reading the log: the list is not complete yet.'));
   if (list.runs.length === 0) {
-    say(pc.dim('No runs. Start one: ./perdure run start <name> --input \'{…}\''));
+    say(pc.dim("No runs. Start one: ./perdure run start <name> --input '{…}'"));
     return EXIT.ok;
   }
-  const table = new Table({ head: ['run', 'name', 'status', 'requested', 'took', 'worker'], style: { head: ['dim'], border: ['dim'], compact: true } });
+  const table = new Table({
+    head: ['run', 'name', 'status', 'requested', 'took', 'worker'],
+    style: { head: ['dim'], border: ['dim'], compact: true },
+  });
   for (const run of list.runs) {
-    const took = ['queued', 'active', 'suspended', 'paused'].includes(run.status) ? '' : duration(run.changedAtMs - run.requestedAtMs);
+    const took = ['queued', 'active', 'suspended', 'paused'].includes(run.status)
+      ? ''
+      : duration(run.changedAtMs - run.requestedAtMs);
     table.push([run.runId, clip(run.name, 28), status(run.status), ago(run.requestedAtMs), took, run.workerId ?? '']);
   }
   say(table.toString());
@@ -111,8 +131,13 @@ export async function resumeRun(runId: string, options: CommonOptions & { reason
 export async function listAgents(options: CommonOptions): Promise<number> {
   const { agents } = await clientOf(options).agents();
   if (options.json) say(JSON.stringify({ agents }));
-  else if (agents.length === 0) say(pc.dim('No worker has registered anything. Start a stack with workers: ./perdure dev --entry FILE'));
-  else for (const agent of agents) say(`${pc.bold(agent.name)} ${pc.dim(agent.kind)}${agent.tools.length === 0 ? '' : pc.dim(`  tools: ${agent.tools.join(', ')}`)}`);
+  else if (agents.length === 0)
+    say(pc.dim('No worker has registered anything. Start a stack with workers: ./perdure dev --entry FILE'));
+  else
+    for (const agent of agents)
+      say(
+        `${pc.bold(agent.name)} ${pc.dim(agent.kind)}${agent.tools.length === 0 ? '' : pc.dim(`  tools: ${agent.tools.join(', ')}`)}`,
+      );
   return EXIT.ok;
 }
 
@@ -141,18 +166,27 @@ function showView(view: RunView): void {
   if (view.workerId !== undefined) row('worker', `${view.workerId} (epoch ${view.epoch})`);
   if (view.cancelRequested && !view.outcome) row('cancel', 'requested');
   if (view.pausedBecause !== undefined) row('paused', pc.magenta(view.pausedBecause));
-  for (const wait of view.waitingOn) row('waits on', `${wait.promise} ${pc.dim(`${wait.id}, kept by ${wait.keeper}, since ${ago(wait.sinceMs)}`)}${wait.detail === undefined ? '' : ` ${wait.detail}`}`);
+  for (const wait of view.waitingOn)
+    row(
+      'waits on',
+      `${wait.promise} ${pc.dim(`${wait.id}, kept by ${wait.keeper}, since ${ago(wait.sinceMs)}`)}${wait.detail === undefined ? '' : ` ${wait.detail}`}`,
+    );
   if (view.outcome) showOutcome(view.outcome, row);
 }
 
 function showOutcome(outcome: NonNullable<RunView['outcome']>, row: (label: string, value: string) => void): void {
   const width = columns() - 16;
   switch (outcome.status) {
-    case 'completed': return row('output', clip(typeof outcome.output === 'string' ? outcome.output : JSON.stringify(outcome.output), width * 4));
-    case 'failed': return row('error', pc.red(`${outcome.error.code}: ${outcome.error.message}`));
-    case 'cancelled': return row('reason', outcome.reason);
-    case 'timed-out': return row('deadline', new Date(outcome.deadlineAtMs).toISOString());
-    case 'refused': return row('reason', pc.red(`${outcome.code}: ${outcome.message}`));
+    case 'completed':
+      return row('output', clip(typeof outcome.output === 'string' ? outcome.output : JSON.stringify(outcome.output), width * 4));
+    case 'failed':
+      return row('error', pc.red(`${outcome.error.code}: ${outcome.error.message}`));
+    case 'cancelled':
+      return row('reason', outcome.reason);
+    case 'timed-out':
+      return row('deadline', new Date(outcome.deadlineAtMs).toISOString());
+    case 'refused':
+      return row('reason', pc.red(`${outcome.code}: ${outcome.message}`));
   }
 }
 

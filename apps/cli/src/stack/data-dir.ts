@@ -1,4 +1,16 @@
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, rmSync, statfsSync, unlinkSync, writeFileSync, writeSync } from 'node:fs';
+import {
+  closeSync,
+  fsyncSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statfsSync,
+  unlinkSync,
+  writeFileSync,
+  writeSync,
+} from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identityOf, isAlive, type ProcessIdentity } from './proc';
@@ -78,7 +90,11 @@ export function prepareDataDir(dataDir: string): void {
   const { bavail, bsize } = statfsSync(dataDir);
   if (bavail * bsize < FREE_BYTES_MIN) {
     const freeMb = Math.floor((bavail * bsize) / 1_048_576);
-    throw new DataDirUnusable(dataDir, `only ${freeMb} MB are free on its disk`, `At least ${FREE_BYTES_MIN / 1_048_576} MB are needed: free some space, or choose another disk with --data DIR.`);
+    throw new DataDirUnusable(
+      dataDir,
+      `only ${freeMb} MB are free on its disk`,
+      `At least ${FREE_BYTES_MIN / 1_048_576} MB are needed: free some space, or choose another disk with --data DIR.`,
+    );
   }
 }
 

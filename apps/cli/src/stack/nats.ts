@@ -23,7 +23,10 @@ kill "$guard" 2>/dev/null
 exit "$code"
 `;
 
-export function natsCommand(natsServer: string, configFile: string): { readonly command: string; readonly args: readonly string[] } {
+export function natsCommand(
+  natsServer: string,
+  configFile: string,
+): { readonly command: string; readonly args: readonly string[] } {
   return { command: '/bin/sh', args: ['-c', WRAPPER, 'perdure-nats', natsServer, '-c', configFile] };
 }
 
@@ -31,10 +34,14 @@ export function natsCommand(natsServer: string, configFile: string): { readonly 
 export async function requireNatsServer(path: string): Promise<string> {
   if (path === '') throw new NatsServerMissing(path, 'no path is given');
   const said = await promisify(execFile)(path, ['--version'], { timeout: 5_000 }).catch((thrown: NodeJS.ErrnoException) => {
-    throw new NatsServerMissing(path, thrown.code === 'ENOENT' ? 'there is no such file' : `it does not run here (${thrown.message.split('\n')[0]})`);
+    throw new NatsServerMissing(
+      path,
+      thrown.code === 'ENOENT' ? 'there is no such file' : `it does not run here (${thrown.message.split('\n')[0]})`,
+    );
   });
   const version = /v(\d+\.\d+\.\d+)/.exec(said.stdout)?.[1];
-  if (version === undefined) throw new NatsServerMissing(path, `it says ${JSON.stringify(said.stdout.slice(0, 80))}, not its version`);
+  if (version === undefined)
+    throw new NatsServerMissing(path, `it says ${JSON.stringify(said.stdout.slice(0, 80))}, not its version`);
   if (older(version, NATS_VERSION_MIN)) throw new NatsServerTooOld(path, version, NATS_VERSION_MIN);
   return version;
 }
@@ -51,10 +58,13 @@ function older(left: string, right: string): boolean {
 /** Whether the broker is up and has its JetStream: it switches it off by itself when its disk is full. */
 export function natsHealthy(monitorPort: number): Promise<boolean> {
   return new Promise((resolve) => {
-    const request = get({ host: '127.0.0.1', port: monitorPort, path: '/healthz?js-enabled-only=true', timeout: 1_000 }, (response) => {
-      response.resume();
-      resolve(response.statusCode === 200);
-    });
+    const request = get(
+      { host: '127.0.0.1', port: monitorPort, path: '/healthz?js-enabled-only=true', timeout: 1_000 },
+      (response) => {
+        response.resume();
+        resolve(response.statusCode === 200);
+      },
+    );
     request.on('timeout', () => request.destroy());
     request.on('error', () => resolve(false));
   });

@@ -44,7 +44,10 @@ export class NatsServerTooOld extends Terminal {
 
 export class EntryMissing extends Terminal {
   constructor(path: string) {
-    super('EntryMissing', `There is no file ${path} for the workers to load. Give --entry the .js or .ts file that exports your agents and workflows.`);
+    super(
+      'EntryMissing',
+      `There is no file ${path} for the workers to load. Give --entry the .js or .ts file that exports your agents and workflows.`,
+    );
   }
 }
 

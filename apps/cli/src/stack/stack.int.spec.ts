@@ -54,7 +54,10 @@ describe('a supervised child', () => {
   });
 
   it('says why it did not start, with what it said last', async () => {
-    await expect(childOf(`process.stderr.write('no disk', () => process.exit(3))`).start()).rejects.toMatchObject({ code: 'ChildDidNotStart', message: expect.stringContaining('no disk') as string });
+    await expect(childOf(`process.stderr.write('no disk', () => process.exit(3))`).start()).rejects.toMatchObject({
+      code: 'ChildDidNotStart',
+      message: expect.stringContaining('no disk') as string,
+    });
   });
 });
 
@@ -63,7 +66,9 @@ describe('the wrapper of the broker', () => {
     const broker = script('broker', 'exec sleep 600');
     const { command, args } = natsCommand(broker, 'none');
     const wrapper = spawn(command, args, { stdio: ['pipe', 'pipe', 'ignore'] });
-    const line = await new Promise<string>((resolve) => wrapper.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())));
+    const line = await new Promise<string>((resolve) =>
+      wrapper.stdout.once('data', (chunk: Buffer) => resolve(chunk.toString())),
+    );
     const broken = identityOf((JSON.parse(line) as { pid: number }).pid);
     const ended = new Promise((resolve) => wrapper.once('exit', resolve));
     wrapper.stdin.destroy();
@@ -73,7 +78,13 @@ describe('the wrapper of the broker', () => {
 });
 
 describe('starting a stack', () => {
-  const options = (dataDir: string, natsServer: string) => ({ form: 'dev' as const, dataDir, entry: __filename, workers: 0, natsServer });
+  const options = (dataDir: string, natsServer: string) => ({
+    form: 'dev' as const,
+    dataDir,
+    entry: __filename,
+    workers: 0,
+    natsServer,
+  });
 
   it('refuses a data directory that another stack uses', async () => {
     prepareDataDir(folder);
@@ -103,18 +114,25 @@ describe('starting a stack', () => {
   it('refuses a data directory that cannot be one', async () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
-    await expect(startStack(options(join(file, 'data'), 'none'))).rejects.toMatchObject({ code: 'DataDirUnusable', message: expect.stringContaining('--data') as string });
+    await expect(startStack(options(join(file, 'data'), 'none'))).rejects.toMatchObject({
+      code: 'DataDirUnusable',
+      message: expect.stringContaining('--data') as string,
+    });
   });
 
   it('refuses an old broker, and one that is not there', async () => {
-    await expect(requireNatsServer(script('old', 'echo "nats-server: v2.9.10"'))).rejects.toMatchObject({ code: 'NatsServerTooOld' });
+    await expect(requireNatsServer(script('old', 'echo "nats-server: v2.9.10"'))).rejects.toMatchObject({
+      code: 'NatsServerTooOld',
+    });
     await expect(requireNatsServer(join(folder, 'nothing'))).rejects.toMatchObject({ code: 'NatsServerMissing' });
     await expect(startStack(options(join(folder, 'data'), ''))).rejects.toMatchObject({ code: 'NatsServerMissing' });
   });
 
   it('refuses an entry that does not exist', async () => {
     mkdirSync(join(folder, 'data'));
-    await expect(startStack({ ...options(join(folder, 'data'), ''), entry: join(folder, 'none.ts') })).rejects.toMatchObject({ code: 'EntryMissing' });
+    await expect(startStack({ ...options(join(folder, 'data'), ''), entry: join(folder, 'none.ts') })).rejects.toMatchObject({
+      code: 'EntryMissing',
+    });
   });
 
   it('refuses a port that is taken when it was asked for, and finds another when it was not', async () => {

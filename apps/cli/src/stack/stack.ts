@@ -158,7 +158,10 @@ class RunningStack implements Stack {
     return child;
   }
 
-  kill(name: string, { signal = 'SIGKILL', restart = true }: { readonly signal?: NodeJS.Signals; readonly restart?: boolean } = {}): number {
+  kill(
+    name: string,
+    { signal = 'SIGKILL', restart = true }: { readonly signal?: NodeJS.Signals; readonly restart?: boolean } = {},
+  ): number {
     return this.child(name).kill(signal, { restart });
   }
 
@@ -219,7 +222,12 @@ class RunningStack implements Stack {
     const configFile = join(this.dataDir, 'nats-server.conf');
     const config = natsServerConfig({ port, storeDir: join(this.dataDir, 'nats'), users });
     writeFileSync(configFile, `${config}http: "127.0.0.1:${monitorPort}"\n`, { mode: 0o600 });
-    return { ...this.named('nats'), ...natsCommand(this.options.natsServer, configFile), env: {}, probe: () => natsHealthy(monitorPort) };
+    return {
+      ...this.named('nats'),
+      ...natsCommand(this.options.natsServer, configFile),
+      env: {},
+      probe: () => natsHealthy(monitorPort),
+    };
   }
 
   private storeProgram(): Program {
@@ -248,8 +256,19 @@ class RunningStack implements Stack {
   }
 
   private workerProgram(name: string): Program {
-    const env = { ...this.shared(name), PERDURE_NATS_WORKER: login(this.plan.users.worker), PERDURE_WORKER_ID: name, NODE_PATH: modulePath(), ...this.options.workerEnv };
-    return { ...this.named(name), command: process.execPath, args: [WORKER_PROGRAM, '--entry', resolve(this.options.entry)], env };
+    const env = {
+      ...this.shared(name),
+      PERDURE_NATS_WORKER: login(this.plan.users.worker),
+      PERDURE_WORKER_ID: name,
+      NODE_PATH: modulePath(),
+      ...this.options.workerEnv,
+    };
+    return {
+      ...this.named(name),
+      command: process.execPath,
+      args: [WORKER_PROGRAM, '--entry', resolve(this.options.entry)],
+      env,
+    };
   }
 
   private shared(name: string): Readonly<Record<string, string>> {
@@ -272,8 +291,18 @@ class RunningStack implements Stack {
 
   private saveState(): void {
     const { form, gatewayUrl, natsUrl, clientUrl, storeUrl } = this;
-    const children = this.children().filter(({ pid }) => pid !== 0).map(({ name, pid, startTicks }) => ({ name, pid, startTicks }));
-    writeStackState(this.dataDir, { launcher: identityOf(process.pid), form, gatewayUrl, natsUrl, clientUrl, storeUrl, children });
+    const children = this.children()
+      .filter(({ pid }) => pid !== 0)
+      .map(({ name, pid, startTicks }) => ({ name, pid, startTicks }));
+    writeStackState(this.dataDir, {
+      launcher: identityOf(process.pid),
+      form,
+      gatewayUrl,
+      natsUrl,
+      clientUrl,
+      storeUrl,
+      children,
+    });
   }
 }
 

@@ -50,7 +50,10 @@ export async function bootstrapService({ service, env, start }: ServiceProcess):
     if (ending) return;
     process.stdout.write(`${JSON.stringify({ ready: true, service, pid: process.pid, ...running.about })}\n`);
   } catch (thrown) {
-    say('error', `${service} cannot start: ${thrown instanceof PerdureError ? `${thrown.code}: ${thrown.message}` : thrown instanceof Error ? thrown.stack : String(thrown)}`);
+    say(
+      'error',
+      `${service} cannot start: ${thrown instanceof PerdureError ? `${thrown.code}: ${thrown.message}` : thrown instanceof Error ? thrown.stack : String(thrown)}`,
+    );
     process.exit(thrown instanceof PerdureError && thrown.reaction === 'terminal' ? EXIT_CONFIGURATION : 1);
   }
 }

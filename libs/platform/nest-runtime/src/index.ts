@@ -1,3 +1,4 @@
+export { CommandStrategy, REPLY_HEADER, type CommandContext, type CommandStrategyOptions } from './command-strategy';
 export { bootstrapService, type RunningService, type ServiceProcess } from './bootstrap';
 export { configFromEnvironment, platformConfig, type PlatformConfig } from './platform.config';
 export { PlatformModule } from './platform.module';

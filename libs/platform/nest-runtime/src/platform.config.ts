@@ -53,7 +53,10 @@ export function configFromEnvironment(service: string, env: Environment): Platfo
   });
   if (parsed.success) return parsed.data;
   const issues = parsed.error.issues.map(({ path, message }) => `${variableOf(String(path[0] ?? ''))}: ${message}`);
-  throw new Terminal('InvalidConfiguration', `The configuration of ${service} is not valid. ${issues.join('; ')}. These are environment variables.`);
+  throw new Terminal(
+    'InvalidConfiguration',
+    `The configuration of ${service} is not valid. ${issues.join('; ')}. These are environment variables.`,
+  );
 }
 
 function variableOf(field: string): string {

@@ -9,7 +9,17 @@ import { systemHost } from '@perdure/platform-host-node';
 import { FileKeyRing } from '@perdure/platform-keys-fs';
 import type { PlatformConfig } from './platform.config';
 import {
-  BLOB_STORE, BUS, BUS_CONNECTION, COMMAND_BUS, EVENT_STORE, FACT_BUS, HOST, KEY_RING, KEY_VALUE_LEASES, KEY_VALUE_MAP, LOG_FOLLOWER,
+  BLOB_STORE,
+  BUS,
+  BUS_CONNECTION,
+  COMMAND_BUS,
+  EVENT_STORE,
+  FACT_BUS,
+  HOST,
+  KEY_RING,
+  KEY_VALUE_LEASES,
+  KEY_VALUE_MAP,
+  LOG_FOLLOWER,
   PLATFORM_CONFIG,
 } from './tokens';
 
@@ -34,7 +44,11 @@ export class PlatformModule implements OnApplicationShutdown {
   ) {}
 
   static with(config: PlatformConfig): DynamicModule {
-    const ofConnection = (provide: symbol, pick: (connection: BusConnection) => unknown): Provider => ({ provide, inject: [BUS_CONNECTION], useFactory: pick });
+    const ofConnection = (provide: symbol, pick: (connection: BusConnection) => unknown): Provider => ({
+      provide,
+      inject: [BUS_CONNECTION],
+      useFactory: pick,
+    });
     const providers: Provider[] = [
       { provide: PLATFORM_CONFIG, useValue: config },
       { provide: HOST, useFactory: () => systemHost({ service: config.instanceId, crashPoint: config.crashPoint }) },
@@ -44,16 +58,28 @@ export class PlatformModule implements OnApplicationShutdown {
       ofConnection(COMMAND_BUS, ({ commands }) => commands),
       ofConnection(KEY_VALUE_LEASES, (connection) => connection.keyValue(LEASES_BUCKET)),
       ofConnection(KEY_VALUE_MAP, (connection) => connection.keyValue(MAP_BUCKET)),
-      { provide: EVENT_STORE, inject: [HOST], useFactory: (host: Host) => new EsdbEventStore({ connectionString: config.storeUrl, host }) },
+      {
+        provide: EVENT_STORE,
+        inject: [HOST],
+        useFactory: (host: Host) => new EsdbEventStore({ connectionString: config.storeUrl, host }),
+      },
       { provide: BLOB_STORE, useFactory: () => openBlobs(config.dataDir) },
-      { provide: KEY_RING, useFactory: () => (config.seal ? new FileKeyRing({ folder: join(config.dataDir, 'keys', 'runs') }) : undefined) },
+      {
+        provide: KEY_RING,
+        useFactory: () => (config.seal ? new FileKeyRing({ folder: join(config.dataDir, 'keys', 'runs') }) : undefined),
+      },
       {
         provide: LOG_FOLLOWER,
         inject: [EVENT_STORE, BLOB_STORE, HOST],
         useFactory: (store: EventStore, blobs: BlobStore, host: Host) => new LogFollower({ store, blobs, host }),
       },
     ];
-    return { module: PlatformModule, global: true, providers, exports: providers.map((provider) => (provider as { provide: symbol }).provide) };
+    return {
+      module: PlatformModule,
+      global: true,
+      providers,
+      exports: providers.map((provider) => (provider as { provide: symbol }).provide),
+    };
   }
 
   /** After the services have let go: the last checkpoint still needs store and blobs. */
