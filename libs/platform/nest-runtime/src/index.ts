@@ -2,5 +2,5 @@ export { CommandStrategy, REPLY_HEADER, type CommandContext, type CommandStrateg
 export { bootstrapService, type RunningService, type ServiceProcess } from './bootstrap';
 export { configFromEnvironment, platformConfig, type PlatformConfig } from './platform.config';
 export { PlatformModule } from './platform.module';
-export { quietNest, serve, serviceModule, startFollowing } from './service';
+export { quietNest, serve, serviceModule, startCommands, startFollowing } from './service';
 export * from './tokens';

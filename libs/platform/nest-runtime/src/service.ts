@@ -1,12 +1,24 @@
-import { ConsoleLogger, type DynamicModule, type INestApplicationContext, type Type } from '@nestjs/common';
+import {
+  ConsoleLogger,
+  type DynamicModule,
+  type INestApplication,
+  type INestApplicationContext,
+  type Type,
+} from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import type { Bus, CommandBus } from '@perdure/kernel';
 import type { LogFollower } from '@perdure/keeper-application';
 import type { RunningService } from './bootstrap';
+import { CommandStrategy } from './command-strategy';
 import type { PlatformConfig } from './platform.config';
 import { PlatformModule } from './platform.module';
-import { LOG_FOLLOWER } from './tokens';
+import { BUS, COMMAND_BUS, LOG_FOLLOWER } from './tokens';
 
 class ServiceRoot {}
+
+/** One durable consumer for all instances: whoever takes a command relays it to the owner of its run. */
+const COMMAND_CONSUMER = 'command-relay';
 
 /** Nest's own words only when something is wrong; its errors come back to us. */
 export const quietNest = {
@@ -27,9 +39,22 @@ export async function startFollowing(app: INestApplicationContext): Promise<void
   await app.get<LogFollower>(LOG_FOLLOWER).start();
 }
 
-/** A service without HTTP. */
+/** Lets the controllers of the process take durable commands, if they have patterns for any. */
+export async function startCommands(app: INestApplication): Promise<void> {
+  const strategy = new CommandStrategy({
+    commands: app.get<CommandBus>(COMMAND_BUS),
+    bus: app.get<Bus>(BUS),
+    consumer: COMMAND_CONSUMER,
+  });
+  app.connectMicroservice({ strategy });
+  await app.startAllMicroservices();
+}
+
+/** A service without HTTP: the adapter is there for Nest, and listens nowhere. */
 export async function serve(root: DynamicModule): Promise<RunningService> {
-  const app = await NestFactory.createApplicationContext(root, quietNest);
+  const app = await NestFactory.create(root, new FastifyAdapter(), quietNest);
+  await app.init();
   await startFollowing(app);
+  await startCommands(app);
   return { close: () => app.close() };
 }

@@ -1,1 +1,2 @@
 export * from './build-catalogue';
+export * from './tenant-desk';

@@ -1,0 +1,122 @@
+import {
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
+import type { BlobStore, Bus, EventStore, FactBus, Host, KeyRing, KeyValue, Subscription } from '@perdure/kernel';
+import type { LogFollower } from '@perdure/keeper-application';
+import { disconnectFeed } from '@perdure/platform-bus-jetstream';
+import {
+  BLOB_STORE,
+  BUS,
+  EVENT_STORE,
+  FACT_BUS,
+  HOST,
+  KEY_RING,
+  KEY_VALUE_LEASES,
+  KEY_VALUE_MAP,
+  LOG_FOLLOWER,
+  PLATFORM_CONFIG,
+  type PlatformConfig,
+} from '@perdure/platform-nest-runtime';
+import { PartitionOwnership } from '@perdure/platform-ownership';
+import { CommandRelay, RunOwner } from '@perdure/run-application';
+import { workerConnectionName } from '@perdure/run-contract';
+import { StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
+import { CommandsController } from './commands.controller';
+import { SchemaValidator } from './schema-validator';
+
+const SERVICE = 'orchestrator';
+
+const ownership: Provider = {
+  provide: PartitionOwnership,
+  inject: [KEY_VALUE_LEASES, KEY_VALUE_MAP, HOST, PLATFORM_CONFIG],
+  useFactory: (...[leases, maps, host, { instanceId }]: [KeyValue, KeyValue, Host, PlatformConfig]) =>
+    new PartitionOwnership({ leases, maps, host, service: SERVICE, instanceId }),
+};
+
+const catalogue: Provider = {
+  provide: StoredBuildCatalogue,
+  inject: [EVENT_STORE, HOST],
+  useFactory: (store: EventStore, host: Host) => new StoredBuildCatalogue({ store, host }),
+};
+
+const tenantDesk: Provider = {
+  provide: TenantDesk,
+  inject: [BUS, PartitionOwnership, StoredBuildCatalogue],
+  useFactory: (bus: Bus, owned: PartitionOwnership, builds: StoredBuildCatalogue) =>
+    new TenantDesk({ bus, ownership: owned, builds }),
+};
+
+type OwnerParts = [Host, EventStore, Bus, FactBus, BlobStore, KeyRing | undefined, PartitionOwnership, StoredBuildCatalogue];
+
+const owner: Provider = {
+  provide: RunOwner,
+  inject: [HOST, EVENT_STORE, BUS, FACT_BUS, BLOB_STORE, KEY_RING, PartitionOwnership, StoredBuildCatalogue],
+  useFactory: (...[host, store, bus, facts, blobs, keys, owned, builds]: OwnerParts) =>
+    new RunOwner({
+      host,
+      store,
+      bus,
+      facts,
+      blobs,
+      ...(keys === undefined ? {} : { keys }),
+      ownership: owned,
+      builds,
+      validator: new SchemaValidator(),
+    }),
+};
+
+const relay: Provider = { provide: CommandRelay, inject: [BUS], useFactory: (bus: Bus) => new CommandRelay(bus) };
+
+@Module({ controllers: [CommandsController], providers: [ownership, catalogue, tenantDesk, owner, relay] })
+export class OrchestratorModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
+  private disconnects: Subscription | undefined;
+
+  constructor(
+    @Inject(RunOwner) private readonly owner: RunOwner,
+    @Inject(TenantDesk) private readonly tenants: TenantDesk,
+    @Inject(PartitionOwnership) private readonly ownership: PartitionOwnership,
+    @Inject(LOG_FOLLOWER) private readonly follower: LogFollower,
+    @Inject(PLATFORM_CONFIG) private readonly config: PlatformConfig,
+    @Inject(HOST) private readonly host: Host,
+  ) {}
+
+  onModuleInit(): void {
+    this.follower.register(this.owner.keeper);
+  }
+
+  async onApplicationBootstrap(): Promise<void> {
+    await this.owner.start();
+    this.tenants.start();
+    await this.ownership.start();
+    await this.hearDisconnects();
+  }
+
+  /** Before the platform goes: partitions are given back first, so that another instance can take them at once. */
+  async onApplicationShutdown(): Promise<void> {
+    await this.disconnects?.close();
+    await this.ownership.stop();
+    await this.tenants.stop();
+    await this.owner.stop();
+  }
+
+  /** The fast path of worker death; without a system account, silence alone tells. */
+  private async hearDisconnects(): Promise<void> {
+    const { natsSystem, natsUrl: url, instanceId } = this.config;
+    if (natsSystem === undefined) return;
+    this.disconnects = await disconnectFeed({
+      url,
+      name: `${instanceId}-disconnects`,
+      system: natsSystem,
+      host: this.host,
+      onDisconnect: ({ name }) => {
+        const session = workerConnectionName.parse(name);
+        if (session !== undefined) this.owner.workers.connectionClosed(session);
+      },
+    });
+  }
+}
