@@ -2,3 +2,14 @@ export { ManualHost, type LogLine, type ManualHostOptions } from './manual-host'
 export { describeBlobStore } from './contract-suites/blob-store.suite';
 export { describeKeyRing } from './contract-suites/key-ring.suite';
 export { eventStoreContract, type EventStoreFixture } from './contract-suites/event-store.suite';
+export { LoopbackBus, LoopbackKeyValue } from './loopback-bus';
+export { KeeperWorld, type Happening, type OwnerAnswer, type SentCommand } from './keeper-world';
+export { deciderSpec, type Asked, type GivenFacts } from './specs/decider-spec';
+export * from './fixtures/run-facts';
+export { SeededRandom } from './simulator/seeded-random';
+export { ProcessKilled, Simulation, type SimulationOptions, type Violation } from './simulator/simulation';
+export { SimProcess, type SimProcessOptions } from './simulator/sim-process';
+export { drawFaults, FaultPlan, NO_FAULTS, type FaultSettings } from './simulator/fault-plan';
+export { SimBroker, type Exchange, type SimLink, type StoredFact } from './simulator/sim-broker';
+export { SimBucket, SimFactBus } from './simulator/sim-facts';
+export { simBlobs, SimStoreServer } from './simulator/sim-store';

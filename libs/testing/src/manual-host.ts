@@ -45,8 +45,10 @@ export class ManualHost implements Host {
     this.clock = { nowMs: () => this.wallMs, monotonicMs: () => this.elapsedMs };
     this.timers = { after: (delayMs, task) => this.after(delayMs, task), turn: () => this.settle() };
     this.entropy = { fraction, uuid: () => uuidV7(this.wallMs, fraction) };
-    const line = (level: LogLine['level']) => (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
-      void this.logged.push({ level, message, fields });
+    const line =
+      (level: LogLine['level']) =>
+      (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
+        void this.logged.push({ level, message, fields });
     this.log = { info: line('info'), warn: line('warn'), error: line('error') };
   }
 

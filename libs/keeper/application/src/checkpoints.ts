@@ -1,4 +1,13 @@
-import { delay, type BlobStore, type EventStore, type Host, type Json, type Position, type RecordedEvent, Retryable } from '@perdure/kernel';
+import {
+  delay,
+  type BlobStore,
+  type EventStore,
+  type Host,
+  type Json,
+  type Position,
+  type RecordedEvent,
+  Retryable,
+} from '@perdure/kernel';
 import { CHECKPOINT_EVENT_TYPE, KEEPER_TENANT, POINTERS_KEPT, keeperStream } from './keeper-stream';
 
 /** What a keeper knew when it had seen the log up to `position`. */
@@ -37,11 +46,17 @@ export class Checkpoints {
   async *newestFirst(keeperName: string): AsyncGenerator<Checkpoint> {
     const { store, host } = this.ports;
     const stream = keeperStream.build(keeperName);
-    const pointers = await this.untilAnswered(() => store.read(stream, { direction: 'backward', from: 'end', limit: POINTERS_KEPT }));
+    const pointers = await this.untilAnswered(() =>
+      store.read(stream, { direction: 'backward', from: 'end', limit: POINTERS_KEPT }),
+    );
     for (const event of pointers) {
       const found = await this.untilAnswered(() => this.load(event));
       if (found !== undefined) yield found;
-      else host.log.warn('a checkpoint of a keeper is missing or damaged; falling back', { keeper: keeperName, revision: event.revision });
+      else
+        host.log.warn('a checkpoint of a keeper is missing or damaged; falling back', {
+          keeper: keeperName,
+          revision: event.revision,
+        });
     }
   }
 
@@ -66,7 +81,9 @@ export class Checkpoints {
       if (maxCount !== POINTERS_KEPT) await store.setStreamMetadata(stream, { maxCount: POINTERS_KEPT });
       this.boundedStreams.add(stream);
     }
-    const pointers = (await store.read(stream, { direction: 'backward', from: 'end', limit: POINTERS_KEPT })).map((event) => asPointer(event.data));
+    const pointers = (await store.read(stream, { direction: 'backward', from: 'end', limit: POINTERS_KEPT })).map((event) =>
+      asPointer(event.data),
+    );
     const [newest, oldest] = pointers;
     return pointers.length < POINTERS_KEPT || newest?.blob === oldest?.blob ? undefined : oldest?.blob;
   }
@@ -104,7 +121,9 @@ export class Checkpoints {
 
 function asPointer(data: unknown): Pointer | undefined {
   const candidate = data as Partial<Pointer> | null;
-  return candidate?.v === 1 && typeof candidate.blob === 'string' && typeof candidate.sha256 === 'string' ? (candidate as Pointer) : undefined;
+  return candidate?.v === 1 && typeof candidate.blob === 'string' && typeof candidate.sha256 === 'string'
+    ? (candidate as Pointer)
+    : undefined;
 }
 
 function asCheckpoint(text: string): Checkpoint | undefined {

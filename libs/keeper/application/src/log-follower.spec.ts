@@ -208,7 +208,9 @@ describe('the follower of a process', () => {
       await happen('Opened');
       await follower.checkpoint();
     }
-    const stored = await Promise.all(pointersOf('doors').map((event) => blobs.get(KEEPER_TENANT, (event.data as { blob: string }).blob)));
+    const stored = await Promise.all(
+      pointersOf('doors').map((event) => blobs.get(KEEPER_TENANT, (event.data as { blob: string }).blob)),
+    );
     expect(stored.map((text) => text !== undefined)).toEqual([false, false, true, true]);
   });
 
@@ -234,9 +236,14 @@ describe('the follower of a process', () => {
   });
 
   it('does not trust a blob with another hash, nor an index that the keeper does not know', async () => {
-    const blob = await blobs.put(KEEPER_TENANT, JSON.stringify({ v: 1, position: { commit: '1', prepare: '1' }, index: { total: 7 } }));
+    const blob = await blobs.put(
+      KEEPER_TENANT,
+      JSON.stringify({ v: 1, position: { commit: '1', prepare: '1' }, index: { total: 7 } }),
+    );
     await happen('Opened', 2);
-    await store.append('keeper-doors', 'any', [{ id: 'p', type: 'KeeperCheckpointed', data: { v: 1, blob, sha256: 'other' }, metadata: {} }]);
+    await store.append('keeper-doors', 'any', [
+      { id: 'p', type: 'KeeperCheckpointed', data: { v: 1, blob, sha256: 'other' }, metadata: {} },
+    ]);
     const doors = new Diary('doors', ['Opened']);
     await following(doors);
     expect(doors.applied).toHaveLength(2);
@@ -264,7 +271,10 @@ describe('the follower of a process', () => {
       if (fact.revision === 1) throw new TypeError('cannot be');
     });
     const follower = await following(broken);
-    const outcome = follower.done.then(() => 'closed', (error: Error) => error.message);
+    const outcome = follower.done.then(
+      () => 'closed',
+      (error: Error) => error.message,
+    );
     await happen('Opened', 3);
     expect(await outcome).toBe('cannot be');
     expect(broken.applied).toHaveLength(1);

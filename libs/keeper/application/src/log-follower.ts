@@ -1,5 +1,13 @@
 import {
-  comparePositions, type BlobStore, type EventStore, type Following, type Host, type Keeper, type Position, type RecordedEvent, type Subscription,
+  comparePositions,
+  type BlobStore,
+  type EventStore,
+  type Following,
+  type Host,
+  type Keeper,
+  type Position,
+  type RecordedEvent,
+  type Subscription,
 } from '@perdure/kernel';
 import { Checkpoints } from './checkpoints';
 
@@ -63,7 +71,8 @@ export class LogFollower implements Following {
   /** @throws TypeError once it has started: a keeper that joins later would miss facts. */
   register(keeper: Keeper): void {
     if (this.state !== 'new') throw new TypeError(`Keeper ${keeper.name} came after the follower had started`);
-    if (this.followed.some((other) => other.keeper.name === keeper.name)) throw new TypeError(`Two keepers are named ${keeper.name}`);
+    if (this.followed.some((other) => other.keeper.name === keeper.name))
+      throw new TypeError(`Two keepers are named ${keeper.name}`);
     const followed: Followed = { keeper, seen: undefined, ownFacts: 0, allFacts: 0 };
     this.followed.push(followed);
     for (const type of new Set(keeper.eventTypes)) this.byType.set(type, [...(this.byType.get(type) ?? []), followed]);
@@ -160,7 +169,11 @@ export class LogFollower implements Following {
     this.cancelTimer();
     const { stream, revision, type } = fact;
     this.ports.host.log.error('a keeper failed: the process must end, its index cannot be trusted', {
-      keeper: keeper.name, stream, revision, type, error: String(error),
+      keeper: keeper.name,
+      stream,
+      revision,
+      type,
+      error: String(error),
     });
     void this.subscription?.close();
     this.settle.reject(error);
@@ -176,7 +189,8 @@ export class LogFollower implements Following {
 
   private checkpointIfAffordable(): void {
     const pauseMs = this.ports.host.clock.monotonicMs() - this.lastSavedAtMs;
-    if (this.saving !== undefined || pauseMs < Math.max(CHECKPOINT_PAUSE_MS, this.lastSaveTookMs * CHECKPOINT_COST_DIVISOR)) return;
+    if (this.saving !== undefined || pauseMs < Math.max(CHECKPOINT_PAUSE_MS, this.lastSaveTookMs * CHECKPOINT_COST_DIVISOR))
+      return;
     void this.checkpoint();
   }
 
@@ -189,7 +203,10 @@ export class LogFollower implements Following {
       try {
         await this.save(followed);
       } catch (error) {
-        log.warn('a checkpoint could not be saved; the next one will try again', { keeper: followed.keeper.name, error: String(error) });
+        log.warn('a checkpoint could not be saved; the next one will try again', {
+          keeper: followed.keeper.name,
+          error: String(error),
+        });
       }
     }
     this.lastSavedAtMs = clock.monotonicMs();

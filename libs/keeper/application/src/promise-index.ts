@@ -121,7 +121,14 @@ export class PromiseIndex<T> {
     const held = this.groups.get(entry.group);
     if (held instanceof Map) held.set(entry.id, entry);
     else if (held === undefined || held.id === entry.id) this.groups.set(entry.group, entry);
-    else this.groups.set(entry.group, new Map([[held.id, held], [entry.id, entry]]));
+    else
+      this.groups.set(
+        entry.group,
+        new Map([
+          [held.id, held],
+          [entry.id, entry],
+        ]),
+      );
     if (isNew) this.count += 1;
   }
 

@@ -33,7 +33,8 @@ export class Tombstones {
   /** Once a checkpoint. */
   sweep(): void {
     for (const [id, { confirmedAtSweep, toldAtSweep }] of this.ends) {
-      const passed = confirmedAtSweep === undefined ? this.sweeps - toldAtSweep >= UNCONFIRMED_SWEEPS : confirmedAtSweep < this.sweeps;
+      const passed =
+        confirmedAtSweep === undefined ? this.sweeps - toldAtSweep >= UNCONFIRMED_SWEEPS : confirmedAtSweep < this.sweeps;
       if (passed) this.ends.delete(id);
     }
     this.sweeps += 1;

@@ -28,9 +28,13 @@ export class FileBlobStore implements BlobStore {
     const content = await readText(this.pathOf(tenant, reference));
     if (content === undefined) return undefined;
     if (this.referenceOf(tenant, content) !== reference) {
-      throw new Terminal('BlobDamaged', `The stored payload ${reference} of ${tenant} is damaged on disk. Restore it from a backup, or treat it as lost.`, {
-        details: { tenant, reference },
-      });
+      throw new Terminal(
+        'BlobDamaged',
+        `The stored payload ${reference} of ${tenant} is damaged on disk. Restore it from a backup, or treat it as lost.`,
+        {
+          details: { tenant, reference },
+        },
+      );
     }
     return content;
   }
@@ -55,7 +59,8 @@ export class FileBlobStore implements BlobStore {
       }
       const now = new Date();
       await utimes(path, now, now);
-      for (let folder = dirname(path), level = 0; level < FOLDER_LEVELS; folder = dirname(folder), level += 1) await syncFolder(folder);
+      for (let folder = dirname(path), level = 0; level < FOLDER_LEVELS; folder = dirname(folder), level += 1)
+        await syncFolder(folder);
       return true;
     } catch (error) {
       // Deleted between the two looks: write it anew.
@@ -65,12 +70,18 @@ export class FileBlobStore implements BlobStore {
   }
 
   private referenceOf(tenant: string, content: string): string {
-    return createHmac('sha256', this.options.installationKey).update(`${token(tenant, 'tenant')}\n`).update(content, 'utf8').digest('hex');
+    return createHmac('sha256', this.options.installationKey)
+      .update(`${token(tenant, 'tenant')}\n`)
+      .update(content, 'utf8')
+      .digest('hex');
   }
 
   private pathOf(tenant: string, reference: string): string {
     if (!REFERENCE.test(reference)) {
-      throw new Terminal('InvalidName', `A blob reference is 64 hexadecimal digits; got ${JSON.stringify(reference.slice(0, 80))}.`);
+      throw new Terminal(
+        'InvalidName',
+        `A blob reference is 64 hexadecimal digits; got ${JSON.stringify(reference.slice(0, 80))}.`,
+      );
     }
     return join(this.options.folder, token(tenant, 'tenant'), reference.slice(0, 2), reference.slice(2, 4), reference);
   }

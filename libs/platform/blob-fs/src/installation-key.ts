@@ -23,7 +23,8 @@ export async function loadOrCreateKey(path: string): Promise<Buffer> {
     await rm(candidate, { force: true });
   }
   const made = await readKey(path);
-  if (made === undefined) throw new Terminal('KeyMissing', `The key ${path} vanished while it was made. Is another program cleaning this folder?`);
+  if (made === undefined)
+    throw new Terminal('KeyMissing', `The key ${path} vanished while it was made. Is another program cleaning this folder?`);
   return made;
 }
 
@@ -36,7 +37,10 @@ async function readKey(path: string): Promise<Buffer | undefined> {
     throw error;
   }
   if (key.length !== KEY_BYTES) {
-    throw new Terminal('KeyDamaged', `The key ${path} is damaged: ${key.length} bytes instead of ${KEY_BYTES}. Restore it from a backup; without it, what it protects cannot be read.`);
+    throw new Terminal(
+      'KeyDamaged',
+      `The key ${path} is damaged: ${key.length} bytes instead of ${KEY_BYTES}. Restore it from a backup; without it, what it protects cannot be read.`,
+    );
   }
   return key;
 }

@@ -5,7 +5,9 @@ export class MemoryBlobStore implements BlobStore {
   private readonly blobs = new Map<string, string>();
 
   async put(tenant: string, content: string): Promise<string> {
-    const reference = createHash('sha256').update(`${token(tenant, 'tenant')}\n${content}`).digest('hex');
+    const reference = createHash('sha256')
+      .update(`${token(tenant, 'tenant')}\n${content}`)
+      .digest('hex');
     this.blobs.set(keyOf(tenant, reference), content);
     return reference;
   }

@@ -40,5 +40,8 @@ export function openText(key: Uint8Array, sealed: string, context: string): stri
 }
 
 function broken(context: string, cause?: unknown): Terminal {
-  return new Terminal('SealBroken', `What was sealed for ${context} does not open: altered, or sealed with another key.`, { cause, details: { context } });
+  return new Terminal('SealBroken', `What was sealed for ${context} does not open: altered, or sealed with another key.`, {
+    cause,
+    details: { context },
+  });
 }

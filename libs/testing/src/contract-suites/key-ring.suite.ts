@@ -33,7 +33,12 @@ export function describeKeyRing(adapter: string, open: () => Promise<KeyRing>): 
 
     it('opens nothing with the key of another run, or of another tenant', async () => {
       const ring = await open();
-      for (const [tenant, keyId] of [['acme', 'run-1'], ['acme', 'run-2'], ['rival', 'run-1']] as const) await ring.create(tenant, keyId);
+      for (const [tenant, keyId] of [
+        ['acme', 'run-1'],
+        ['acme', 'run-2'],
+        ['rival', 'run-1'],
+      ] as const)
+        await ring.create(tenant, keyId);
       const sealed = await seal(ring, ['acme', 'run-1'], 'mine');
       await expect(ring.open('acme', 'run-2', sealed)).rejects.toMatchObject({ code: 'SealBroken' });
       await expect(ring.open('rival', 'run-1', sealed)).rejects.toMatchObject({ code: 'SealBroken' });

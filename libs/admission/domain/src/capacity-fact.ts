@@ -1,0 +1,16 @@
+/** What a fact of a run means for capacity; everything else in it is of no interest here. */
+export type CapacityChange =
+  | { readonly type: 'requested'; readonly pool: string; readonly name: string; readonly atMs: number }
+  | { readonly type: 'asked-again'; readonly preferredWorkerId: string | undefined }
+  | { readonly type: 'assigned'; readonly workerId: string; readonly sessionId: string }
+  /** The activation is over and the permit is not: the owner places it anew. */
+  | { readonly type: 'unplaced' }
+  | { readonly type: 'let-go' }
+  | { readonly type: 'ended' };
+
+export interface CapacityFact {
+  readonly tenant: string;
+  readonly runId: string;
+  readonly revision: number;
+  readonly change: CapacityChange;
+}

@@ -1,0 +1,289 @@
+import { InvariantViolated, type Json } from '@perdure/kernel';
+import type { CapacityFact } from './capacity-fact';
+import { recordKey, type RunKey, type RunRecord } from './run-record';
+
+// The fold of every fact that matters to capacity, over all live runs.
+//
+// 1. The latest revision wins: a fact that is not newer than what is known of its run changes nothing.
+// 2. A run that has ended stays ended, also when its beginning is told late.
+// 3. Only what the log has told enters a checkpoint: the log tells the rest again.
+
+export interface LedgerChange {
+  readonly record: RunRecord;
+  /** Who held it before, if anybody. */
+  readonly freed: { readonly workerId: string; readonly sessionId: string } | undefined;
+  readonly ended: boolean;
+}
+
+/** Remembers ends; see `Tombstones` of the keepers. */
+export interface Ends {
+  bury(id: string, revision: number, confirmed: boolean): void;
+  covers(id: string, revision: number): boolean;
+  sweep(): void;
+  clear(): void;
+}
+
+/** Checkpoints after which a run that only the bus has told of is forgotten: it was a late repeat. */
+const UNCONFIRMED_SWEEPS = 2;
+
+export class PermitLedger {
+  private readonly runs = new Map<string, RunRecord>();
+  private readonly unconfirmed = new Map<RunRecord, number>();
+  private tickets = 0;
+  private sweeps = 0;
+  private held = 0;
+
+  constructor(private readonly ends: Ends) {}
+
+  /** Permits held: assigned minus suspended, paused and ended. */
+  get permitsHeld(): number {
+    return this.held;
+  }
+
+  get size(): number {
+    return this.runs.size;
+  }
+
+  get(key: RunKey): RunRecord | undefined {
+    return this.runs.get(recordKey(key));
+  }
+
+  records(): IterableIterator<RunRecord> {
+    return this.runs.values();
+  }
+
+  /** @returns undefined when the fact is no news */
+  apply(fact: CapacityFact, source: { readonly confirmed: boolean; readonly nowMs: number }): LedgerChange | undefined {
+    const key = recordKey(fact);
+    const known = this.runs.get(key);
+    if (fact.change.type === 'ended') return this.end(key, fact, { known, confirmed: source.confirmed });
+    if (this.ends.covers(key, fact.revision)) return undefined;
+    if (known === undefined) return this.begin(key, fact, source);
+    if (source.confirmed && fact.change.type === 'requested') this.confirm(known);
+    if (fact.revision <= known.revision) return undefined;
+    return this.advance(known, fact, source.nowMs);
+  }
+
+  /** A release for it is on its way to the owner. */
+  grant(record: RunRecord, worker: { readonly workerId: string; readonly sessionId: string }): void {
+    this.moveTo(record, 'granted');
+    record.workerId = worker.workerId;
+    record.sessionId = worker.sessionId;
+  }
+
+  /** There is no room for it, and its owner is being told. */
+  refuse(record: RunRecord): void {
+    this.moveTo(record, 'refusing');
+  }
+
+  /** The release, or the refusal, came to nothing: it waits again, at its old place. */
+  revoke(record: RunRecord): void {
+    this.moveTo(record, 'waiting');
+    record.workerId = undefined;
+    record.sessionId = undefined;
+  }
+
+  /** The owner says that this run asks for nothing; a later fact may say otherwise. */
+  idle(record: RunRecord): void {
+    this.moveTo(record, 'idle');
+    record.workerId = undefined;
+    record.sessionId = undefined;
+  }
+
+  /** The owner says that there is no such run any more. */
+  forget(record: RunRecord): void {
+    const key = recordKey(record);
+    this.ends.bury(key, record.revision, false);
+    this.drop(key, record);
+  }
+
+  /** Once a checkpoint, before `snapshot`. @returns what is forgotten: only the bus had told of it, and long ago */
+  sweep(): readonly RunRecord[] {
+    this.ends.sweep();
+    const forgotten: RunRecord[] = [];
+    for (const [record, sinceSweep] of this.unconfirmed) {
+      if (this.sweeps - sinceSweep < UNCONFIRMED_SWEEPS || record.state === 'granted') continue;
+      this.drop(recordKey(record), record);
+      forgotten.push(record);
+    }
+    this.sweeps += 1;
+    return forgotten;
+  }
+
+  snapshot(): Json {
+    const runs: Json[] = [];
+    for (const record of this.runs.values()) if (record.confirmed) runs.push(encode(record));
+    return { v: 1, runs };
+  }
+
+  restore(snapshot: Json | undefined): void {
+    this.runs.clear();
+    this.unconfirmed.clear();
+    this.ends.clear();
+    this.held = 0;
+    this.tickets = 0;
+    for (const item of snapshot === undefined ? [] : itemsOf(snapshot)) {
+      const record = decode(item);
+      this.runs.set(recordKey(record), record);
+      this.tickets = Math.max(this.tickets, record.ticket);
+      if (isHolding(record)) this.held += 1;
+    }
+  }
+
+  private begin(
+    key: string,
+    fact: CapacityFact,
+    source: { readonly confirmed: boolean; readonly nowMs: number },
+  ): LedgerChange | undefined {
+    // Anything but the request of a run that is not known is either the tail of an ended one, or ahead of its request: the log brings both.
+    if (fact.change.type !== 'requested') return undefined;
+    const { tenant, runId, revision } = fact;
+    const { pool, name, atMs } = fact.change;
+    const record: RunRecord = {
+      tenant,
+      runId,
+      pool,
+      name,
+      revision,
+      state: 'waiting',
+      ticket: this.nextTicket(),
+      sinceMs: atMs,
+      workerId: undefined,
+      sessionId: undefined,
+      preferredWorkerId: undefined,
+      fresh: true,
+      confirmed: source.confirmed,
+    };
+    this.runs.set(key, record);
+    if (!source.confirmed) this.unconfirmed.set(record, this.sweeps);
+    return { record, freed: undefined, ended: false };
+  }
+
+  private advance(record: RunRecord, fact: CapacityFact, nowMs: number): LedgerChange {
+    const before = holderOf(record);
+    record.revision = fact.revision;
+    const { change } = fact;
+    switch (change.type) {
+      case 'asked-again':
+        this.moveTo(record, 'waiting');
+        record.ticket = this.nextTicket();
+        record.sinceMs = nowMs;
+        record.preferredWorkerId = change.preferredWorkerId;
+        break;
+      case 'assigned':
+        this.moveTo(record, 'held');
+        record.fresh = false;
+        record.workerId = change.workerId;
+        record.sessionId = change.sessionId;
+        return { record, freed: sameHolder(before, change) ? undefined : before, ended: false };
+      case 'unplaced':
+        this.moveTo(record, 'held');
+        record.fresh = false;
+        break;
+      case 'let-go':
+        this.moveTo(record, 'idle');
+        break;
+      case 'requested':
+      case 'ended':
+        throw new InvariantViolated(`${change.type} cannot follow in the story of a run`, {
+          runId: fact.runId,
+          revision: fact.revision,
+        });
+    }
+    record.workerId = undefined;
+    record.sessionId = undefined;
+    return { record, freed: before, ended: false };
+  }
+
+  private end(
+    key: string,
+    fact: CapacityFact,
+    at: { readonly known: RunRecord | undefined; readonly confirmed: boolean },
+  ): LedgerChange | undefined {
+    this.ends.bury(key, fact.revision, at.confirmed);
+    if (at.known === undefined) return undefined;
+    const freed = holderOf(at.known);
+    this.drop(key, at.known);
+    return { record: at.known, freed, ended: true };
+  }
+
+  private drop(key: string, record: RunRecord): void {
+    this.moveTo(record, 'idle');
+    this.runs.delete(key);
+    this.unconfirmed.delete(record);
+  }
+
+  private confirm(record: RunRecord): void {
+    record.confirmed = true;
+    this.unconfirmed.delete(record);
+  }
+
+  private moveTo(record: RunRecord, state: RunRecord['state']): void {
+    if (isHolding(record)) this.held -= 1;
+    record.state = state;
+    if (isHolding(record)) this.held += 1;
+  }
+
+  private nextTicket(): number {
+    this.tickets += 1;
+    return this.tickets;
+  }
+}
+
+function isHolding(record: RunRecord): boolean {
+  return record.state === 'held' || record.state === 'granted';
+}
+
+function holderOf({ workerId, sessionId }: RunRecord): LedgerChange['freed'] {
+  return workerId === undefined || sessionId === undefined ? undefined : { workerId, sessionId };
+}
+
+function sameHolder(before: LedgerChange['freed'], now: { readonly sessionId: string }): boolean {
+  return before?.sessionId === now.sessionId;
+}
+
+/** A release or refusal under way when the checkpoint was taken has a fact that follows, or came to nothing. */
+function encode(record: RunRecord): Json {
+  const { tenant, runId, pool, name, revision, state, ticket, sinceMs, workerId, sessionId, preferredWorkerId, fresh } = record;
+  const kept = state === 'granted' || state === 'refusing' ? 'waiting' : state;
+  const holder = state === 'held' ? [workerId ?? null, sessionId ?? null] : [null, null];
+  return [tenant, runId, pool, name, revision, kept, ticket, sinceMs, ...holder, preferredWorkerId ?? null, fresh];
+}
+
+function decode(item: Json): RunRecord {
+  const [tenant, runId, pool, name, revision, state, ticket, sinceMs, workerId, sessionId, preferredWorkerId, fresh] = item as [
+    string,
+    string,
+    string,
+    string,
+    number,
+    RunRecord['state'],
+    number,
+    number,
+    string | null,
+    string | null,
+    string | null,
+    boolean,
+  ];
+  return {
+    tenant,
+    runId,
+    pool,
+    name,
+    revision,
+    state,
+    ticket,
+    sinceMs,
+    fresh,
+    confirmed: true,
+    workerId: workerId ?? undefined,
+    sessionId: sessionId ?? undefined,
+    preferredWorkerId: preferredWorkerId ?? undefined,
+  };
+}
+
+function itemsOf(snapshot: Json): readonly Json[] {
+  const { v, runs } = (snapshot ?? {}) as { readonly v?: Json; readonly runs?: Json };
+  if (v !== 1 || !Array.isArray(runs)) throw new InvariantViolated('Not a snapshot of a permit ledger, or of a later version');
+  return runs as readonly Json[];
+}
