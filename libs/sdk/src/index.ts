@@ -23,3 +23,7 @@ export { ruleModel, type RuleDecision } from './rule-model';
 export { tool, type ToolOptions } from './tool';
 export { workflow, type WorkflowOptions } from './workflow';
 export { Worker, type WorkerOptions } from './worker';
+// What a worker is made of, without its connections: what the simulator runs.
+export { HeartbeatLoop } from './engine/heartbeat';
+export { WorkerEngine } from './engine/worker-engine';
+export { manifestOf, offerOf } from './manifest';

@@ -1,0 +1,132 @@
+import { agent, Retryable, ruleModel, tool, workflow, type Behaviour, type Message, type Tool, type WorkflowContext } from '@perdure/sdk';
+import type { SimProcess } from '@perdure/testing';
+import { z } from 'zod';
+import type { OuterWorld, WorkDone } from './outer-world';
+import { agentText, carried, isTool, stepResult, toolResult, type AgentPlan, type Operation, type Results, type ToolName, type WorkflowPlan } from './program';
+
+/** What user code runs in: it knows its process only through what that process can do. */
+export interface Workplace {
+  readonly process: SimProcess;
+  readonly world: OuterWorld;
+  epochOf(runId: string): number | undefined;
+}
+
+const planInput = z.object({ label: z.string() }).loose();
+const useInput = z.object({ runId: z.string(), id: z.string(), value: z.number(), fails: z.number(), ms: z.number() });
+const RETRY = { attemptsMax: 5, initialDelayMs: 40, factor: 2, delayMaxMs: 500 };
+
+export function behavioursFor(place: Workplace): { readonly behaviours: readonly Behaviour[]; readonly tools: readonly Tool[] } {
+  const tools = { charge: toolOf(place, 'charge', 'idempotent'), lookup: toolOf(place, 'lookup', 'pure') };
+  const performer = workflow({ name: 'perform', input: planInput }, (ctx, input) =>
+    perform({ place, tools, ctx }, (input as unknown as WorkflowPlan).operations),
+  );
+  const decider = agent({
+    name: 'decide',
+    input: planInput,
+    instructions: 'Use the tools of the plan, turn by turn.',
+    tools: [tools.charge, tools.lookup],
+    model: modelOf(place),
+    retry: RETRY,
+  });
+  return { behaviours: [performer, decider] as unknown as readonly Behaviour[], tools: [tools.charge, tools.lookup] as unknown as readonly Tool[] };
+}
+
+type Tools = { readonly [N in ToolName]: ReturnType<typeof toolOf> };
+
+function toolOf(place: Workplace, name: ToolName, effect: 'idempotent' | 'pure') {
+  return tool({
+    name,
+    description: name,
+    input: useInput,
+    effect,
+    retry: RETRY,
+    execute: async ({ runId, id, value, fails, ms }, { idempotencyKey, attempt }) => {
+      begin(place, { kind: 'tool', runId, name: id });
+      await pause(place, ms);
+      if (attempt <= fails) throw new Retryable('NotNow', `${name} fails at attempt ${attempt}`);
+      return place.world.effect(place.process, { runId, id, key: idempotencyKey, result: toolResult(name, value) });
+    },
+  });
+}
+
+interface Performance {
+  readonly place: Workplace;
+  readonly tools: Tools;
+  readonly ctx: WorkflowContext;
+}
+
+async function perform(performance: Performance, operations: readonly Operation[]): Promise<Results> {
+  const { place, tools, ctx } = performance;
+  const results: (number | readonly Results[])[] = [];
+  for (const operation of operations) {
+    const offset = carried(results);
+    switch (operation.do) {
+      case 'step':
+        results.push(await step(performance, operation, offset));
+        break;
+      case 'tool': {
+        const { id, value, fails, ms } = operation;
+        results.push(await ctx.tool(tools[operation.tool], { runId: ctx.runId, id, value: value + offset, fails, ms }));
+        break;
+      }
+      case 'sleep':
+        await ctx.sleep(operation.ms);
+        results.push(0);
+        break;
+      case 'values':
+        results.push(ctx.now() > 0 && ctx.random() < 1 && ctx.uuid().length === 36 ? 0 : 1);
+        break;
+      case 'all':
+        results.push(await ctx.all(operation.branches.map((branch) => (scope: WorkflowContext) => perform({ place, tools, ctx: scope }, branch))));
+    }
+  }
+  return results;
+}
+
+async function step({ place, ctx }: Performance, operation: Extract<Operation, { do: 'step' }>, offset: number): Promise<number> {
+  const { name, pure, throws, value, ms } = operation;
+  try {
+    return await ctx.step(
+      name,
+      async () => {
+        begin(place, { kind: pure ? 'pure-step' : 'step', runId: ctx.runId, name });
+        await pause(place, ms);
+        if (throws) throw new RangeError('as planned');
+        return stepResult(value + offset);
+      },
+      { pure },
+    );
+  } catch (error) {
+    if (throws && error instanceof Error && error.message === 'as planned') return -1;
+    throw error;
+  }
+}
+
+function modelOf(place: Workplace) {
+  return ruleModel('rule-of-plan', async ({ messages }) => {
+    const { turns, label } = planOf(messages);
+    const turn = messages.filter(({ role }) => role === 'assistant').length;
+    begin(place, { kind: 'model', runId: label, name: `turn-${turn + 1}` });
+    await pause(place, turn);
+    const uses = turns[turn];
+    if (uses === undefined) return agentText(messages.flatMap((message) => (message.role === 'tool' ? [valueOf(message)] : [])));
+    return { toolCalls: uses.map(({ tool: name, ...use }) => ({ tool: name, args: isTool(name) ? { runId: label, ...use } : {} })) };
+  });
+}
+
+function planOf(messages: readonly Message[]): AgentPlan {
+  const [first] = messages;
+  return JSON.parse(first?.role === 'user' ? first.text : '{}') as AgentPlan;
+}
+
+function valueOf({ outcome }: Extract<Message, { role: 'tool' }>): number | undefined {
+  return outcome.ok ? (outcome.value as number) : undefined;
+}
+
+function begin(place: Workplace, work: Pick<WorkDone, 'kind' | 'runId' | 'name'>): void {
+  place.world.begin(place.process, { ...work, epoch: place.epochOf(work.runId) });
+}
+
+function pause({ process }: Workplace, ms: number): Promise<void> {
+  return ms === 0 ? Promise.resolve() : new Promise((resolve) => void process.timers.after(ms, resolve));
+}

@@ -1,0 +1,48 @@
+import type { SimProcess, Simulation } from '@perdure/testing';
+
+export type WorkKind = 'pure-step' | 'step' | 'tool' | 'model';
+
+/** One time that user code was run. */
+export interface WorkDone {
+  readonly kind: WorkKind;
+  readonly runId: string;
+  readonly name: string;
+  readonly atMs: number;
+  readonly process: string;
+  /** Epoch of the activation that ran it; undefined when the worker did not hold the run any more. */
+  readonly epoch: number | undefined;
+}
+
+interface Effect {
+  readonly id: string;
+  readonly result: number;
+  requests: number;
+}
+
+/** Everything outside the system that user code touches. It sees what no fact says: how often something was really done. */
+export class OuterWorld {
+  readonly work: WorkDone[] = [];
+  /** By idempotency key: the destination keeps its own promise. */
+  readonly effects = new Map<string, Effect>();
+  readonly keysOfUse = new Map<string, Set<string>>();
+
+  constructor(private readonly simulation: Simulation) {}
+
+  begin(process: SimProcess, work: Omit<WorkDone, 'atMs' | 'process'>): void {
+    if (!process.alive) return;
+    this.simulation.note(`${process.name} does ${work.kind} ${work.name} of ${work.runId} at epoch ${work.epoch ?? 'none'}`);
+    this.work.push({ ...work, atMs: this.simulation.nowMs, process: process.name });
+  }
+
+  effect(process: SimProcess, use: { readonly runId: string; readonly id: string; readonly key: string; readonly result: number }): number {
+    const { runId, id, key, result } = use;
+    if (!process.alive) return result;
+    const known = this.effects.get(key);
+    const effect = known ?? { id: `${runId}/${id}`, result, requests: 0 };
+    effect.requests += 1;
+    this.effects.set(key, effect);
+    const keys = this.keysOfUse.get(effect.id) ?? new Set();
+    this.keysOfUse.set(`${runId}/${id}`, keys.add(key));
+    return effect.result;
+  }
+}

@@ -1,0 +1,148 @@
+import type { SeededRandom } from '@perdure/testing';
+
+/** What a run does, as data: the input of one workflow or agent that carries it out, and of the model that predicts it. */
+export type Operation =
+  | { readonly do: 'step'; readonly name: string; readonly pure: boolean; readonly throws: boolean; readonly value: number; readonly ms: number }
+  | { readonly do: 'tool'; readonly tool: ToolName; readonly id: string; readonly value: number; readonly fails: number; readonly ms: number }
+  | { readonly do: 'sleep'; readonly ms: number }
+  | { readonly do: 'values' }
+  | { readonly do: 'all'; readonly branches: readonly (readonly Operation[])[] };
+
+export type ToolName = 'charge' | 'lookup';
+export type ToolUse = Omit<Extract<Operation, { do: 'tool' }>, 'do' | 'tool'> & { readonly tool: string };
+
+export interface WorkflowPlan {
+  readonly kind: 'workflow';
+  readonly label: string;
+  readonly operations: readonly Operation[];
+}
+
+export interface AgentPlan {
+  readonly kind: 'agent';
+  readonly label: string;
+  readonly turns: readonly (readonly ToolUse[])[];
+}
+
+export type Plan = WorkflowPlan | AgentPlan;
+
+const OPERATIONS = [2, 8] as const;
+const TURNS = [1, 4] as const;
+const WORK_MS_MAX = 120;
+const SLEEP_MS_MAX = 2_500;
+/** Fewer than the attempts that the tools declare. */
+export const FAILS_MAX = 2;
+
+class Drawer {
+  private made = 0;
+
+  constructor(private readonly random: SeededRandom) {}
+
+  operations(depth: number): Operation[] {
+    const count = depth === 0 ? this.random.integer(...OPERATIONS) : this.random.integer(1, 3);
+    return Array.from({ length: count }, () => this.operation(depth));
+  }
+
+  tool(): Extract<Operation, { do: 'tool' }> {
+    const { random } = this;
+    const fails = random.chance(0.25) ? random.integer(1, FAILS_MAX) : 0;
+    return { do: 'tool', tool: random.chance(0.7) ? 'charge' : 'lookup', id: this.name('use'), value: random.integer(1, 99), fails, ms: this.workMs() };
+  }
+
+  private operation(depth: number): Operation {
+    const { random } = this;
+    const kind = random.fraction();
+    if (kind < 0.4) {
+      return { do: 'step', name: this.name('step'), pure: random.chance(0.5), throws: random.chance(0.1), value: random.integer(1, 99), ms: this.workMs() };
+    }
+    if (kind < 0.65) return this.tool();
+    if (kind < 0.8) return { do: 'sleep', ms: random.integer(0, random.chance(0.5) ? 50 : SLEEP_MS_MAX) };
+    if (kind < 0.85 || depth >= 2) return { do: 'values' };
+    return { do: 'all', branches: Array.from({ length: random.integer(2, 3) }, () => this.operations(depth + 1)) };
+  }
+
+  private workMs(): number {
+    return this.random.chance(0.5) ? 0 : this.random.integer(1, WORK_MS_MAX);
+  }
+
+  private name(what: string): string {
+    this.made += 1;
+    return `${what}-${this.made}`;
+  }
+}
+
+export function drawPlan(label: string, random: SeededRandom): Plan {
+  const drawer = new Drawer(random);
+  if (random.chance(0.65)) return { kind: 'workflow', label, operations: drawer.operations(0) };
+  const turns = Array.from({ length: random.integer(...TURNS) }, () =>
+    Array.from({ length: random.integer(1, 3) }, () => {
+      const { tool, id, value, fails, ms } = drawer.tool();
+      return { tool: random.chance(0.1) ? 'nothing' : tool, id, value, fails, ms };
+    }),
+  );
+  return { kind: 'agent', label, turns };
+}
+
+export type Results = readonly (number | readonly Results[])[];
+
+export function stepResult(value: number): number {
+  return value * 3 + 1;
+}
+
+export function toolResult(tool: ToolName, value: number): number {
+  return value + (tool === 'charge' ? 1_000 : 2_000);
+}
+
+/** What came before enters what comes after: a result that is replayed wrongly shows at the end. */
+export function carried(results: Results): number {
+  const last = results.at(-1);
+  return typeof last === 'number' ? Math.abs(last) % 7 : results.length;
+}
+
+/** The model: what the run must come to, from its plan alone. */
+export function expectedOutput(plan: Plan): unknown {
+  return plan.kind === 'workflow' ? expectedResults(plan.operations) : expectedText(plan);
+}
+
+function expectedResults(operations: readonly Operation[]): Results {
+  const results: (number | readonly Results[])[] = [];
+  for (const operation of operations) {
+    const offset = carried(results);
+    switch (operation.do) {
+      case 'step':
+        results.push(operation.throws ? -1 : stepResult(operation.value + offset));
+        break;
+      case 'tool':
+        results.push(toolResult(operation.tool, operation.value + offset));
+        break;
+      case 'sleep':
+      case 'values':
+        results.push(0);
+        break;
+      case 'all':
+        results.push(operation.branches.map(expectedResults));
+    }
+  }
+  return results;
+}
+
+function expectedText({ turns }: AgentPlan): string {
+  const uses = turns.flat();
+  return agentText(uses.map(({ tool, value }) => (isTool(tool) ? toolResult(tool, value) : undefined)));
+}
+
+export function agentText(results: readonly (number | undefined)[]): string {
+  const sum = results.reduce<number>((total, result) => total + (result ?? -1), 0);
+  return `${results.length} uses, sum ${sum}`;
+}
+
+export function isTool(name: string): name is ToolName {
+  return name === 'charge' || name === 'lookup';
+}
+
+/** Uses of declared tools, by id: each must have one idempotency key, and its effect once. */
+export function toolUsesOf(plan: Plan): readonly string[] {
+  if (plan.kind === 'agent') return plan.turns.flat().flatMap(({ tool, id }) => (isTool(tool) ? [id] : []));
+  const within = (operations: readonly Operation[]): string[] =>
+    operations.flatMap((operation) => (operation.do === 'tool' ? [operation.id] : operation.do === 'all' ? operation.branches.flatMap(within) : []));
+  return within(plan.operations);
+}

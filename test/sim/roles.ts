@@ -1,0 +1,165 @@
+import { Admission } from '@perdure/admission-application';
+import type { BlobStore, Bus, EventStore, FactBus, KeyValue } from '@perdure/kernel';
+import { LogFollower } from '@perdure/keeper-application';
+import { PartitionOwnership } from '@perdure/platform-ownership';
+import { RunOwner } from '@perdure/run-application';
+import { workerConnectionName } from '@perdure/run-contract';
+import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine } from '@perdure/sdk';
+import { StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
+import { SimBucket, SimFactBus, simBlobs, type SimBroker, type SimLink, type SimProcess, type SimStoreServer } from '@perdure/testing';
+import { token } from '@perdure/kernel';
+import { behavioursFor } from './behaviours';
+import type { OuterWorld } from './outer-world';
+import { TimerKeeper } from './timer-keeper';
+
+/** What all processes of one story share: the machines that do not die with them. */
+export interface Premises {
+  readonly broker: SimBroker;
+  readonly store: SimStoreServer;
+  readonly blobs: BlobStore;
+  readonly leases: SimBucket;
+  readonly maps: SimBucket;
+  readonly world: OuterWorld;
+}
+
+/** What one process is given. A mutant of the system is made by giving something else. */
+export interface Ports {
+  readonly process: SimProcess;
+  readonly link: SimLink;
+  readonly bus: Bus;
+  readonly facts: FactBus;
+  readonly store: EventStore;
+  readonly blobs: BlobStore;
+  readonly leases: KeyValue;
+  readonly maps: KeyValue;
+}
+
+export const TENANT = 'acme';
+export const POOL = 'default';
+const SLOTS = 3;
+const WARM_RUNS_MAX = 4;
+
+export function portsOf(premises: Premises, process: SimProcess): Ports {
+  const { broker, store, blobs, leases, maps } = premises;
+  const link = broker.connect(process);
+  return {
+    process,
+    link,
+    bus: broker.bus(link),
+    facts: new SimFactBus(broker, link),
+    store: store.client(process),
+    blobs: simBlobs(blobs, process),
+    leases: leases.for(link),
+    maps: maps.for(link),
+  };
+}
+
+/** A running role, as far as the story and its checkers look into it. */
+export interface Role {
+  readonly process: SimProcess;
+  readonly owner?: RunOwner;
+  readonly admission?: Admission;
+  readonly engine?: WorkerEngine;
+}
+
+/** How a process of each role begins. What `start` throws ends the process, as it would in production. */
+export interface Beginning {
+  readonly role: Role;
+  start(): Promise<void>;
+}
+
+export function orchestrator(premises: Premises, ports: Ports): Beginning {
+  const { process: host, bus, facts, store, blobs, leases, maps } = ports;
+  const ownership = new PartitionOwnership({ leases, maps, host, service: 'orchestrator', instanceId: host.role });
+  const builds = new StoredBuildCatalogue({ store, host });
+  const owner = new RunOwner({ store, bus, facts, blobs, host, ownership, builds, validator: { issues: () => [] } });
+  const desk = new TenantDesk({ bus, ownership, builds });
+  const follower = new LogFollower({ store, blobs, host });
+  follower.register(owner.keeper);
+  const closed = (connectionName: string): void => {
+    const session = workerConnectionName.parse(connectionName);
+    if (session !== undefined) host.schedule(0, `hears that ${connectionName} closed`, () => owner.workers.connectionClosed(session));
+  };
+  premises.broker.disconnections.add(closed);
+  host.onEnd(() => premises.broker.disconnections.delete(closed));
+  const start = async (): Promise<void> => {
+    endWith(host, follower);
+    await owner.start();
+    desk.start();
+    await follower.start();
+    await ownership.start();
+  };
+  return { role: { process: host, owner }, start };
+}
+
+export function admission(_premises: Premises, ports: Ports): Beginning {
+  const { process: host, bus, store, blobs, leases } = ports;
+  const service = new Admission({ bus, leases, store, host });
+  const follower = new LogFollower({ store, blobs, host });
+  follower.register(service.keeper);
+  const start = async (): Promise<void> => {
+    endWith(host, follower);
+    await follower.start();
+    service.start();
+  };
+  return { role: { process: host, admission: service }, start };
+}
+
+export function timers(_premises: Premises, ports: Ports): Beginning {
+  const { process: host, bus, store, blobs } = ports;
+  const keeper = new TimerKeeper({ bus, host });
+  const follower = new LogFollower({ store, blobs, host });
+  follower.register(keeper);
+  const start = async (): Promise<void> => {
+    endWith(host, follower);
+    await follower.start();
+  };
+  return { role: { process: host }, start };
+}
+
+export function worker(premises: Premises, ports: Ports): Beginning {
+  const { process: host, bus } = ports;
+  const { broker, world } = premises;
+  const workerId = host.role;
+  const sessionId = host.incarnation;
+  let engine: WorkerEngine | undefined = undefined;
+  const epochOf = (runId: string): number | undefined => (engine as WorkerEngine | undefined)?.['active'].get(runId)?.epoch;
+  const offer = offerOf(behavioursFor({ process: host, world, epochOf }));
+  const manifest = manifestOf(offer, host.digest, 'build-1');
+  let heartbeat: HeartbeatLoop | undefined = undefined;
+  const held = new WorkerEngine({
+    host,
+    bus,
+    tenant: TENANT,
+    pool: POOL,
+    workerId,
+    sessionId,
+    manifest,
+    ...offer,
+    slots: SLOTS,
+    warmRunsMax: WARM_RUNS_MAX,
+    onChange: () => (heartbeat as HeartbeatLoop | undefined)?.beatNow(),
+  });
+  engine = held;
+  const start = async (): Promise<void> => {
+    await held.start();
+    const name = workerConnectionName.build(token(workerId, 'worker id'), token(sessionId, 'session id'));
+    heartbeat = new HeartbeatLoop({
+      host,
+      bus: broker.bus(broker.connect(host, name)),
+      identity: { tenant: TENANT, pool: POOL, workerId, sessionId, buildId: manifest.buildId, hosts: offer.behaviours.map((behaviour) => behaviour.name) },
+      status: () => held.status(),
+      loopLagMs: () => 0,
+    });
+    heartbeat.start();
+  };
+  return { role: { process: host, engine: held }, start };
+}
+
+/** A keeper whose index cannot be trusted ends its process. */
+function endWith(host: SimProcess, follower: LogFollower): void {
+  follower.done.catch((error: unknown) => {
+    host.simulation.violate('keeper', `a keeper of ${host.name} failed: ${String(error)}`);
+    host.kill('since a keeper failed');
+  });
+}

@@ -1,0 +1,195 @@
+import { MemoryBlobStore } from '@perdure/platform-blob-memory';
+import { drawFaults, FaultPlan, NO_FAULTS, SimBroker, SimBucket, SimProcess, SimStoreServer, Simulation, type FaultSettings, type SeededRandom, type Violation } from '@perdure/testing';
+import { Client, type Wish } from './client';
+import { OuterWorld } from './outer-world';
+import { drawPlan } from './program';
+import { admission, orchestrator, portsOf, timers, worker, type Beginning, type Ports, type Premises, type Role } from './roles';
+
+/**
+ * One story: the real classes of every service on a simulated machine park, under a seeded load, with seeded faults.
+ *
+ * 1. Faults happen until HEAL_MS; then they stop, and everything has LIVENESS_MS to come to its end.
+ * 2. What died is started again after a while, as a supervisor would: a new incarnation of the same role.
+ * 3. The story ends soon after its last run, and the audit looks at what the log, the broker and the world have seen.
+ */
+export const HEAL_MS = 12_000;
+export const LIVENESS_MS = 45_000;
+/** After the last end: time for what follows an end to be done. */
+const SETTLE_MS = 7_000;
+const LOOK_EVERY_MS = 250;
+const RESTART_MS = [50, 2_000] as const;
+const RUNS = [6, 14] as const;
+const START_UNTIL_MS = 8_000;
+
+type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers';
+const PARK: readonly (readonly [RoleName, number])[] = [
+  ['orchestrator', 2],
+  ['admission', 2],
+  ['timers', 1],
+  ['worker', 3],
+];
+const BEGINNINGS: Readonly<Record<RoleName, (premises: Premises, ports: Ports) => Beginning>> = { orchestrator, worker, admission, timers };
+
+/** Takes one defence away, to see whether that is noticed. */
+export interface Mutant {
+  readonly name: string;
+  /** What a process of the role is given. */
+  ports?(role: RoleName, ports: Ports): Ports;
+  /** What a process of the role has made of it, before it starts. */
+  alter?(role: RoleName, made: Role): void;
+}
+
+export interface StoryOptions {
+  readonly seed: number;
+  readonly mutant?: Mutant;
+  /** Instead of those that the seed draws. */
+  readonly faults?: FaultSettings;
+  onLine?(line: string): void;
+}
+
+export interface StoryResult {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly faults: FaultSettings;
+  readonly traceHash: string;
+  readonly lastLines: readonly string[];
+  readonly events: number;
+  readonly facts: number;
+  readonly virtualMs: number;
+  readonly runs: number;
+}
+
+export class Story {
+  readonly simulation: Simulation;
+  readonly faults: FaultPlan;
+  readonly premises: Premises;
+  readonly wishes: readonly Wish[];
+  readonly roles = new Map<string, Role>();
+  readonly client: Client;
+  private readonly incarnations = new Map<string, number>();
+  private readonly chance: SeededRandom;
+  private readonly crashes: SeededRandom;
+
+  constructor(private readonly options: StoryOptions) {
+    const { seed } = options;
+    this.simulation = new Simulation({ seed, ...(options.onLine === undefined ? {} : { onLine: options.onLine }) });
+    const { simulation } = this;
+    this.chance = simulation.random.split('machine park');
+    this.crashes = simulation.random.split('crash points');
+    this.faults = new FaultPlan(options.faults ?? drawFaults(simulation.random.split('swarm')), simulation.random.split('faults'));
+    const broker = new SimBroker(simulation, this.faults);
+    this.premises = {
+      broker,
+      store: new SimStoreServer(simulation, this.faults),
+      blobs: new MemoryBlobStore(),
+      leases: new SimBucket(broker, 'leases'),
+      maps: new SimBucket(broker, 'maps'),
+      world: new OuterWorld(simulation),
+    };
+    this.wishes = drawWishes(simulation.random.split('load'));
+    const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
+    this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
+  }
+
+  async run(): Promise<void> {
+    for (const [role, count] of PARK) for (let index = 1; index <= count; index += 1) this.startProcess(role, `${role}-${index}`);
+    this.client.begin(this.wishes);
+    this.scheduleFaults();
+    this.simulation.at(HEAL_MS, () => this.heal(), { label: 'HEAL' });
+    this.simulation.at(HEAL_MS, () => this.look(), { label: 'look' });
+    await this.simulation.run(HEAL_MS + LIVENESS_MS);
+  }
+
+  result(): StoryResult {
+    const { simulation } = this;
+    return {
+      seed: this.options.seed,
+      violations: simulation.violations,
+      faults: this.faults.drawnSettings,
+      traceHash: simulation.trace.hash,
+      lastLines: simulation.trace.last(),
+      events: simulation.events,
+      facts: this.premises.store.log.length,
+      virtualMs: simulation.nowMs,
+      runs: this.wishes.length,
+    };
+  }
+
+  get allEnded(): boolean {
+    return this.client.ended.size === this.wishes.length;
+  }
+
+  private startProcess(role: RoleName, name: string): void {
+    const incarnation = (this.incarnations.get(name) ?? 0) + 1;
+    this.incarnations.set(name, incarnation);
+    const { skewMaxMs } = this.faults.drawnSettings;
+    const skewMs = Math.round(this.simulation.random.split(`skew of ${name}`).between(-skewMaxMs, skewMaxMs));
+    const process = new SimProcess(this.simulation, { name, incarnation, skewMs, crashesAt: () => this.crashes.fraction() < this.faults.now.crashPoint });
+    process.onEnd(() => this.restart(role, name));
+    process.schedule(0, 'starts', () => this.begin(role, process));
+  }
+
+  private begin(role: RoleName, process: SimProcess): void {
+    const given = portsOf(this.premises, process);
+    const { mutant } = this.options;
+    const { role: made, start } = BEGINNINGS[role](this.premises, mutant?.ports?.(role, given) ?? given);
+    mutant?.alter?.(role, made);
+    this.roles.set(process.role, made);
+    start().catch((error: unknown) => process.kill(`since it did not start: ${String(error)}`));
+  }
+
+  private restart(role: RoleName, name: string): void {
+    this.simulation.at(this.chance.between(...RESTART_MS), () => this.startProcess(role, name), { label: `${name} is started again` });
+  }
+
+  private scheduleFaults(): void {
+    const { faults, chance } = this;
+    const { broker, store } = this.premises;
+    const alive = (): SimProcess[] => [...this.roles.values()].map(({ process }) => process).filter((process) => process.alive);
+    const each = (kind: keyof FaultSettings, strike: () => void): void => {
+      const meanMs = faults.now[kind];
+      if (meanMs <= 0) return;
+      this.simulation.at(chance.exponential(meanMs), () => {
+        if (faults.now[kind] > 0) strike();
+        each(kind, strike);
+      }, { label: `fault ${kind}` });
+    };
+    const withOne = (strike: (process: SimProcess) => void): void => {
+      const living = alive();
+      if (living.length > 0) strike(chance.pick(living));
+    };
+    each('killEveryMs', () => withOne((process) => process.kill('by chance')));
+    each('pauseEveryMs', () => withOne((process) => process.pause(chance.between(100, chance.chance(0.5) ? 1_000 : 6_000))));
+    each('busDisconnectEveryMs', () => withOne((process) => broker.linksOf(process).forEach((link) => broker.disconnect(link, chance.between(50, 3_000)))));
+    each('busWipeEveryMs', () => broker.wipe());
+    each('storeRestartEveryMs', () => store.restart(chance.between(100, 2_000)));
+    each('followDropEveryMs', () => store.dropFollowers());
+  }
+
+  private heal(): void {
+    this.faults.heal();
+  }
+
+  /** Ends the story when nothing is left to wait for. */
+  private look(): void {
+    if (this.allEnded) this.simulation.at(SETTLE_MS, () => this.simulation.stop(), { label: 'the end' });
+    else this.simulation.at(LOOK_EVERY_MS, () => this.look(), { label: 'look' });
+  }
+}
+
+function drawWishes(random: SeededRandom): readonly Wish[] {
+  const count = random.integer(...RUNS);
+  return Array.from({ length: count }, (_, index) => {
+    const runId = `run-${index + 1}`;
+    return {
+      runId,
+      plan: drawPlan(runId, random.split(runId)),
+      startAtMs: random.between(0, START_UNTIL_MS),
+      deadlineMs: random.chance(0.1) ? random.integer(500, 10_000) : undefined,
+      cancelAfterMs: random.chance(0.15) ? random.between(0, 5_000) : undefined,
+      repeatAfterMs: random.chance(0.3) ? random.between(0, 6_000) : undefined,
+    };
+  });
+}
+
+export { NO_FAULTS };
