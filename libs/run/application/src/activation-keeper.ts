@@ -34,7 +34,7 @@ export interface ActivationEvents {
 interface Keeping {
   readonly epoch: number;
   readonly sinceMs: number;
-  claimed: boolean;
+  claimedAtMs: number | undefined;
   sending: boolean;
   /** The worker has to be told something since the last message. */
   dirty: boolean;
@@ -65,7 +65,7 @@ export class ActivationKeeper {
       keeping = {
         epoch: run.epoch,
         sinceMs: this.nowMs(),
-        claimed: false,
+        claimedAtMs: undefined,
         sending: false,
         dirty: true,
         cold: !this.isWarm(address, run),
@@ -76,6 +76,12 @@ export class ActivationKeeper {
       keeping.dirty = true;
     }
     if (keeping.dirty) void this.push(address, keeping);
+  }
+
+  /** For how long the present epoch has been claimed. */
+  claimedForMs(address: RunAddress): number {
+    const claimedAtMs = this.kept.get(keyOf(address))?.claimedAtMs;
+    return claimedAtMs === undefined ? 0 : this.nowMs() - claimedAtMs;
   }
 
   release(address: RunAddress): void {
@@ -121,15 +127,15 @@ export class ActivationKeeper {
 
   private settle(address: RunAddress, keeping: Keeping, answer: Claim | undefined): void {
     if (answer?.claim === 'accepted') {
-      keeping.claimed = true;
+      keeping.claimedAtMs ??= this.nowMs();
       if (keeping.dirty) void this.push(address, keeping);
       return;
     }
     keeping.dirty = true;
-    if (answer?.claim === 'refused') return this.events.onUnclaimed(address, keeping.epoch, 'refused');
-    if (answer?.claim === 'unknown') keeping.claimed = false;
-    if (answer?.claim === 'cold' || answer?.claim === 'unknown') keeping.cold = true;
-    if (!keeping.claimed && this.nowMs() - keeping.sinceMs > CLAIM_MS && answer === undefined) {
+    // An epoch that has ended at its worker does not begin again: its reports were numbered.
+    if (answer?.claim === 'refused' || answer?.claim === 'unknown') return this.events.onUnclaimed(address, keeping.epoch, 'refused');
+    if (answer?.claim === 'cold') keeping.cold = true;
+    if (keeping.claimedAtMs === undefined && this.nowMs() - keeping.sinceMs > CLAIM_MS && answer === undefined) {
       return this.events.onUnclaimed(address, keeping.epoch, 'not-claimed');
     }
     const pauseMs = answer === undefined ? REPEAT_MS : 0;
@@ -139,7 +145,7 @@ export class ActivationKeeper {
   private async send(address: RunAddress, run: ActiveRun, keeping: Keeping): Promise<Claim | undefined> {
     const { workerId } = run.activation;
     const subject = workSubject.build(workerAddress({ tenant: address.tenant, pool: run.request.pool, workerId }));
-    const message = keeping.claimed ? inbound(address, run) : activation(address, run, keeping.cold);
+    const message = keeping.claimedAtMs !== undefined ? inbound(address, run) : activation(address, run, keeping.cold);
     try {
       const reply = await this.ports.bus.request(subject, JSON.stringify(message), { timeoutMs: PUSH_TIMEOUT_MS });
       return claim.parse(JSON.parse(reply));

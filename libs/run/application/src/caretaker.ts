@@ -18,6 +18,8 @@ import { WorkerRegistry, type Death } from './worker-registry';
 
 /** The sure path of worker death: every open run is looked at once in this time. */
 const AUDIT_MS = 1_000;
+/** Several heartbeats: a claim that none of them names was dropped. */
+const DROPPED_AFTER_MS = 3_000;
 /** Runs resumed at once after a take-over. */
 const RESUME_CONCURRENCY = 32;
 const SERVICE_ACTOR = 'service:orchestrator';
@@ -192,8 +194,14 @@ export class Caretaker {
       this.place(address, state);
     } else if (isActive(state)) {
       const { workerId, sessionId } = state.activation;
-      if (this.workers.isAlive({ workerId, sessionId }) === false) void this.loseActivation(address, sessionId, 'worker-lost');
+      const dead = this.workers.isAlive({ workerId, sessionId }) === false;
+      if (dead || this.isDropped(address, { workerId, sessionId })) void this.loseActivation(address, sessionId, 'worker-lost');
     }
+  }
+
+  /** A live worker claimed the run long enough ago for its heartbeats to name it, and they do not. */
+  private isDropped(address: RunAddress, session: Session): boolean {
+    return this.activations.claimedForMs(address) > DROPPED_AFTER_MS && this.workers.holds(session, address.runId) === false;
   }
 
   /** A decision of the owner's own. */

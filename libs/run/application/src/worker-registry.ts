@@ -78,6 +78,12 @@ export class WorkerRegistry {
     return this.nowMs() - this.startedMs < DEAD_AFTER_MS ? undefined : false;
   }
 
+  /** Whether the newest heartbeat of the session names the run; undefined when there is none. */
+  holds(session: { readonly workerId: string; readonly sessionId: string }, runId: string): boolean | undefined {
+    const entry = this.entries.get(session.workerId);
+    return entry?.beat.sessionId === session.sessionId ? entry.beat.activations.includes(runId) : undefined;
+  }
+
   /** A live worker of the pool that hosts the name and has room, the one with most room first. */
   find(wanted: {
     readonly tenant: string;

@@ -11,6 +11,7 @@ import {
   nameToken,
   outcome,
   runKind,
+  timerId,
   userValue,
 } from './values';
 
@@ -84,7 +85,7 @@ export const runCommandSchemas = {
     retryAfterMs: z.number().int().nonnegative().optional(),
   }),
   /** From timers; refused as `TimerNotDue` when it is early by the owner's clock. */
-  FireTimer: z.object({ type: z.literal('FireTimer'), timerId: callId }),
+  FireTimer: z.object({ type: z.literal('FireTimer'), timerId }),
   RecordProgress: z.object({
     type: z.literal('RecordProgress'),
     epoch,

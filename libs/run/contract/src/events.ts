@@ -9,6 +9,7 @@ import {
   modelDecision,
   nameToken,
   runKind,
+  timerId,
   userValue,
 } from './values';
 
@@ -28,7 +29,12 @@ export const runEventSchemas = {
     requestedAtMs: timestampMs,
     deadlineAtMs: timestampMs.optional(),
   }),
-  RunRefused: z.object({ code: z.string(), message: z.string(), retryAfterMs: z.number().int().nonnegative().optional() }),
+  RunRefused: z.object({
+    code: z.string(),
+    message: z.string(),
+    retryAfterMs: z.number().int().nonnegative().optional(),
+    endedAtMs: timestampMs,
+  }),
   RunAssigned: z.object({
     epoch,
     workerId: nameToken,
@@ -69,14 +75,14 @@ export const runEventSchemas = {
   EffectConfirmed: z.object({ call: callId, attempt, result: userValue }),
   EffectFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
   TimerSet: z.object({
-    timerId: callId,
+    timerId,
     purpose: z.enum(['sleep', 'retry', 'deadline']),
     /** The call that the timer serves; absent for the deadline of the run. */
     call: callId.optional(),
     dueAtMs: timestampMs,
   }),
-  TimerFired: z.object({ timerId: callId, dueAtMs: timestampMs }),
-  TimerCancelled: z.object({ timerId: callId }),
+  TimerFired: z.object({ timerId, dueAtMs: timestampMs }),
+  TimerCancelled: z.object({ timerId }),
   CodeDiverged: z.object({ epoch, buildId: nameToken, divergence }),
   RunResumed: z.object({ reason: z.string(), commandId: z.string() }),
   RunCancelRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),

@@ -11,6 +11,9 @@ export const displayName = z.string().min(1).max(200);
 /** Position of a call in a run's code or conversation: its identity, never derived from the model's text. */
 export const callId = z.string().min(1).max(200);
 
+/** A sleep's timer has the id of its call; the engine's own have longer ones: `retry-<call>-<attempt>`. */
+export const timerId = z.string().min(1).max(240);
+
 export const errorRecord = z.object({
   code: z.string().min(1).max(200),
   message: z.string().max(20_000),

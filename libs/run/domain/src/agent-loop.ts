@@ -1,5 +1,7 @@
 import { InvariantViolated } from '@perdure/kernel';
 import type { ModelDecision, RunEvent, ToolCall } from '@perdure/run-contract';
+import type { ToolManifest } from '@perdure/tenant-contract';
+import { TOOL_NAMES_SHOWN } from './bounds';
 import type { Circumstances, KnownCode } from './run.commands';
 import type { OpenRun } from './run.state';
 
@@ -29,7 +31,7 @@ export function afterDecision(
   if (turnsMax !== undefined && run.turn >= turnsMax) return [turnLimitReached(turnsMax, given.at.nowMs)];
   const call = turnCall(run.turn);
   const events = decision.toolCalls.flatMap((toolCall, index) => intendTool(`${call}.${index}`, toolCall, given));
-  const allFailed = decision.toolCalls.every((toolCall) => given.code.tool(toolCall.tool) === undefined);
+  const allFailed = decision.toolCalls.every((toolCall) => offeredTool(toolCall.tool, given.code) === undefined);
   return allFailed ? [...events, intendModelCall(run.turn + 1, given.code)] : events;
 }
 
@@ -50,7 +52,7 @@ function intendTool(
   toolCall: ToolCall,
   given: { at: Circumstances; code: KnownCode; hash(value: unknown): string },
 ): readonly RunEvent[] {
-  const manifest = given.code.tool(toolCall.tool);
+  const manifest = offeredTool(toolCall.tool, given.code);
   const intended: RunEvent = {
     type: 'EffectIntended',
     data: {
@@ -64,12 +66,17 @@ function intendTool(
     },
   };
   if (manifest !== undefined) return [intended];
-  const offered = given.code.behaviour?.tools.join(', ') ?? '';
+  const offered = given.code.behaviour?.tools.slice(0, TOOL_NAMES_SHOWN).join(', ') ?? '';
   const message = `There is no tool named ${toolCall.tool}. The tools of this agent are: ${offered}.`;
   return [
     intended,
     { type: 'EffectFailed', data: { call, attempt: 1, error: { code: 'UnknownTool', message, reaction: 'terminal' } } },
   ];
+}
+
+/** A build holds the tools of all its agents: a model is given those of its own agent and no other. */
+function offeredTool(name: string, code: KnownCode): ToolManifest | undefined {
+  return code.behaviour?.tools.includes(name) === true ? code.tool(name) : undefined;
 }
 
 function turnLimitReached(turnsMax: number, endedAtMs: number): RunEvent {

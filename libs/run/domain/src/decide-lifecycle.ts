@@ -71,13 +71,13 @@ function assignment({ run, permit, worker, given }: Assignment): readonly RunEve
   return run.request.kind === 'agent' && run.turn === 0 ? [assigned, beginAgentLoop(given.code)] : [assigned];
 }
 
-export function decideRefuse({ command }: Given<RunCommandOf<'RefuseRun'>>, run: OpenRun): RunDecision {
+export function decideRefuse({ command, at }: Given<RunCommandOf<'RefuseRun'>>, run: OpenRun): RunDecision {
   if (run.status !== 'queued' || run.epoch > 0)
     return refusal('RunNotQueued', 'Only a run that has never been assigned can be refused.');
   const { code, message, retryAfterMs } = command;
   return accept<RunEvent>({
     type: 'RunRefused',
-    data: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+    data: { code, message, ...(retryAfterMs === undefined ? {} : { retryAfterMs }), endedAtMs: at.nowMs },
   });
 }
 
@@ -167,8 +167,10 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'PlaceRun':
     case 'EnforceCancel':
       return accept();
-    case 'ReleaseRun':
     case 'RefuseRun':
+      if (run.outcome.status === 'refused') return accept();
+      break;
+    case 'ReleaseRun':
     case 'ResumeRun':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {

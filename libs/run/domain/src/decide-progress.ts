@@ -1,7 +1,16 @@
 import { accept, unreachable, type Decision, type ErrorRecord } from '@perdure/kernel';
-import type { JournalEntry, ProgressEntry, ReportMark, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
+import type {
+  InboundFact,
+  JournalEntry,
+  ProgressEntry,
+  ReportMark,
+  RunCommandOf,
+  RunEvent,
+  RunRejection,
+} from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import { afterDecision, afterToolResult } from './agent-loop';
+import { RETRY_AFTER_MS_MAX } from './bounds';
 import { afterLoss, cancelled, woken } from './decide-lifecycle';
 import { refusal } from './rejection';
 import { NO_RETRY, retryDelayMs } from './retry';
@@ -20,6 +29,7 @@ type EntryOf<T extends ProgressEntry['type']> = Extract<ProgressEntry, { type: T
 
 export function decideProgress(report: Report, run: OpenRun): RunDecision {
   const { epoch, seq, entries } = report.command;
+  if (run.epoch === epoch && seq <= run.lastSeq) return accept();
   if (run.status !== 'active' || run.epoch !== epoch) {
     return refusal(
       'StaleEpoch',
@@ -29,10 +39,10 @@ export function decideProgress(report: Report, run: OpenRun): RunDecision {
       },
     );
   }
-  if (seq <= run.activation.seq || entries.length === 0) return accept();
-  if (seq !== run.activation.seq + 1) {
-    return refusal('SequenceGap', `Report ${seq} does not follow report ${run.activation.seq}. Send what is missing first.`, {
-      details: { expected: run.activation.seq + 1 },
+  if (entries.length === 0) return accept();
+  if (seq !== run.lastSeq + 1) {
+    return refusal('SequenceGap', `Report ${seq} does not follow report ${run.lastSeq}. Send what is missing first.`, {
+      details: { expected: run.lastSeq + 1 },
     });
   }
   return decideEntries(report, run);
@@ -53,8 +63,8 @@ function decideEntries(report: Report, run: OpenRun): RunDecision {
     const entry = entries[index] as ProgressEntry;
     if (isJournalEntry(entry)) {
       const steps = entriesFrom(entries, index);
-      const missing = steps.find((step) => step.type === 'delivered' && !hasInbound(state as OpenRun, step.revision));
-      if (missing !== undefined) return unknownCall(missing.call);
+      const undeliverable = firstUndeliverable(steps, state.inbound);
+      if (undeliverable !== undefined) return unknownCall(undeliverable.call);
       add({ type: 'StepsRecorded', data: { entries: steps } });
       index += steps.length;
       continue;
@@ -81,9 +91,7 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
     case 'timer-set':
       return timerSet(entry, run, nowMs);
     case 'timer-cancelled':
-      return run.timers.has(entry.call)
-        ? accept<RunEvent>({ type: 'TimerCancelled', data: { timerId: entry.call } })
-        : unknownCall(entry.call);
+      return timerCancelled(entry.call, run);
     case 'suspended':
       return suspended(run, nowMs);
     case 'handed-over':
@@ -92,10 +100,7 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
         ...afterLoss(run, 'handed-over', nowMs),
       );
     case 'diverged':
-      return accept<RunEvent>({
-        type: 'CodeDiverged',
-        data: { epoch: run.epoch, buildId: buildOf(run), divergence: entry.divergence },
-      });
+      return diverged(entry, run, nowMs);
     case 'completed':
       return accept<RunEvent>({ type: 'RunCompleted', data: { output: entry.output, endedAtMs: nowMs } });
     case 'failed':
@@ -177,7 +182,7 @@ function failedAttempt({ type, open, error, policy, report }: FailedAttempt): re
   const delayMs = error.reaction === 'retryable' ? retryDelayMs(policy, attempt, report.at.fraction) : undefined;
   const data = { call, attempt, error };
   if (delayMs === undefined) return [{ type, data }];
-  const retryAtMs = report.at.nowMs + Math.max(delayMs, error.retryAfterMs ?? 0);
+  const retryAtMs = report.at.nowMs + Math.max(delayMs, Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MS_MAX));
   return [
     { type, data: { ...data, retryAtMs } },
     { type: 'TimerSet', data: { timerId: `retry-${call}-${attempt}`, purpose: 'retry', call, dueAtMs: retryAtMs } },
@@ -186,8 +191,22 @@ function failedAttempt({ type, open, error, policy, report }: FailedAttempt): re
 
 function timerSet(entry: EntryOf<'timer-set'>, run: OpenRun, nowMs: number): RunDecision {
   const { call, delayMs } = entry;
-  if (run.calls.has(call)) return callConflict(call);
+  // The timers of the engine itself have names too: the deadline, the retries.
+  if (run.calls.has(call) || run.timers.has(call)) return callConflict(call);
   return accept<RunEvent>({ type: 'TimerSet', data: { timerId: call, purpose: 'sleep', call, dueAtMs: nowMs + delayMs } });
+}
+
+/** Only a sleep is the code's to cancel; that it fired while the report was under way does not make the report wrong. */
+function timerCancelled(call: string, run: OpenRun): RunDecision {
+  const isAsleep = run.calls.get(call)?.kind === 'sleep';
+  if (!isAsleep && !run.inbound.some((fact) => fact.call === call)) return unknownCall(call);
+  return accept<RunEvent>({ type: 'TimerCancelled', data: { timerId: call } });
+}
+
+/** A cancelled run need not wait for a fixed build. */
+function diverged({ divergence }: EntryOf<'diverged'>, run: OpenRun, nowMs: number): RunDecision {
+  if (run.cancel !== undefined) return accept(cancelled(run.cancel.reason, nowMs));
+  return accept<RunEvent>({ type: 'CodeDiverged', data: { epoch: run.epoch, buildId: buildOf(run), divergence } });
 }
 
 /** If something arrived while the worker was letting go, the run wakes in the same breath. */
@@ -217,8 +236,16 @@ function entriesFrom(entries: readonly ProgressEntry[], start: number): JournalE
   return run;
 }
 
-function hasInbound(run: OpenRun, revision: number): boolean {
-  return run.inbound.some((fact) => fact.revision === revision);
+/** An inbound fact is delivered to the call that waits for it, once. */
+function firstUndeliverable(steps: readonly JournalEntry[], inbound: readonly InboundFact[]): JournalEntry | undefined {
+  let left = inbound;
+  return steps.find((step) => {
+    if (step.type !== 'delivered') return false;
+    const rest = left.filter((fact) => fact.revision !== step.revision || fact.call !== step.call);
+    const isThere = rest.length < left.length;
+    left = rest;
+    return !isThere;
+  });
 }
 
 function buildOf(run: OpenRun): string {

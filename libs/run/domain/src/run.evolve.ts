@@ -15,11 +15,8 @@ export function evolve(state: RunState, event: RunEvent): RunState {
 function withReportMark(state: RunState, event: RunEvent): RunState {
   if (event.report === undefined) return state;
   const { epoch, seq } = event.report;
-  if (state.status === 'ended') return { ...state, lastSeq: seq };
-  if (state.status === 'active' && state.epoch === epoch) {
-    return { ...state, lostInARow: 0, activation: { ...state.activation, seq } };
-  }
-  return state;
+  if (state.status === 'none' || state.epoch !== epoch) return state;
+  return state.status === 'active' ? { ...state, lostInARow: 0, lastSeq: seq } : { ...state, lastSeq: seq };
 }
 
 // One case a line: the table of what may follow what.
@@ -30,25 +27,15 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
     case 'ActivationLost':
       return lost(run, event);
     case 'RunQuarantined':
-      return {
-        ...commonFields(run),
-        status: 'paused',
-        because: `quarantined: ${event.data.activationsLost} activations lost without progress`,
-      };
+      return quarantined(run, event);
     case 'CodeDiverged':
-      return { ...commonFields(run), status: 'paused', because: divergenceText(event) };
+      return { ...commonFields(heldIn(event.data.epoch, run, event)), status: 'paused', because: divergenceText(event) };
     case 'RunSuspended':
-      return { ...commonFields(run), status: 'suspended' };
+      return { ...commonFields(heldIn(event.data.epoch, run, event)), lostInARow: 0, status: 'suspended' };
     case 'RunWoken':
-      return { ...commonFields(run), status: 'queued', sinceMs: 0, preferredWorkerId: event.data.preferredWorkerId };
+      return woken(run, event);
     case 'RunResumed':
-      return {
-        ...commonFields(rememberCommand(run, event.data.commandId)),
-        lostInARow: 0,
-        status: 'queued',
-        sinceMs: 0,
-        preferredWorkerId: undefined,
-      };
+      return resumed(run, event);
     case 'RunCancelRequested':
       return {
         ...rememberCommand(run, event.data.commandId),
@@ -73,9 +60,9 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
     case 'TimerFired':
       return timerFired(run, event);
     case 'TimerCancelled':
-      return { ...run, timers: without(run.timers, event.data.timerId), calls: without(run.calls, event.data.timerId) };
+      return timerCancelled(run, event);
     case 'RunRefused':
-      return ended(run, { status: 'refused', ...event.data }, 0);
+      return refused(run, event);
     case 'RunCompleted':
       return ended(run, { status: 'completed', output: event.data.output }, event.data.endedAtMs);
     case 'RunFailed':
@@ -98,27 +85,56 @@ function requested(state: RunState, event: RunEventOf<'RunRequested'>): RunState
 
 function assigned(run: OpenRun, event: RunEventOf<'RunAssigned'>): RunState {
   const { epoch, workerId, sessionId, buildId, permitId, term, assignedAtMs } = event.data;
-  if (epoch !== run.epoch + 1) throw impossible(run, event);
+  if (epoch !== run.epoch + 1 || (run.status !== 'queued' && run.status !== 'placing')) throw impossible(run, event);
   return {
     ...commonFields(run),
     status: 'active',
     epoch,
+    lastSeq: 0,
     term: Math.max(run.term, term),
     lastWorkerId: workerId,
     permit: { permitId, term },
-    activation: { workerId, sessionId, buildId, assignedAtMs, seq: 0 },
+    activation: { workerId, sessionId, buildId, assignedAtMs },
   };
 }
 
 function lost(run: OpenRun, event: RunEventOf<'ActivationLost'>): RunState {
-  if (run.status !== 'active' || event.data.epoch !== run.epoch) throw impossible(run, event);
+  const held = heldIn(event.data.epoch, run, event);
   const counts = event.data.reason !== 'handed-over' && event.data.reason !== 'not-claimed' && event.data.reason !== 'refused';
   return {
-    ...commonFields(run),
+    ...commonFields(held),
     status: 'placing',
-    permit: run.permit,
+    permit: held.permit,
     lostInARow: run.lostInARow + (counts ? 1 : 0),
   };
+}
+
+function heldIn(epoch: number, run: OpenRun, event: RunEvent): Extract<OpenRun, { status: 'active' }> {
+  if (run.status !== 'active' || run.epoch !== epoch) throw impossible(run, event);
+  return run;
+}
+
+function quarantined(run: OpenRun, event: RunEventOf<'RunQuarantined'>): OpenRun {
+  if (run.status !== 'placing') throw impossible(run, event);
+  const because = `quarantined: ${event.data.activationsLost} activations lost without progress`;
+  return { ...commonFields(run), status: 'paused', because };
+}
+
+function woken(run: OpenRun, event: RunEventOf<'RunWoken'>): OpenRun {
+  if (run.status !== 'suspended') throw impossible(run, event);
+  return { ...commonFields(run), status: 'queued', sinceMs: 0, preferredWorkerId: event.data.preferredWorkerId };
+}
+
+function resumed(run: OpenRun, event: RunEventOf<'RunResumed'>): OpenRun {
+  if (run.status !== 'paused') throw impossible(run, event);
+  const common = commonFields(rememberCommand(run, event.data.commandId));
+  return { ...common, lostInARow: 0, status: 'queued', sinceMs: 0, preferredWorkerId: undefined };
+}
+
+function refused(run: OpenRun, event: RunEventOf<'RunRefused'>): RunState {
+  if (run.status !== 'queued' || run.epoch > 0) throw impossible(run, event);
+  const { endedAtMs, ...why } = event.data;
+  return ended(run, { status: 'refused', ...why }, endedAtMs);
 }
 
 function modelIntended(run: OpenRun, event: RunEventOf<'ModelCallIntended'>): OpenRun {
@@ -210,6 +226,7 @@ function delivered(run: OpenRun, revision: number): OpenRun {
 
 function timerSet(run: OpenRun, event: RunEventOf<'TimerSet'>): OpenRun {
   const { timerId, purpose, call, dueAtMs } = event.data;
+  if (run.timers.has(timerId)) throw impossible(run, event);
   const next = { ...run, timers: with_(run.timers, timerId, { timerId, purpose, call, dueAtMs }) };
   if (purpose !== 'sleep' || call === undefined) return next;
   return withItem(openCall(next, { kind: 'sleep', call }), { type: 'made', call, kind: 'sleep', name: 'sleep' });
@@ -229,13 +246,21 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
   return { ...next, calls: with_(run.calls, timer.call, { ...open, attempt: open.attempt + 1, waitsForRetry: false }) };
 }
 
+/** It may have fired meanwhile: then what it brought is not delivered any more. */
+function timerCancelled(run: OpenRun, event: RunEventOf<'TimerCancelled'>): OpenRun {
+  const { timerId } = event.data;
+  const inbound = run.inbound.filter((fact) => fact.call !== timerId);
+  if (!run.timers.has(timerId) && inbound.length === run.inbound.length) throw impossible(run, event);
+  return { ...run, timers: without(run.timers, timerId), calls: without(run.calls, timerId), inbound };
+}
+
 function ended(run: OpenRun, outcome: RunOutcome, endedAtMs: number): RunState {
   return {
     status: 'ended',
     revision: run.revision,
     request: run.request,
     epoch: run.epoch,
-    lastSeq: run.status === 'active' ? run.activation.seq : 0,
+    lastSeq: run.lastSeq,
     outcome,
     endedAtMs,
     cancelRequested: run.cancel !== undefined,

@@ -22,8 +22,6 @@ export interface Activation {
   readonly sessionId: string;
   readonly buildId: string;
   readonly assignedAtMs: number;
-  /** High-water mark of the worker's reports in this epoch. */
-  readonly seq: number;
 }
 
 /** Something that was intended and has no end yet. */
@@ -73,6 +71,8 @@ interface OpenRunFields {
   readonly request: RunRequest;
   /** Of the newest assignment; 0 before the first. */
   readonly epoch: number;
+  /** High-water mark of the reports of this epoch; it outlasts the activation, so that its last report is recognised too. */
+  readonly lastSeq: number;
   /** The highest term of an admission leader seen. */
   readonly term: number;
   readonly lostInARow: number;
@@ -124,6 +124,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
     revision,
     request,
     epoch: 0,
+    lastSeq: 0,
     term: 0,
     lostInARow: 0,
     lastWorkerId: undefined,
@@ -140,12 +141,13 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
 
 /** Removes what only one status carries, so that a transition cannot leave it behind. */
 export function commonFields(run: OpenRun): OpenRunFields {
-  const { revision, request, epoch, term, lostInARow, lastWorkerId, turn } = run;
+  const { revision, request, epoch, lastSeq, term, lostInARow, lastWorkerId, turn } = run;
   const { calls, timers, inbound, journal, cancel, commands, commandsForgottenUpToMs } = run;
   return {
     revision,
     request,
     epoch,
+    lastSeq,
     term,
     lostInARow,
     lastWorkerId,

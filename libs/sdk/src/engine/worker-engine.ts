@@ -44,6 +44,9 @@ export interface WorkerStatus {
   readonly draining: boolean;
 }
 
+/** Ended epochs remembered: an owner that asks for an older one gets its run back by the next epoch. */
+const ENDED_EPOCHS_MAX = 10_000;
+
 /**
  * Hosts the activations of one worker.
  *
@@ -57,6 +60,8 @@ export class WorkerEngine {
   private readonly active = new Map<string, Activation>();
   /** Oldest first. */
   private readonly warm = new Map<string, Activation>();
+  /** Epochs that were held here and are over, by run: none of them begins again, since its reports were numbered. */
+  private readonly ended = new Map<string, number>();
   private readonly home: ActivationHome;
   private readonly whenEmpty: (() => void)[] = [];
   private subscription: Subscription | undefined;
@@ -138,9 +143,12 @@ export class WorkerEngine {
 
   private activate(order: Activate): Claim {
     const held = this.active.get(order.runId);
-    if (held !== undefined && held.epoch >= order.epoch) {
-      return held.epoch === order.epoch ? { claim: 'accepted' } : { claim: 'refused', reason: 'a newer epoch is held here' };
+    if (held !== undefined && held.epoch === order.epoch) {
+      // Its owner has changed or lost our answer: what it says now may be news.
+      held.receive(order);
+      return { claim: 'accepted' };
     }
+    if ((held?.epoch ?? this.ended.get(order.runId) ?? 0) >= order.epoch) return { claim: 'refused', reason: 'that epoch has ended here' };
     const reason = this.reasonToRefuse(order, held !== undefined);
     if (reason !== undefined) return { claim: 'refused', reason };
     if (order.journal === undefined) return this.resume(order);
@@ -227,6 +235,9 @@ export class WorkerEngine {
   }
 
   private forget(activation: Activation): void {
+    this.ended.delete(activation.runId);
+    this.ended.set(activation.runId, activation.epoch);
+    if (this.ended.size > ENDED_EPOCHS_MAX) this.ended.delete(this.ended.keys().next().value as string);
     if (this.active.get(activation.runId) === activation) this.active.delete(activation.runId);
     if (this.warm.get(activation.runId) === activation) this.warm.delete(activation.runId);
     this.changed();

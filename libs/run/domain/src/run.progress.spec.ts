@@ -1,0 +1,449 @@
+import type { ProgressEntry, RunEvent } from '@perdure/run-contract';
+import {
+  assigned,
+  commandIdAt,
+  deadlineSet,
+  decision,
+  deciderSpec,
+  fact,
+  intendedEffect,
+  knownCode,
+  lost,
+  reported,
+  requested,
+  sleepSet,
+  START_MS,
+  toolManifest,
+  workflowManifest,
+} from '@perdure/testing';
+import { runDecider } from './run.decider';
+import { pendingEffects } from './run.effects';
+
+const given = deciderSpec(
+  runDecider((value) => JSON.stringify(value)),
+  pendingEffects,
+);
+const code = knownCode(workflowManifest({ modelRetry: { attemptsMax: 2, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 } }));
+
+function progress(place: { epoch?: number; seq?: number; nowMs?: number }, ...entries: readonly ProgressEntry[]) {
+  const { epoch = 1, seq = 1, nowMs = START_MS } = place;
+  const command = { type: 'RecordProgress' as const, epoch, seq, entries: [...entries] };
+  return { command, at: { nowMs, commandId: commandIdAt(nowMs), fraction: 0.5 }, code };
+}
+const report = (...entries: readonly ProgressEntry[]) => progress({}, ...entries);
+const first = (event: RunEvent) => reported(1, 1, event);
+const step = (call: string): ProgressEntry => ({ type: 'step', call, name: 'total', outcome: { ok: true, value: 1 } });
+const steps = (...calls: readonly string[]) =>
+  fact('StepsRecorded', {
+    entries: calls.map((call) => ({ type: 'step', call, name: 'total', outcome: { ok: true, value: 1 } })),
+  });
+
+const active = [requested(), assigned()];
+const retryable = { code: 'Busy', message: 'later', reaction: 'retryable' as const };
+const terminal = { code: 'Broken', message: 'never', reaction: 'terminal' as const };
+
+describe('a report', () => {
+  it('of an epoch that has ended is refused, whatever the worker believes', () => {
+    given(...active, lost(1), assigned(2))
+      .when(report(step('1')))
+      .thenRejected('StaleEpoch');
+    given(...active, lost(1))
+      .when(report(step('1')))
+      .thenRejected('StaleEpoch');
+    given(...active)
+      .when(progress({ epoch: 2 }, step('1')))
+      .thenRejected('StaleEpoch');
+    given(requested())
+      .when(report(step('1')))
+      .thenRejected('StaleEpoch');
+  });
+
+  it('repeated changes nothing', () => {
+    given(...active, first(steps('1')))
+      .when(report(step('1')))
+      .thenNothing();
+    given(...active, first(steps('1')), reported(1, 2, steps('2')))
+      .when(report(step('1')))
+      .thenNothing();
+  });
+
+  it.each<[string, RunEvent[]]>([
+    ['let go of the run', [first(steps('1')), first(fact('RunSuspended', { epoch: 1 }))]],
+    ['handed it over', [first(fact('ActivationLost', { epoch: 1, reason: 'handed-over' }))]],
+    ['ended it', [first(fact('RunCompleted', { output: 1, endedAtMs: START_MS }))]],
+  ])('repeated after it %s changes nothing', (_, facts) => {
+    given(...active, ...facts)
+      .when(report(step('1')))
+      .thenNothing();
+  });
+
+  it('after one that is missing is refused', () => {
+    given(...active)
+      .when(progress({ seq: 2 }, step('1')))
+      .thenRejected('SequenceGap');
+    given(...active, first(steps('1')))
+      .when(progress({ seq: 3 }, step('1')))
+      .thenRejected('SequenceGap');
+  });
+
+  it('counts from 1 again in each epoch', () => {
+    given(...active, first(steps('1')), lost(1), assigned(2))
+      .when(progress({ epoch: 2, seq: 1 }, step('2')))
+      .then(reported(2, 1, steps('2')));
+  });
+
+  it('without entries changes nothing', () => {
+    given(...active)
+      .when(report())
+      .thenNothing();
+  });
+
+  it('to a run that has ended is refused, unless it is the last one again', () => {
+    const ended = [...active, first(fact('RunCompleted', { output: 1, endedAtMs: START_MS }))];
+    given(...ended)
+      .when(progress({ seq: 2 }, step('1')))
+      .thenRejected('RunAlreadyEnded');
+    given(...active, fact('RunTimedOut', { deadlineAtMs: 0, endedAtMs: START_MS }))
+      .when(report(step('1')))
+      .thenRejected('RunAlreadyEnded');
+  });
+
+  it('puts neighbouring results into one fact and keeps the order', () => {
+    given(...active)
+      .when(report(step('1'), step('2'), { type: 'timer-set', call: '3', delayMs: 1_000 }, step('4')))
+      .then(first(steps('1', '2')), first(sleepSet('3')), first(steps('4')));
+  });
+
+  it('is accepted whole or not at all', () => {
+    given(...active)
+      .when(report(step('1'), { type: 'effect-result', call: '9', attempt: 1, outcome: { ok: true, value: 1 } }))
+      .thenRejected('UnknownCall');
+  });
+
+  it('ends with what lets go of the run', () => {
+    given(...active)
+      .when(report({ type: 'completed', output: 1 }, step('1')))
+      .thenRejected('UnknownCall');
+    given(...active)
+      .when(report({ type: 'suspended' }, { type: 'suspended' }))
+      .thenRejected('UnknownCall');
+  });
+
+  it('ends the run as its code says', () => {
+    given(...active)
+      .when(report({ type: 'completed', output: { sum: 3 } }))
+      .then(first(fact('RunCompleted', { output: { sum: 3 }, endedAtMs: START_MS })));
+    given(...active)
+      .when(report({ type: 'failed', error: terminal }))
+      .then(first(fact('RunFailed', { error: terminal, endedAtMs: START_MS })));
+  });
+
+  it('that code and journal disagree pauses the run', () => {
+    const divergence = { call: '2', expected: 'tool pay', found: 'step total', position: 4 };
+    given(...active)
+      .when(report({ type: 'diverged', divergence }))
+      .then(first(fact('CodeDiverged', { epoch: 1, buildId: 'build-1', divergence })));
+  });
+
+  it('that the worker goes away frees the run for another', () => {
+    const handedOver = first(fact('ActivationLost', { epoch: 1, reason: 'handed-over' }));
+    given(...active)
+      .when(report({ type: 'handed-over' }))
+      .then(handedOver);
+    given(...active, handedOver).thenPending([{ type: 'FindWorker' }]);
+  });
+});
+
+describe('an inbound fact', () => {
+  const fired = [...active, sleepSet('1'), fact('TimerFired', { timerId: '1', dueAtMs: START_MS + 1_000 })];
+  const delivered = (revision: number, call = '1'): ProgressEntry => ({ type: 'delivered', call, revision });
+
+  it('is delivered once, by its revision', () => {
+    const entries = fact('StepsRecorded', { entries: [{ type: 'delivered', call: '1', revision: 3 }] });
+    given(...fired)
+      .when(report(delivered(3)))
+      .then(first(entries));
+    given(...fired, first(entries))
+      .when(progress({ seq: 2 }, delivered(3)))
+      .thenRejected('UnknownCall');
+  });
+
+  it('that is not there cannot be delivered', () => {
+    given(...fired)
+      .when(report(delivered(2)))
+      .thenRejected('UnknownCall');
+    given(...fired)
+      .when(report(delivered(3), delivered(3)))
+      .thenRejected('UnknownCall');
+  });
+
+  it('is delivered to the call that waits for it and to no other', () => {
+    given(...fired)
+      .when(report(delivered(3, '7')))
+      .thenRejected('UnknownCall');
+  });
+});
+
+describe('an effect', () => {
+  const intend: ProgressEntry = {
+    type: 'effect-intended',
+    call: '1',
+    tool: 'pay',
+    args: { amount: 5 },
+    argsHash: 'hash-of-args',
+  };
+  const result = (attempt: number, outcome: Extract<ProgressEntry, { type: 'effect-result' }>['outcome']): ProgressEntry => ({
+    type: 'effect-result',
+    call: '1',
+    attempt,
+    outcome,
+  });
+  const ok = result(1, { ok: true, value: 'paid' });
+  const open = [...active, intendedEffect('1')];
+  const failing = (attempt: number, retryAtMs: number) => [
+    fact('EffectFailed', { call: '1', attempt, error: retryable, retryAtMs }),
+    fact('TimerSet', { timerId: `retry-1-${attempt}`, purpose: 'retry', call: '1', dueAtMs: retryAtMs }),
+  ];
+
+  it('is recorded before it runs, with the class that its build registered', () => {
+    given(...active)
+      .when(report(intend))
+      .then(first(intendedEffect('1')));
+  });
+
+  it('of a tool that the build does not hold is refused', () => {
+    given(...active)
+      .when(report({ ...intend, tool: 'nothing' } as ProgressEntry))
+      .thenRejected('UnknownTool');
+  });
+
+  it('cannot be intended twice under one call', () => {
+    given(...open)
+      .when(report(intend))
+      .thenRejected('CallConflict');
+    given(...active)
+      .when(report(intend, intend))
+      .thenRejected('CallConflict');
+    given(...active, sleepSet('1'))
+      .when(report(intend))
+      .thenRejected('CallConflict');
+  });
+
+  it('is confirmed once', () => {
+    const confirmed = first(fact('EffectConfirmed', { call: '1', attempt: 1, result: 'paid' }));
+    given(...open)
+      .when(report(ok))
+      .then(confirmed);
+    given(...open, confirmed)
+      .when(progress({ seq: 2 }, ok))
+      .thenRejected('UnknownCall');
+  });
+
+  it('that nobody intended has no result', () => {
+    given(...active)
+      .when(report(ok))
+      .thenRejected('UnknownCall');
+    given(...active, sleepSet('1'))
+      .when(report(ok))
+      .thenRejected('UnknownCall');
+    given(...open)
+      .when(report(result(2, { ok: true, value: 'paid' })))
+      .thenRejected('UnknownCall');
+  });
+
+  it('may be intended and confirmed in one report', () => {
+    given(...active)
+      .when(report(intend, ok))
+      .then(first(intendedEffect('1')), first(fact('EffectConfirmed', { call: '1', attempt: 1, result: 'paid' })));
+  });
+
+  it('that failed for now is tried again by a durable timer, with jitter', () => {
+    given(...open)
+      .when(report(result(1, { ok: false, error: retryable })))
+      .then(...failing(1, START_MS + 50).map(first));
+  });
+
+  it('waits at least as long as the destination asked', () => {
+    const error = { ...retryable, retryAfterMs: 5_000 };
+    const [failed, timer] = failing(1, START_MS + 5_000) as [RunEvent, RunEvent];
+    given(...open)
+      .when(report(result(1, { ok: false, error })))
+      .then(first({ ...failed, data: { ...failed.data, error } } as RunEvent), first(timer));
+  });
+
+  it('waits no longer than a timer may run, whatever the destination asked', () => {
+    const error = { ...retryable, retryAfterMs: Number.MAX_SAFE_INTEGER };
+    const [, timer] = given(...open)
+      .when(report(result(1, { ok: false, error })))
+      .accepted();
+    expect(Number.isSafeInteger((timer?.data as { dueAtMs: number }).dueAtMs)).toBe(true);
+  });
+
+  it('has no result while it waits for its next attempt', () => {
+    given(...open, ...failing(1, START_MS + 50))
+      .when(report(result(1, { ok: true, value: 'late' })))
+      .thenRejected('UnknownCall');
+  });
+
+  it('is open again, with its next attempt, when the timer has fired', () => {
+    const retried = [...open, ...failing(1, START_MS + 50), fact('TimerFired', { timerId: 'retry-1-1', dueAtMs: START_MS + 50 })];
+    given(...retried)
+      .when(report(ok))
+      .thenRejected('UnknownCall');
+    given(...retried)
+      .when(report(result(2, { ok: true, value: 'paid' })))
+      .then(first(fact('EffectConfirmed', { call: '1', attempt: 2, result: 'paid' })));
+    given(...retried)
+      .when(report(result(2, { ok: false, error: retryable })))
+      .then(...failing(2, START_MS + 100).map(first));
+  });
+
+  it('fails for good when its attempts are used up, or when trying again cannot help', () => {
+    const again = (attempt: number) => [
+      ...failing(attempt, START_MS),
+      fact('TimerFired', { timerId: `retry-1-${attempt}`, dueAtMs: START_MS }),
+    ];
+    given(...open, ...again(1), ...again(2))
+      .when(report(result(3, { ok: false, error: retryable })))
+      .then(first(fact('EffectFailed', { call: '1', attempt: 3, error: retryable })));
+    given(...open)
+      .when(report(result(1, { ok: false, error: terminal })))
+      .then(first(fact('EffectFailed', { call: '1', attempt: 1, error: terminal })));
+  });
+
+  it('wakes a suspended run when its next attempt is due', () => {
+    const waiting = [...open, ...failing(1, START_MS + 50), fact('RunSuspended', { epoch: 1 })];
+    const command = { type: 'FireTimer' as const, timerId: 'retry-1-1' };
+    given(...waiting)
+      .when({ command, at: { nowMs: START_MS + 50, commandId: commandIdAt(0), fraction: 0 }, code })
+      .then(
+        fact('TimerFired', { timerId: 'retry-1-1', dueAtMs: START_MS + 50 }),
+        fact('RunWoken', { preferredWorkerId: 'worker-1' }),
+      );
+  });
+});
+
+describe('a model call of a workflow', () => {
+  const intend: ProgressEntry = { type: 'model-intended', call: '1', model: 'scripted-1', promptHash: 'p' };
+  const intended = fact('ModelCallIntended', { call: '1', model: 'scripted-1', promptHash: 'p' });
+  const ended = (result: Extract<ProgressEntry, { type: 'model-result' }>['result'], attempt = 1): ProgressEntry => ({
+    type: 'model-result',
+    call: '1',
+    attempt,
+    result,
+  });
+
+  it('is intended once and completed once', () => {
+    given(...active)
+      .when(report(intend))
+      .then(first(intended));
+    given(...active, intended)
+      .when(report(intend))
+      .thenRejected('CallConflict');
+    const completed = fact('ModelCallCompleted', { call: '1', attempt: 1, decision: decision({ text: 'yes' }) });
+    given(...active, intended)
+      .when(report(ended({ ok: true, decision: decision({ text: 'yes' }) })))
+      .then(first(completed));
+    given(...active)
+      .when(report(ended({ ok: true, decision: decision() })))
+      .thenRejected('UnknownCall');
+  });
+
+  it('fails to the code, after its attempts', () => {
+    const failed = fact('ModelCallFailed', { call: '1', attempt: 1, error: retryable, retryAtMs: START_MS + 50 });
+    const timer = fact('TimerSet', { timerId: 'retry-1-1', purpose: 'retry', call: '1', dueAtMs: START_MS + 50 });
+    given(...active, intended)
+      .when(report(ended({ ok: false, error: retryable })))
+      .then(first(failed), first(timer));
+    const retried = [...active, intended, failed, timer, fact('TimerFired', { timerId: 'retry-1-1', dueAtMs: START_MS + 50 })];
+    given(...retried)
+      .when(report(ended({ ok: false, error: retryable }, 2)))
+      .then(first(fact('ModelCallFailed', { call: '1', attempt: 2, error: retryable })));
+  });
+});
+
+describe('a sleep', () => {
+  const suspend: ProgressEntry = { type: 'suspended' };
+  const letGo = first(fact('RunSuspended', { epoch: 1 }));
+  const woken = first(fact('RunWoken', { preferredWorkerId: 'worker-1' }));
+
+  it('is due by the clock of the owner', () => {
+    given(...active)
+      .when(progress({ nowMs: START_MS + 70 }, { type: 'timer-set', call: '1', delayMs: 30 }))
+      .then(first(sleepSet('1', START_MS + 100)));
+  });
+
+  it('takes no identity that is in use', () => {
+    const set = (call: string): ProgressEntry => ({ type: 'timer-set', call, delayMs: 5 });
+    given(...active, sleepSet('1'))
+      .when(report(set('1')))
+      .thenRejected('CallConflict');
+    given(requested(), deadlineSet(), assigned())
+      .when(report(set('deadline')))
+      .thenRejected('CallConflict');
+  });
+
+  it('may be cancelled by the code', () => {
+    const cancelled = first(fact('TimerCancelled', { timerId: '1' }));
+    given(...active, sleepSet('1'))
+      .when(report({ type: 'timer-cancelled', call: '1' }))
+      .then(cancelled);
+    given(...active, sleepSet('1'), cancelled)
+      .when(progress({ seq: 2 }, { type: 'timer-cancelled', call: '1' }))
+      .thenRejected('UnknownCall');
+  });
+
+  it('may be cancelled although it has fired meanwhile: nothing is delivered then', () => {
+    const fired = [...active, sleepSet('1'), fact('TimerFired', { timerId: '1', dueAtMs: START_MS })];
+    const cancelled = first(fact('TimerCancelled', { timerId: '1' }));
+    given(...fired)
+      .when(report({ type: 'timer-cancelled', call: '1' }))
+      .then(cancelled);
+    given(...fired, cancelled)
+      .when(progress({ seq: 2 }, { type: 'delivered', call: '1', revision: 3 }))
+      .thenRejected('UnknownCall');
+  });
+
+  it('is all that the code may cancel: neither the deadline nor a retry', () => {
+    given(requested(), deadlineSet(), assigned())
+      .when(report({ type: 'timer-cancelled', call: 'deadline' }))
+      .thenRejected('UnknownCall');
+    const retry = fact('TimerSet', { timerId: 'retry-1-1', purpose: 'retry', call: '1', dueAtMs: START_MS });
+    const failed = fact('EffectFailed', { call: '1', attempt: 1, error: retryable, retryAtMs: START_MS });
+    given(...active, intendedEffect('1'), failed, retry)
+      .when(report({ type: 'timer-cancelled', call: 'retry-1-1' }))
+      .thenRejected('UnknownCall');
+  });
+
+  it('lets the worker let go of the run', () => {
+    given(...active)
+      .when(report({ type: 'timer-set', call: '1', delayMs: 1_000 }, suspend))
+      .then(first(sleepSet('1')), letGo);
+    given(...active, sleepSet('1'), letGo).thenPending([]);
+  });
+
+  it('that is over wakes the run in the same breath', () => {
+    const fired = fact('TimerFired', { timerId: '1', dueAtMs: START_MS });
+    given(...active, sleepSet('1'), fired)
+      .when(report(suspend))
+      .then(letGo, woken);
+  });
+
+  it('is no reason to let go while an effect is due', () => {
+    given(...active, intendedEffect('1'))
+      .when(report(suspend))
+      .then(letGo, woken);
+  });
+});
+
+describe('what the worker is told', () => {
+  it('holds tools of an effect class only as registered', () => {
+    const pure = {
+      ...progress({}, { type: 'effect-intended', call: '1', tool: 'pay', args: 1, argsHash: 'h' }),
+      code: knownCode(workflowManifest(), [toolManifest('pay', { effectClass: 'pure' })]),
+    };
+    given(...active)
+      .when(pure)
+      .then(first(intendedEffect('1', { effectClass: 'pure', args: 1, argsHash: 'h' })));
+  });
+});
