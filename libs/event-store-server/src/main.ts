@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
-import { EventStoreServerError } from './errors';
+import { type EventStoreServerError } from './errors';
 import { type RunningEventStoreServer, startEventStoreServer } from './server';
 
 const USAGE = 'usage: event-store-server --data DIR [--port N] [--host ADDRESS] [--port-file FILE] [--lifeline]';

@@ -52,7 +52,8 @@ export class AppendLog {
   private end = 0;
   private durableEnd = 0;
   private filling: Group = { start: 0, waiting: [] };
-  private flushing: Promise<void> | undefined;
+  private isFlushing = false;
+  private idle: (() => void)[] = [];
   private flushWaiting: Group['waiting'] | undefined;
   private isScheduled = false;
   private failure: EventStoreServerError | undefined;
@@ -133,46 +134,48 @@ export class AppendLog {
   }
 
   async close(): Promise<void> {
-    while (this.flushing !== undefined || this.isScheduled) {
-      if (this.flushing !== undefined) await this.flushing;
-      else await new Promise((resolve) => setImmediate(resolve));
-    }
+    if (this.isFlushing || this.isScheduled) await new Promise<void>((resolve) => this.idle.push(resolve));
     this.failure ??= new EventStoreServerError('SyncFailed', 'The event store is closed.');
     this.segments.close();
   }
 
   private schedule(): void {
-    if (this.isScheduled || this.flushing !== undefined || this.failure !== undefined) return;
+    if (this.isScheduled || this.isFlushing || this.failure !== undefined) return;
     this.isScheduled = true;
     // Not at once: what arrived in the same turn of the event loop joins the group.
     setImmediate(() => {
       this.isScheduled = false;
-      this.flushing = this.flushAll().finally(() => {
-        this.flushing = undefined;
+      this.isFlushing = true;
+      void this.flushAll().then(() => {
+        for (const resolve of this.idle.splice(0)) resolve();
       });
     });
   }
 
   private async flushAll(): Promise<void> {
-    while (this.end > this.filling.start && this.failure === undefined) {
-      const group = this.filling;
-      this.filling = { start: this.end, waiting: [] };
-      this.flushWaiting = group.waiting;
-      try {
-        await this.rollSegment(group.start);
-        this.writeRange(group.start, this.filling.start);
-      } catch (error) {
-        this.withdraw(group, error);
-        continue;
-      }
-      try {
-        await this.segments.last.file.sync();
-      } catch (error) {
-        this.die(group, error);
-        return;
-      }
-      this.settle(group);
+    while (this.end > this.filling.start && this.failure === undefined) await this.flushGroup();
+    // In the same turn as the last look: an append after it must find that it has to schedule.
+    this.isFlushing = false;
+  }
+
+  private async flushGroup(): Promise<void> {
+    const group = this.filling;
+    this.filling = { start: this.end, waiting: [] };
+    this.flushWaiting = group.waiting;
+    try {
+      await this.rollSegment(group.start);
+      this.writeRange(group.start, this.filling.start);
+    } catch (error) {
+      this.withdraw(group, error);
+      return;
     }
+    try {
+      await this.segments.last.file.sync();
+    } catch (error) {
+      this.die(group, error);
+      return;
+    }
+    this.settle(group);
   }
 
   private settle(group: Group): void {

@@ -98,7 +98,7 @@ export class GrpcCall {
   }
 
   private receive(chunk: Buffer): void {
-    let bytes = this.unread === undefined ? chunk : Buffer.concat([this.unread, chunk]);
+    const bytes = this.unread === undefined ? chunk : Buffer.concat([this.unread, chunk]);
     this.unread = undefined;
     let at = 0;
     while (bytes.length - at >= HEADER_BYTES && !this.isOver) {

@@ -1,4 +1,4 @@
-import { ProtoReader } from '@perdure/platform-event-store-wire';
+import { type ProtoReader } from '@perdure/platform-event-store-wire';
 
 export const ID_BYTES = 16;
 export const ID_TEXT_BYTES = 36;

@@ -186,7 +186,7 @@ function describeReading(given: () => EventStoreFixture): void {
     ['backward', 2, 10, [2, 1, 0]],
     ['backward', 9, 2, [4, 3]],
     ['backward', 'start', 10, [0]],
-  ] as const)('reads %s from %s, at most %i', async (direction, from, limit, expected) => {
+  ] as const)('reads %s from %s, at most %i', async (...[direction, from, limit, expected]) => {
     const { store } = given();
     await store.append('run-a', 'no-stream', events(5));
     expect(revisionsOf(await store.read('run-a', { direction, from, limit }))).toEqual(expected);

@@ -1,0 +1,200 @@
+import { EventStoreServerError, StorageFull } from '../errors';
+import { SimulatedDisk } from '../store/simulated-disk';
+import { eventIdOf, recordedEventOf } from '../store/record';
+import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
+import { type AppendOutcome, type AppendRequest, StoreEngine } from './store-engine';
+
+const FOLDER = '/data';
+const SEED = 20_260_101;
+
+/** Tommy Ettinger's mulberry32, public domain: the same failures in every run of one seed. */
+function chanceFrom(seed: number): () => number {
+  let state = seed >>> 0;
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
+  };
+}
+
+function proposed(sequence: number, size = 100): ProposedEvent {
+  const id = Buffer.alloc(16);
+  id.writeUInt32BE(sequence + 1, 12);
+  const data = Buffer.from(JSON.stringify({ sequence, filler: 'x'.repeat(size) }));
+  return { id, type: 'Happened', contentType: 'application/json', data, metadata: Buffer.alloc(0) };
+}
+
+async function open(disk: SimulatedDisk, onFailed: (error: EventStoreServerError) => void = () => undefined): Promise<StoreEngine> {
+  return StoreEngine.open({ files: disk, folder: FOLDER, nowMs: () => 1_767_225_600_000, segmentBytes: 16 * 1024, onFailed });
+}
+
+function append(engine: StoreEngine, request: AppendRequest): Promise<AppendOutcome> {
+  return new Promise((resolve) => {
+    engine.append(request, resolve);
+  });
+}
+
+/** What a reader of the stream gets: the sequence numbers in the data, by revision. */
+function contentOf(engine: StoreEngine, name: string): number[] {
+  const stream = engine.index.find(name);
+  if (stream === undefined) return [];
+  return Array.from({ length: stream.visibleCount(engine.index.visible) }, (_, revision) => {
+    const record = engine.record(stream.event(revision));
+    const { sequence } = JSON.parse(dataOfRecordedEvent(recordedEventOf(record)).toString('utf8')) as { sequence: number };
+    expect(eventIdOf(record).readUInt32BE(12)).toBe(sequence + 1);
+    return sequence;
+  });
+}
+
+interface Load {
+  readonly acknowledged: Map<string, number[][]>;
+  readonly sent: Map<string, number[][]>;
+}
+
+/** Appends of one to three events to five streams, each stream one at a time, until `stop`. */
+async function load(engine: StoreEngine, options: { chance: () => number; into: Load; appends: number }): Promise<void> {
+  const { chance, into } = options;
+  let next = [...into.sent.values()].flat(2).length;
+  const writer = async (stream: string): Promise<void> => {
+    for (let count = 0; count < options.appends; count += 1) {
+      const events = Array.from({ length: 1 + Math.floor(chance() * 3) }, () => proposed(next++, Math.floor(chance() * 2000)));
+      const sequences = events.map(({ id }) => id.readUInt32BE(12) - 1);
+      into.sent.set(stream, [...(into.sent.get(stream) ?? []), sequences]);
+      const outcome = await append(engine, { stream, expected: 'any', events });
+      if (outcome.kind !== 'appended') return;
+      into.acknowledged.set(stream, [...(into.acknowledged.get(stream) ?? []), sequences]);
+    }
+  };
+  await Promise.all(['a', 'b', 'c', 'd', 'e'].map(writer));
+}
+
+/** Every acknowledged append is there, in order and once; of the others each is there whole or not at all. */
+function expectNothingLost(engine: StoreEngine, { sent, acknowledged }: Load): void {
+  for (const [stream, appends] of sent) {
+    const content = contentOf(engine, stream);
+    const whole = appends.filter((sequences) => content.includes(sequences[0] as number));
+    expect(content).toEqual(whole.flat());
+    for (const sequences of acknowledged.get(stream) ?? []) expect(content).toEqual(expect.arrayContaining(sequences));
+  }
+}
+
+async function crashRound(seed: number, disk: SimulatedDisk, into: Load): Promise<void> {
+  const chance = chanceFrom(seed);
+  const engine = await open(disk);
+  expectNothingLost(engine, into);
+  // What survived counts from now on: it was read.
+  for (const [stream, appends] of into.sent) {
+    const content = contentOf(engine, stream);
+    into.sent.set(stream, appends.filter((sequences) => content.includes(sequences[0] as number)));
+    into.acknowledged.set(stream, into.sent.get(stream) ?? []);
+  }
+  let syncsLeft = 1 + Math.floor(chance() * 12);
+  const cut = new Promise<void>((resolve) => {
+    disk.beforeSync = () => {
+      syncsLeft -= 1;
+      if (syncsLeft > 0) return;
+      resolve();
+      // The machine is off: this sync never comes back.
+      return new Promise(() => undefined);
+    };
+  });
+  await Promise.race([load(engine, { chance, into, appends: 100 }), cut]);
+  disk.beforeSync = () => undefined;
+  // Otherwise only the process died: what it wrote can be read by the next one, and lost by a later power cut.
+  if (chance() < 0.5) disk.powerCut();
+}
+
+describe('the log on a disk that loses power', () => {
+  it.each(Array.from({ length: 20 }, (_, round) => SEED + round))('loses nothing acknowledged and tears no append, seed %i', async (seed) => {
+    const disk = new SimulatedDisk(chanceFrom(seed));
+    const into: Load = { acknowledged: new Map(), sent: new Map() };
+    for (let round = 0; round < 5; round += 1) await crashRound(seed * 10 + round, disk, into);
+    expectNothingLost(await open(disk), into);
+  });
+
+  it('would be caught: a disk that lies about syncs loses what was acknowledged', async () => {
+    const lost: number[] = [];
+    for (let seed = SEED; seed < SEED + 10; seed += 1) {
+      const disk = new SimulatedDisk(chanceFrom(seed));
+      disk.liesAboutSync = true;
+      const engine = await open(disk);
+      const outcome = await append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(1)] });
+      expect(outcome.kind).toBe('appended');
+      disk.powerCut();
+      if (contentOf(await open(disk), 'a').length === 0) lost.push(seed);
+    }
+    expect(lost.length).toBeGreaterThan(0);
+  });
+
+  it('refuses to open a log whose acknowledged part is damaged, and changes nothing', async () => {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const engine = await open(disk);
+    for (let sequence = 0; sequence < 4; sequence += 1) {
+      await append(engine, { stream: 'a', expected: sequence - 1, events: [proposed(sequence)] });
+    }
+    await engine.close();
+    disk.corrupt(`${FOLDER}/${'0'.repeat(20)}.log`, 200);
+    await expect(open(disk)).rejects.toMatchObject({ code: 'LogCorrupt' });
+    disk.corrupt(`${FOLDER}/${'0'.repeat(20)}.log`, 200);
+    expect(contentOf(await open(disk), 'a')).toEqual([0, 1, 2, 3]);
+  });
+});
+
+describe('the log on a full disk', () => {
+  it('refuses writes with a clear error, keeps reads, and goes on when there is room', async () => {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const engine = await open(disk);
+    await append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(0)] });
+    disk.room = 100;
+    const together = await Promise.all([
+      append(engine, { stream: 'a', expected: 0, events: [proposed(1)] }),
+      append(engine, { stream: 'a', expected: 1, events: [proposed(2)] }),
+      append(engine, { stream: '$$a', expected: 'any', events: [{ ...proposed(3), type: '$metadata', data: Buffer.from('{"$maxCount":0}') }] }),
+    ]);
+    for (const outcome of together) expect(outcome).toMatchObject({ kind: 'failed', error: expect.any(StorageFull) as unknown });
+    expect(contentOf(engine, 'a')).toEqual([0]);
+    expect(engine.index.find('a')?.limits).toBeUndefined();
+    disk.room = 1_000_000;
+    expect(await append(engine, { stream: 'a', expected: 0, events: [proposed(1)] })).toMatchObject({ kind: 'appended', revision: 1 });
+    await engine.close();
+    expect(contentOf(await open(disk), 'a')).toEqual([0, 1]);
+  });
+});
+
+describe('the log after a failed sync', () => {
+  it('answers nothing as done, says so once, and accepts nothing more', async () => {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const failures: string[] = [];
+    const engine = await open(disk, ({ code }) => void failures.push(code));
+    await append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(0)] });
+    disk.syncFails = true;
+    expect(await append(engine, { stream: 'a', expected: 0, events: [proposed(1)] })).toMatchObject({ kind: 'failed', error: { code: 'SyncFailed' } });
+    disk.syncFails = false;
+    expect(await append(engine, { stream: 'a', expected: 0, events: [proposed(2)] })).toMatchObject({ kind: 'failed' });
+    expect(failures).toEqual(['SyncFailed']);
+    expect(contentOf(engine, 'a')).toEqual([0]);
+  });
+});
+
+describe('groups', () => {
+  it('write what arrived during one sync with the next one', async () => {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const engine = await open(disk);
+    const before = disk.syncs;
+    const events = Array.from({ length: 50 }, (_, at) => proposed(at));
+    await Promise.all(events.map((event, at) => append(engine, { stream: `s-${at}`, expected: 'no-stream', events: [event] })));
+    expect(disk.syncs - before).toBe(1);
+  });
+
+  it('answer a refusal only when what it rests on is durable', async () => {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const engine = await open(disk);
+    const order: string[] = [];
+    const first = append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(0)] }).then(() => order.push('appended'));
+    const second = append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(1)] }).then((outcome) => order.push(outcome.kind));
+    await Promise.all([first, second]);
+    expect(order).toEqual(['appended', 'wrong-version']);
+    expect(disk.syncs).toBeGreaterThan(0);
+  });
+});
