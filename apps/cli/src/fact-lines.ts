@@ -1,10 +1,13 @@
 import type { Fact } from './gateway-client';
-import { clip, columns, pc } from './paint';
+import { clip, columns, duration, pc } from './paint';
 
 interface ToolCall {
   readonly tool: string;
 }
 type Data = Readonly<Record<string, unknown>>;
+
+/** Sign, colour, what is said, and what is said in passing. */
+type Told = readonly [string, (text: string) => string, string, string?];
 
 /** Where the text of a fact begins: after time, revision and sign. */
 const INDENT = 24;
@@ -25,12 +28,13 @@ export class FactLines {
   line(fact: Fact): string {
     this.startedAtMs ??= fact.atMs;
     const seconds = ((fact.atMs - this.startedAtMs) / 1_000).toFixed(2).padStart(7);
-    const [sign, paint, said] = this.tell(fact);
+    const [sign, paint, said, aside = ''] = this.tell(fact);
     const revision = `#${fact.revision}`.padStart(5);
-    return `${pc.dim(`${seconds} s`)} ${pc.dim(revision)}  ${paint(sign)} ${paint(clip(said, columns() - INDENT))}`;
+    const room = columns() - INDENT - (aside === '' ? 0 : aside.length + 1);
+    return `${pc.dim(`${seconds} s`)} ${pc.dim(revision)}  ${paint(sign)} ${paint(clip(said, room))}${aside === '' ? '' : pc.dim(` ${aside}`)}`;
   }
 
-  private tell({ type, data, atMs }: Fact): readonly [string, (text: string) => string, string] {
+  private tell({ type, data, atMs }: Fact): Told {
     const plain = (value: string): string => value;
     switch (type) {
       case 'RunRequested':
@@ -86,16 +90,15 @@ export class FactLines {
     }
   }
 
-  private intended(data: Data, atMs: number): readonly [string, (text: string) => string, string] {
+  private intended(data: Data, atMs: number): Told {
     const args = shortArgs(data.args);
     this.tools.set(text(data.call), { tool: text(data.tool), args, atMs });
     return ['→', pc.dim, `${text(data.tool)} ${args}`];
   }
 
-  private confirmed(data: Data, atMs: number): readonly [string, (text: string) => string, string] {
+  private confirmed(data: Data, atMs: number): Told {
     const began = this.tools.get(text(data.call));
-    const took = began === undefined ? '' : ` ${pc.dim(`${((atMs - began.atMs) / 1_000).toFixed(2)} s`)}`;
-    return ['✓', pc.green, `${this.nameOf(data)}${took}`];
+    return ['✓', pc.green, this.nameOf(data), began === undefined ? '' : duration(atMs - began.atMs)];
   }
 
   private nameOf(data: Data): string {
@@ -115,11 +118,12 @@ function errorOf(data: Data): string {
   return `${error.code ?? 'error'}: ${error.message ?? ''}`;
 }
 
-/** The one argument that says what a call is about, if there is one. */
+/** Arguments that say by themselves what a call is about. */
+const TELLING = ['part', 'path', 'file', 'url', 'query', 'name', 'title', 'id'];
+
 function shortArgs(args: unknown): string {
   if (args === null || typeof args !== 'object') return text(args);
-  const values = Object.values(args).filter(
-    (value): value is string | number => typeof value === 'string' || typeof value === 'number',
-  );
-  return clip(values.reverse().slice(0, 1).join(' ') || text(args), 60);
+  const fields = args as Readonly<Record<string, unknown>>;
+  const telling = TELLING.find((field) => typeof fields[field] === 'string');
+  return clip(telling === undefined ? JSON.stringify(args) : text(fields[telling]), 60);
 }

@@ -51,3 +51,14 @@ export function say(line = ''): void {
 export function note(line: string): void {
   process.stderr.write(`${line}\n`);
 }
+
+/** Plain text in lines of at most `width` columns, broken at spaces; every line but the first is indented. */
+export function wrap(text: string, width: number, indent: number): string {
+  const lines: string[] = [''];
+  for (const word of text.split(/\s+/)) {
+    const line = lines.at(-1) ?? '';
+    if (line === '' || line.length + 1 + word.length <= width) lines[lines.length - 1] = line === '' ? word : `${line} ${word}`;
+    else lines.push(word);
+  }
+  return lines.join(`\n${' '.repeat(indent)}`);
+}

@@ -6,7 +6,7 @@ import { EXIT } from '../cli.errors';
 import { evidenceOf, type Evidence, type LedgerLine } from '../demo-evidence';
 import { FactLines } from '../fact-lines';
 import { GatewayClient, type Fact, type RunView } from '../gateway-client';
-import { clip, columns, duration, pc, say, status } from '../paint';
+import { columns, duration, pc, say, status, wrap } from '../paint';
 import { isAlive } from '../stack/proc';
 import { ROOT, SAMPLE_ENTRY } from '../stack/programs';
 import { startStack, type Stack } from '../stack/stack';
@@ -140,18 +140,26 @@ async function play(
 /** When a third of the parts are confirmed in the log, and others are under way. */
 function killInTheMiddle(stack: Stack, story: Story, stage: Stage): void {
   if (story.killed) return;
-  const calls = story.facts
+  const parts = story.facts.findLast(({ type, data }) => type === 'ModelCallCompleted' && partsDecided(data) > 0);
+  if (!parts) return;
+  const planned = partsDecided(parts.data);
+  const intended = story.facts
     .filter(({ type, data }) => type === 'EffectIntended' && data.tool === 'inspect_part')
     .map(({ data }) => data.call);
-  const confirmed = story.facts.filter(({ type, data }) => type === 'EffectConfirmed' && calls.includes(data.call)).length;
-  if (calls.length === 0 || confirmed < Math.min(Math.ceil(calls.length / 3), calls.length - 1)) return;
+  const confirmed = story.facts.filter(({ type, data }) => type === 'EffectConfirmed' && intended.includes(data.call)).length;
+  if (intended.length < planned || confirmed < Math.min(Math.ceil(planned / 3), planned - 1)) return;
   const worker = String(story.facts.findLast(({ type }) => type === 'RunAssigned')?.data.workerId);
   const atMs = Date.now();
   const pid = stack.kill(worker, { restart: false });
   story.killed = { worker, pid, atMs, confirmed };
   stage.say(
-    `\n  ${pc.bgRed(pc.white(pc.bold(' kill -9 ')))} ${pc.red(pc.bold(`${worker}`))} ${pc.dim(`pid ${pid}, in the middle of its work: ${confirmed} of ${calls.length} parts are confirmed in the log`)}\n`,
+    `\n  ${pc.bgRed(pc.white(pc.bold(' kill -9 ')))} ${pc.red(pc.bold(`${worker}`))} ${pc.dim(`pid ${pid}, in the middle of its work: ${confirmed} of ${planned} parts are confirmed in the log`)}\n`,
   );
+}
+
+function partsDecided(data: Fact['data']): number {
+  const { toolCalls = [] } = (data.decision ?? {}) as { readonly toolCalls?: readonly { readonly tool: string }[] };
+  return toolCalls.filter(({ tool }) => tool === 'inspect_part').length;
 }
 
 function readLedger(path: string): readonly LedgerLine[] {
@@ -187,42 +195,43 @@ function lineOf({ story, view, evidence, report, ok, leftOver, tookMs }: Ending)
   };
 }
 
+const LABEL = 22;
+
 function showEnding({ story, view, evidence, report, ok, leftOver, tookMs }: Ending, stage: Stage): void {
-  const { effects, facts } = evidence;
-  const row = (label: string, value: string): void => stage.say(`  ${pc.dim(label.padEnd(22))} ${value}`);
-  const mark = (good: boolean, text: string): string => (good ? `${pc.green('✓')} ${text}` : `${pc.red('✗')} ${text}`);
+  const row = (label: string, value: string): void => stage.say(`  ${pc.dim(label.padEnd(LABEL))} ${value}`);
   const ms = (value: number | undefined): string => (value === undefined ? pc.red('never') : pc.bold(duration(value)));
-  const output = view.outcome?.status === 'completed' ? String(view.outcome.output) : '';
-  stage.say(`\n  ${pc.bold(status(view.outcome?.status ?? view.status))} ${clip(output, columns() - 18)}\n`);
   const next = story.facts.filter(({ type }) => type === 'RunAssigned').at(-1)?.data.workerId;
+  const facts = Object.entries(evidence.facts).map(([type, count]) => `${type} ${count}`);
+  stage.say(`\n  ${pc.bold(status(view.outcome?.status ?? view.status))} ${wrap(outcomeText(view), columns() - 16, 14)}\n`);
   row('worker killed', `${story.killed?.worker ?? pc.red('none')} ${pc.dim('→ went on in')} ${String(next)}`);
-  row('kill → activation', `${ms(evidence.killToActivationMs)} ${pc.dim('in the other worker, epoch 2')}`);
+  row('kill → activation', `${ms(evidence.killToActivationMs)} ${pc.dim('in the other worker, under the next epoch')}`);
   row('kill → first new fact', ms(evidence.killToProgressMs));
-  row('effects', `${effects.total} ${pc.dim('in all, counted by the tools themselves')}`);
-  row(
-    '',
-    mark(
-      true,
-      `${effects.once} executed exactly once ${pc.dim(`(${effects.savedFromBefore} were confirmed before the kill, none of them was touched again)`)}`,
-    ),
-  );
-  row('', mark(true, `${effects.cutOff} cut off by the kill and begun again ${pc.dim('(nothing of them was confirmed)')}`));
-  row('', mark(effects.doubled === 0, `${effects.doubled} executed again after their result was confirmed`));
-  row(
-    'facts in the log',
-    clip(
-      Object.entries(facts)
-        .map(([type, count]) => `${type} ${count}`)
-        .join(' · '),
-      columns() * 3,
-    ),
-  );
+  for (const [label, value] of effectRows(evidence)) row(label, value);
+  row('facts in the log', wrap(facts.join(' · '), columns() - LABEL - 4, LABEL + 3));
   row('report', pc.cyan(relative(process.cwd(), report) || report));
-  row(
-    'nothing left running',
-    mark(leftOver === 0, leftOver === 0 ? 'every process has ended' : `${leftOver} processes still run`),
-  );
-  stage.say(
-    `\n  ${ok ? pc.green(pc.bold('Nothing was lost, nothing was done twice.')) : pc.red(pc.bold('This is not as it should be.'))} ${pc.dim(`${duration(tookMs)} in all. Now: ./perdure dev`)}\n`,
-  );
+  row('left running', mark(leftOver === 0, leftOver === 0 ? 'nothing' : `${leftOver} processes`));
+  const verdict = ok
+    ? pc.green(pc.bold('Nothing was lost, nothing was done twice.'))
+    : pc.red(pc.bold('This is not as it should be.'));
+  stage.say(`\n  ${verdict} ${pc.dim(`${duration(tookMs)} in all. Next: ./perdure dev`)}\n`);
+}
+
+function effectRows({ effects }: Evidence): readonly (readonly [string, string])[] {
+  const saved = pc.dim(`(${effects.savedFromBefore} confirmed before the kill: never touched again)`);
+  return [
+    ['effects', `${effects.total} ${pc.dim('in all, counted by the tools themselves')}`],
+    ['', mark(true, `${effects.once} executed exactly once ${saved}`)],
+    ['', mark(true, `${effects.cutOff} cut off by the kill and begun again ${pc.dim('(nothing of them was confirmed)')}`)],
+    ['', mark(effects.doubled === 0, `${effects.doubled} executed again after their result was confirmed`)],
+  ];
+}
+
+function mark(good: boolean, text: string): string {
+  return good ? `${pc.green('✓')} ${text}` : `${pc.red('✗')} ${text}`;
+}
+
+function outcomeText({ outcome }: RunView): string {
+  if (outcome?.status === 'completed')
+    return typeof outcome.output === 'string' ? outcome.output : JSON.stringify(outcome.output);
+  return outcome?.status === 'failed' ? `${outcome.error.code}: ${outcome.error.message}` : '';
 }
