@@ -13,6 +13,8 @@ import { SNAPSHOT_EVERY, type Snapshots } from './snapshots';
  * 1. Nothing is answered, published or dispatched before the append that it rests on is acknowledged.
  * 2. A refused append drops the state: everything under way is judged again on what the log says.
  * 3. A rejection rests on what precedes it in the same batch, so it too waits for the append.
+ * 4. An answer that rests on no append rests on a look at the log: another instance may own the run by now, and
+ *    what is held here may be old.
  */
 
 /** Commands in one append: bounds the time for which the first of them waits. */
@@ -112,7 +114,8 @@ export class RunActor {
     try {
       const before = await this.settled();
       const batch = this.judge(before, taken);
-      if (batch.events.length > 0 && !(await this.commit(before, batch))) return this.again(taken);
+      const isCurrent = batch.events.length > 0 ? this.commit(before, batch) : this.ports.log.isHead(this.address, before.revision);
+      if (!(await isCurrent)) return this.again(taken);
       for (const { job, rejection } of batch.judged) {
         job.resolve(rejection === undefined ? { accepted: true, state: batch.state } : { accepted: false, rejection });
       }

@@ -56,6 +56,12 @@ export class RunLog {
     }
   }
 
+  /** Whether nothing was appended after `revision`. @throws StoreUnavailable */
+  async isHead(address: RunAddress, revision: number): Promise<boolean> {
+    const [newest] = await this.ports.store.read(runStream.build(address), { direction: 'backward', from: 'end', limit: 1 });
+    return (newest?.revision ?? -1) === revision;
+  }
+
   async append(address: RunAddress, lastRevision: number, events: readonly EventData[]): Promise<Appended> {
     const expected = lastRevision < 0 ? 'no-stream' : lastRevision;
     const { store, host } = this.ports;
