@@ -134,7 +134,9 @@ export class Caretaker {
     const { workerId, sessionId, buildId } = beat;
     void this.ports.code
       .of(address.tenant, buildId, name)
-      .then((code) => this.decide(address, { type: 'PlaceRun', workerId, sessionId, buildId }, code));
+      .then((code) => this.decide(address, { type: 'PlaceRun', workerId, sessionId, buildId }, code))
+      // The audit places it again.
+      .catch((error: unknown) => this.ports.host.log.warn('run not placed', { ...address, reason: String(error) }));
   }
 
   private onCapacity(beat: Heartbeat): void {
