@@ -1,5 +1,6 @@
 import { readFile, stat } from 'node:fs/promises';
 import { extname, join } from 'node:path';
+import { Terminal } from '@perdure/sdk';
 import { filesOf, filesOfPart, partsOf } from './tree';
 
 /** A source file larger than this was made by a program, and is counted without being read. */
@@ -96,11 +97,11 @@ interface Findings {
   tests: number;
 }
 
-/** @throws Error when the tree has no such part */
+/** @throws Terminal `UnknownPart`: trying again cannot help, and the model is told */
 export async function inspectPart(root: string, part: string): Promise<Inspection> {
   const { files } = await filesOf(root);
   const parts = partsOf(files).map((each) => each.part);
-  if (!parts.includes(part)) throw new Error(`There is no part "${part}"; there are ${parts.join(', ')}.`);
+  if (!parts.includes(part)) throw new Terminal('UnknownPart', `There is no part "${part}"; there are ${parts.join(', ')}.`);
   const mine = filesOfPart(files, part, parts);
   const found: Findings = {
     languages: {},

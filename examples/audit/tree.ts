@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readdir, stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
+import { Terminal } from '@perdure/sdk';
 
 /** What a person would not count as part of the project. */
 const SKIPPED = new Set([
@@ -68,7 +69,7 @@ async function walk(root: string, folder: string, found: string[]): Promise<void
 export async function listTree(path: string): Promise<Tree> {
   const root = resolve(path);
   const about = await stat(root).catch(() => undefined);
-  if (!about?.isDirectory()) throw new Error(`${root} is not a directory: give the path of one to audit.`);
+  if (!about?.isDirectory()) throw new Terminal('NotADirectory', `${root} is not a directory: give the path of one to audit.`);
   const { git, files } = await filesOf(root);
   const top = files.filter((file) => !file.includes('/')).map((file) => file.toLowerCase());
   return {

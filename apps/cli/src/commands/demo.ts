@@ -1,6 +1,6 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { Retryable } from '@perdure/kernel';
 import { EXIT } from '../cli.errors';
 import { evidenceOf, type Evidence, type LedgerLine } from '../demo-evidence';
@@ -10,7 +10,7 @@ import { columns, duration, pc, say, status, wrap } from '../paint';
 import { isAlive } from '../stack/proc';
 import { ROOT, SAMPLE_ENTRY } from '../stack/programs';
 import { startStack, type Stack } from '../stack/stack';
-import { untilSignal } from './dev';
+import { fromHere, untilSignal } from './dev';
 
 export interface DemoOptions {
   readonly path?: string;
@@ -208,7 +208,7 @@ function showEnding({ story, view, evidence, report, ok, leftOver, tookMs }: End
   row('kill → first new fact', ms(evidence.killToProgressMs));
   for (const [label, value] of effectRows(evidence)) row(label, value);
   row('facts in the log', wrap(facts.join(' · '), columns() - LABEL - 4, LABEL + 3));
-  row('report', pc.cyan(relative(process.cwd(), report) || report));
+  row('report', pc.cyan(fromHere(report)));
   row('left running', mark(leftOver === 0, leftOver === 0 ? 'nothing' : `${leftOver} processes`));
   const verdict = ok
     ? pc.green(pc.bold('Nothing was lost, nothing was done twice.'))

@@ -67,8 +67,8 @@ function introduce(
   row('bus', pc.dim(stack.natsUrl));
   row('clients', `${pc.dim('PERDURE_URL=')}${stack.clientUrl}`);
   row('log', `${pc.dim(stack.storeUrl)} ${pc.dim('(embedded event store: for one machine)')}`);
-  row('data', relative(process.cwd(), stack.dataDir) || '.');
-  row('logs', join(relative(process.cwd(), stack.logDir), '*.log'));
+  row('data', fromHere(stack.dataDir));
+  row('logs', join(fromHere(stack.logDir), '*.log'));
   row(
     'processes',
     stack
@@ -83,6 +83,12 @@ function introduce(
   say(`    ./perdure run list${where}`);
   if (worker) say(`    kill -9 ${worker.pid}   ${pc.dim('and watch the run go on: ./perdure run watch <runId>')}`);
   say(`\n  ${pc.dim('Ctrl-C ends everything; the data stays.')}\n`);
+}
+
+/** Short when it lies below, whole when it lies elsewhere. */
+export function fromHere(path: string): string {
+  const short = relative(process.cwd(), path);
+  return short === '' ? '.' : short.startsWith('..') ? path : short;
 }
 
 function tell(event: StackEvent): void {

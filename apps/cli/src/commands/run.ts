@@ -14,6 +14,24 @@ export interface CommonOptions {
 }
 
 const AWAIT_MS = 20_000;
+const LINES = [
+  'top',
+  'top-mid',
+  'top-left',
+  'top-right',
+  'bottom',
+  'bottom-mid',
+  'bottom-left',
+  'bottom-right',
+  'left',
+  'left-mid',
+  'mid',
+  'mid-mid',
+  'right',
+  'right-mid',
+  'middle',
+];
+const NO_LINES = Object.fromEntries(LINES.map((name) => [name, '']));
 export const DATA_DIR_DEFAULT = join('.perdure', 'data');
 
 /** Where the gateway is: said, or as the stack of this directory tells. */
@@ -77,10 +95,9 @@ export async function listRuns(options: CommonOptions & { status?: string; limit
     say(pc.dim("No runs. Start one: ./perdure run start <name> --input '{…}'"));
     return EXIT.ok;
   }
-  const table = new Table({
-    head: ['run', 'name', 'status', 'requested', 'took', 'worker'],
-    style: { head: ['dim'], border: ['dim'], compact: true },
-  });
+  const head = ['run', 'name', 'status', 'requested', 'took', 'worker'].map((title) => pc.dim(title));
+  // Colours are ours alone: the table's own would go to files and pipes too.
+  const table = new Table({ head, chars: NO_LINES, style: { head: [], border: [], 'padding-left': 0, 'padding-right': 3 } });
   for (const run of list.runs) {
     const took = ['queued', 'active', 'suspended', 'paused'].includes(run.status)
       ? ''
