@@ -1,0 +1,31 @@
+import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown, type OnModuleInit, type Provider } from '@nestjs/common';
+import { Admission } from '@perdure/admission-application';
+import type { LogFollower } from '@perdure/keeper-application';
+import type { Bus, EventStore, Host, KeyValue } from '@perdure/kernel';
+import { BUS, EVENT_STORE, HOST, KEY_VALUE_LEASES, LOG_FOLLOWER } from '@perdure/platform-nest-runtime';
+
+const admission: Provider = {
+  provide: Admission,
+  inject: [BUS, KEY_VALUE_LEASES, EVENT_STORE, HOST],
+  useFactory: (...[bus, leases, store, host]: [Bus, KeyValue, EventStore, Host]) => new Admission({ bus, leases, store, host }),
+};
+
+@Module({ providers: [admission] })
+export class AdmissionModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(
+    @Inject(Admission) private readonly admission: Admission,
+    @Inject(LOG_FOLLOWER) private readonly follower: LogFollower,
+  ) {}
+
+  onModuleInit(): void {
+    this.follower.register(this.admission.keeper);
+  }
+
+  onApplicationBootstrap(): void {
+    this.admission.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.admission.close();
+  }
+}

@@ -1,0 +1,1 @@
+export { TimersModule } from './timers.module';
