@@ -1,0 +1,223 @@
+import { LogFollower } from '@perdure/keeper-application';
+import { partitionOf, token } from '@perdure/kernel';
+import { MemoryEventStore } from '@perdure/platform-event-store-memory';
+import { KeeperWorld, type Happening } from '@perdure/testing';
+import { FIRING_MAX } from './firing';
+import { TimerKeeper, type TimerOwnership } from './timer-keeper';
+
+class Partitions implements TimerOwnership {
+  private readonly listeners = new Set<() => void>();
+  constructor(private owned: (partition: number) => boolean = () => true) {}
+  owns = (partition: number) => this.owned(partition);
+  onChange = (listener: () => void) => {
+    this.listeners.add(listener);
+    return { close: async () => void this.listeners.delete(listener) };
+  };
+  become(owned: (partition: number) => boolean): void {
+    this.owned = owned;
+    for (const listener of this.listeners) listener();
+  }
+}
+
+class TimerWorld extends KeeperWorld {
+  readonly startMs = this.host.clock.nowMs();
+
+  timers(ownership: TimerOwnership = new Partitions()) {
+    const keeper = new TimerKeeper({ bus: this.bus, host: this.host, ownership });
+    const follower = new LogFollower({ store: new MemoryEventStore(this.log), blobs: this.blobs, host: this.host });
+    follower.register(keeper);
+    return {
+      keeper,
+      follower,
+      start: async () => {
+        keeper.start();
+        await follower.start();
+        await this.host.settle();
+      },
+      stop: async () => {
+        await keeper.close();
+        await follower.close();
+      },
+    };
+  }
+
+  set = (timerId: string, inMs: number): Happening => ({
+    type: 'TimerSet',
+    data: { timerId, purpose: 'sleep', call: timerId, dueAtMs: this.startMs + inMs },
+  });
+
+  fired = () => this.commands('FireTimer').map(({ runId, timerId }) => `${runId}/${timerId}`);
+  firedAtMs = () => this.bus.requested.map(({ atMs }) => atMs);
+}
+
+const FIRED = (timerId: string): Happening => ({ type: 'TimerFired', data: { timerId, dueAtMs: 0 } });
+const CANCELLED = (timerId: string): Happening => ({ type: 'TimerCancelled', data: { timerId } });
+const ENDED: Happening = { type: 'RunCompleted', data: { output: null, endedAtMs: 1 } };
+
+let world: TimerWorld;
+
+beforeEach(() => {
+  world = new TimerWorld();
+});
+
+describe('timers', () => {
+  it('fire when they are due: not a millisecond earlier, and each once', async () => {
+    const timers = world.timers();
+    await timers.start();
+    await world.happen('r1', world.set('1', 5_000));
+    await world.host.advance(4_999);
+    expect(world.fired()).toEqual([]);
+    await world.host.advance(1);
+    expect(world.fired()).toEqual(['r1/1']);
+    await world.happen('r1', FIRED('1'));
+    await world.host.advance(60_000);
+    expect(world.fired()).toEqual(['r1/1']);
+    expect(timers.keeper.pending).toBe(0);
+  });
+
+  it('fire in the order of their due times', async () => {
+    await world.timers().start();
+    for (const [run, inMs] of [
+      ['late', 900],
+      ['soon', 10],
+      ['mid', 500],
+    ] as const)
+      await world.happen(run, world.set('1', inMs));
+    await world.host.advance(1_000);
+    expect(world.fired()).toEqual(['soon/1', 'mid/1', 'late/1']);
+    expect(world.firedAtMs()).toEqual([10, 500, 900]);
+  });
+
+  it('fire by the log alone, and by the bus alone', async () => {
+    await world.timers().start();
+    await world.append('by-log', world.set('1', 100));
+    world.hintOnly('by-bus', world.set('1', 100));
+    await world.host.advance(100);
+    expect(world.fired().sort()).toEqual(['by-bus/1', 'by-log/1']);
+  });
+
+  it('do not fire when they were cancelled, or their run has ended, whoever tells it first', async () => {
+    await world.timers().start();
+    await world.happen('r1', world.set('1', 100));
+    await world.happen('r1', CANCELLED('1'));
+    await world.happen('r2', world.set('1', 100));
+    await world.happen('r2', ENDED);
+    world.hintOnly('r3', world.set('1', 100));
+    world.bus.publish('perdure.evt.acme.run.run-completed.r3', hint('r3', 7, ENDED));
+    await world.append('r3', world.set('1', 100));
+    await world.host.advance(10_000);
+    expect(world.fired()).toEqual([]);
+  });
+
+  it('survive jumps of the wall clock in both directions', async () => {
+    await world.timers().start();
+    await world.happen('r1', world.set('1', 3_600_000));
+    await world.happen('r2', world.set('1', 5_000));
+    world.host.jumpWall(-10_000);
+    await world.host.advance(14_999);
+    expect(world.fired()).toEqual([]);
+    await world.host.advance(1);
+    expect(world.fired()).toEqual(['r2/1']);
+    world.host.jumpWall(3_600_000);
+    await world.host.advance(1_000);
+    expect(world.fired()).toEqual(['r2/1', 'r1/1']);
+  });
+
+  it('believe the owner who says that it is too early', async () => {
+    await world.timers().start();
+    world.answers.set('r1', { refused: 'TimerNotDue', retryAfterMs: 40 });
+    await world.happen('r1', world.set('1', 100));
+    await world.host.advance(100);
+    world.answers.delete('r1');
+    await world.host.advance(39);
+    expect(world.fired()).toHaveLength(1);
+    await world.host.advance(1);
+    expect(world.fired()).toHaveLength(2);
+    await world.host.advance(10_000);
+    expect(world.fired()).toHaveLength(2);
+  });
+
+  it('are repeated, identical, until somebody answers', async () => {
+    const timers = world.timers();
+    await timers.start();
+    world.answers.set('r1', 'silence');
+    await world.happen('r1', world.set('1', 0));
+    await world.host.advance(10_000);
+    expect(world.fired().length).toBeGreaterThan(4);
+    expect(new Set(world.bus.requested.map(({ payload }) => payload)).size).toBe(1);
+    world.answers.delete('r1');
+    await world.host.advance(2_000);
+    expect(timers.keeper.pending).toBe(0);
+  });
+
+  it.each(['TimerUnknown', 'RunAlreadyEnded', 'RunNotFound'])('are closed when the owner says %s', async (refused) => {
+    const timers = world.timers();
+    await timers.start();
+    world.answers.set('r1', { refused });
+    await world.happen('r1', world.set('1', 0));
+    await world.host.advance(60_000);
+    expect([world.fired(), timers.keeper.pending]).toEqual([['r1/1'], 0]);
+  });
+
+  it('are never dropped for a refusal that nobody knows', async () => {
+    const timers = world.timers();
+    await timers.start();
+    world.answers.set('r1', { refused: 'NeverHeardOf' });
+    await world.happen('r1', world.set('1', 0));
+    await world.host.advance(30_000);
+    expect(timers.keeper.pending).toBe(1);
+    expect(world.fired().length).toBeGreaterThan(1);
+    expect(world.host.logged.some(({ level }) => level === 'error')).toBe(true);
+  });
+
+  it('go out at a bounded rate after an outage, and none is forgotten', async () => {
+    for (let run = 0; run < 3 * FIRING_MAX; run += 1) await world.append(`r${run}`, world.set('1', run % 50));
+    await world.host.advance(60_000);
+    world.silent = FIRING_MAX;
+    const timers = world.timers();
+    await timers.start();
+    expect(world.fired()).toHaveLength(FIRING_MAX);
+    await world.host.advance(5_000);
+    expect(new Set(world.fired()).size).toBe(3 * FIRING_MAX);
+    expect(timers.keeper.pending).toBe(0);
+  });
+
+  it('come back after a restart from the checkpoint, without those that were closed meanwhile', async () => {
+    const before = world.timers();
+    await before.start();
+    for (const id of ['1', '2', '3']) await world.happen('r1', world.set(id, 1_000));
+    await before.stop();
+    await world.append('r1', FIRED('2'));
+    await world.host.advance(5_000);
+    const after = world.timers();
+    await after.start();
+    expect(world.fired()).toEqual(['r1/1', 'r1/3']);
+    expect(after.keeper.pending).toBe(0);
+  });
+
+  it('are fired by the instance that owns their partition; another takes over what becomes its own', async () => {
+    const isEven = (partition: number) => partition % 2 === 0;
+    const evens = new Partitions(isEven);
+    await world.timers(evens).start();
+    const runs = Array.from({ length: 20 }, (_, index) => `run-${index}`);
+    for (const run of runs) await world.happen(run, world.set('1', 100));
+    await world.host.advance(3_000);
+    const evenRuns = runs.filter((run) => isEven(partitionOf(token(run, 'run id'))));
+    expect(world.fired().sort()).toEqual(evenRuns.map((run) => `${run}/1`).sort());
+    evens.become(() => true);
+    await world.host.settle();
+    expect(new Set(world.fired()).size).toBe(runs.length);
+    expect(world.fired()).toHaveLength(runs.length);
+  });
+
+  it('need one host timer, however many there are', async () => {
+    await world.timers().start();
+    const others = world.host.timersPending;
+    for (let run = 0; run < 50; run += 1) await world.happen(`r${run}`, world.set('1', 1_000 + run));
+    expect(world.host.timersPending).toBe(others + 1);
+  });
+});
+
+function hint(runId: string, revision: number, { type, data }: Happening): string {
+  return JSON.stringify({ v: 1, id: 'x', type, stream: `run-acme.${runId}`, revision, data, metadata: {} });
+}

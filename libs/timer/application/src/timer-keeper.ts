@@ -1,0 +1,199 @@
+import { followHints } from '@perdure/keeper-application';
+import {
+  partitionOf,
+  type Bus,
+  type Cancel,
+  type Host,
+  type Json,
+  type Keeper,
+  type RecordedEvent,
+  type Subscription,
+} from '@perdure/kernel';
+import { runStream } from '@perdure/run-contract';
+import { Firing } from './firing';
+import { MinHeap } from './min-heap';
+import { TIMER_EVENT_TYPES, foldTimerFact, timerIndex, type OpenTimer } from './timer-facts';
+
+// Keeps due times.
+//
+// 1. Due is what the wall clock says at the moment of firing; a host timer is only a reason to look at it.
+// 2. The wall clock is looked at every second at least, so a jump of it costs a second.
+// 3. Every open timer is in exactly one place: due later, to be tried again, being fired, or another instance's.
+// 4. A heap forgets nothing by itself: whatever comes out of it counts only if the index still holds that very entry.
+
+/** Who fires: partitions are shared between instances, and an overlap is harmless. */
+export interface TimerOwnership {
+  owns(partition: number): boolean;
+  onChange(listener: () => void): Subscription;
+}
+
+export interface TimerPorts {
+  readonly bus: Bus;
+  readonly host: Host;
+  readonly ownership: TimerOwnership;
+}
+
+const WALL_CHECK_MS = 1_000;
+/** Closed timers that a heap or a list may still hold, beside as many as are open. */
+const STALE_MAX = 10_000;
+
+export class TimerKeeper implements Keeper {
+  readonly name = 'timers';
+  readonly eventTypes = TIMER_EVENT_TYPES;
+  private readonly index = timerIndex();
+  private readonly firing: Firing;
+  /** By due time, of the wall clock. */
+  private readonly due = new MinHeap<OpenTimer>();
+  /** By the monotonic clock: a repeat must not depend on a clock that jumps. */
+  private readonly again = new MinHeap<OpenTimer>();
+  /** Due, and of partitions that this instance does not own. */
+  private foreign: OpenTimer[] = [];
+  private readonly inFire = new Set<OpenTimer>();
+  /** Before the follower has reached the head, the log's timers may have been closed long ago. */
+  private isComplete = false;
+  private running = false;
+  private armed: { readonly atMs: number; readonly cancel: Cancel } | undefined;
+  private subscriptions: readonly Subscription[] = [];
+
+  constructor(private readonly ports: TimerPorts) {
+    this.firing = new Firing(ports);
+  }
+
+  /** Timers that are open. */
+  get pending(): number {
+    return this.index.size;
+  }
+
+  /** The keeper must have been registered with the follower before. */
+  start(): void {
+    this.running = true;
+    this.subscriptions = [
+      followHints(this.ports, TIMER_EVENT_TYPES, (hint) => this.add(foldTimerFact(this.index, hint, 'hint'))),
+      this.ports.ownership.onChange(() => this.lookAgain()),
+    ];
+    this.fireDue();
+  }
+
+  async close(): Promise<void> {
+    this.running = false;
+    this.armed?.cancel();
+    this.armed = undefined;
+    await Promise.all(this.subscriptions.map((subscription) => subscription.close()));
+  }
+
+  restore(index: Json | undefined): void {
+    this.index.restore(index);
+    this.isComplete = false;
+    this.due.clear();
+    this.again.clear();
+    this.foreign = [];
+  }
+
+  apply(fact: RecordedEvent): void {
+    const opened = foldTimerFact(this.index, fact, 'log');
+    if (this.isComplete) this.add(opened);
+  }
+
+  snapshot(): Json {
+    return this.index.snapshot();
+  }
+
+  caughtUp(): void {
+    if (this.isComplete) return;
+    this.isComplete = true;
+    this.rebuild();
+    this.fireDue();
+  }
+
+  private add(timer: OpenTimer | undefined): void {
+    if (timer === undefined) return;
+    if (this.due.size > 2 * this.index.size + STALE_MAX) this.rebuild();
+    else this.due.push(timer.value, timer);
+    if (timer.value <= this.ports.host.clock.nowMs()) this.fireDue();
+    else this.arm();
+  }
+
+  /** The heaps anew, from the index: also rids them of what was closed. */
+  private rebuild(): void {
+    this.due.clear();
+    this.again.clear();
+    this.foreign = [];
+    for (const timer of this.index.entries()) if (!this.inFire.has(timer)) this.due.push(timer.value, timer);
+  }
+
+  /** Partitions have come or gone. */
+  private lookAgain(): void {
+    const foreign = this.foreign;
+    this.foreign = [];
+    for (const timer of foreign) this.due.push(timer.value, timer);
+    this.fireDue();
+  }
+
+  private fireDue(): void {
+    if (!this.running) return;
+    while (this.firing.hasRoom) {
+      const timer = this.nextDue();
+      if (timer === undefined) break;
+      if (!this.isOpen(timer)) this.firing.forget(timer);
+      else if (this.isOwn(timer)) void this.fire(timer);
+      else this.setAside(timer);
+    }
+    this.arm();
+  }
+
+  /** Their owner closes them: what piles up here is mostly over. */
+  private setAside(timer: OpenTimer): void {
+    this.foreign.push(timer);
+    if (this.foreign.length > 2 * this.index.size + STALE_MAX) this.foreign = this.foreign.filter((other) => this.isOpen(other));
+  }
+
+  private nextDue(): OpenTimer | undefined {
+    const { clock } = this.ports.host;
+    if ((this.again.leastKey ?? Infinity) <= clock.monotonicMs()) return this.again.pop();
+    if ((this.due.leastKey ?? Infinity) <= clock.nowMs()) return this.due.pop();
+    return undefined;
+  }
+
+  private async fire(timer: OpenTimer): Promise<void> {
+    this.inFire.add(timer);
+    const outcome = await this.firing.fire(timer);
+    this.inFire.delete(timer);
+    if ('closed' in outcome) this.index.settle(timer);
+    else if (this.isOpen(timer)) this.again.push(this.ports.host.clock.monotonicMs() + outcome.againInMs, timer);
+    else this.firing.forget(timer);
+    this.fireDue();
+  }
+
+  private isOpen(timer: OpenTimer): boolean {
+    return this.index.get(timer.group, timer.id) === timer;
+  }
+
+  private isOwn({ group }: OpenTimer): boolean {
+    return this.ports.ownership.owns(partitionOf(runStream.parse(group).runId));
+  }
+
+  /** One host timer, for the earliest reason to look. While all requests are under way, their answers are the reason. */
+  private arm(): void {
+    if (!this.running || !this.firing.hasRoom) return;
+    const atMs = this.nextLookAtMs();
+    if (atMs === undefined || (this.armed !== undefined && this.armed.atMs <= atMs)) return;
+    const { clock, timers } = this.ports.host;
+    this.armed?.cancel();
+    const cancel = timers.after(Math.max(0, atMs - clock.monotonicMs()), () => {
+      this.armed = undefined;
+      this.fireDue();
+    });
+    this.armed = { atMs, cancel };
+  }
+
+  /** By the monotonic clock. */
+  private nextLookAtMs(): number | undefined {
+    const { clock } = this.ports.host;
+    const nowMs = clock.monotonicMs();
+    const { leastKey: dueAtMs } = this.due;
+    const { leastKey: againAtMs } = this.again;
+    if (dueAtMs === undefined) return againAtMs;
+    const lookAtMs = nowMs + Math.min(Math.max(0, dueAtMs - clock.nowMs()), WALL_CHECK_MS);
+    return againAtMs === undefined ? lookAtMs : Math.min(lookAtMs, againAtMs);
+  }
+}
