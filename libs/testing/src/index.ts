@@ -13,3 +13,5 @@ export { drawFaults, FaultPlan, NO_FAULTS, type FaultSettings } from './simulato
 export { SimBroker, type Exchange, type SimLink, type StoredFact } from './simulator/sim-broker';
 export { SimBucket, SimFactBus } from './simulator/sim-facts';
 export { simBlobs, SimStoreServer } from './simulator/sim-store';
+export { moves, playRun, type Move, type RandomRun } from './histories/random-run';
+export { oracleOf, type OracleRun, type StoredRunEvent } from './oracle/run-oracle';

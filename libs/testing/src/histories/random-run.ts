@@ -1,0 +1,200 @@
+import * as fc from 'fast-check';
+import type { ProgressEntry, RunEvent, RunKind } from '@perdure/run-contract';
+import {
+  instructionsOf,
+  isOpen,
+  runDecider,
+  type DomainCommand,
+  type KnownCode,
+  type OpenRun,
+  type RunState,
+} from '@perdure/run-domain';
+import { agentManifest, commandIdAt, decision, knownCode, START_MS, workflowManifest } from '../fixtures/run-facts';
+
+/**
+ * Histories of runs as chance would have them: each move looks at the state and makes a command that is likely to be
+ * accepted, and now and then one that is not.
+ */
+export interface Move {
+  readonly kind: number;
+  readonly pick: number;
+  readonly advanceMs: number;
+}
+
+export interface RandomRun {
+  readonly events: readonly RunEvent[];
+  /** After each event. */
+  readonly states: readonly RunState[];
+  /** Rejected commands, by code. */
+  readonly rejected: readonly string[];
+}
+
+export const moves: fc.Arbitrary<readonly Move[]> = fc.array(
+  fc.record({ kind: fc.nat(99), pick: fc.nat(1_000), advanceMs: fc.nat(400) }),
+  { minLength: 1, maxLength: 60 },
+);
+
+const decider = runDecider((value) => JSON.stringify(value));
+const RETRY = { attemptsMax: 3, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 };
+
+export function playRun(kind: RunKind, given: readonly Move[]): RandomRun {
+  const code = knownCode(kind === 'agent' ? agentManifest({ limits: { turnsMax: 6 }, modelRetry: RETRY }) : workflowManifest());
+  const events: RunEvent[] = [];
+  const states: RunState[] = [];
+  const rejected: string[] = [];
+  let state: RunState = decider.initial;
+  let nowMs = START_MS;
+  given.forEach((move, index) => {
+    nowMs += move.advanceMs;
+    const command = commandFor(state, { move, kind, nowMs, index });
+    const at = { nowMs, commandId: commandIdAt(nowMs, index), fraction: (move.pick % 100) / 100 };
+    const decided = decider.decide({ command, at, code: code satisfies KnownCode }, state);
+    if ('rejected' in decided) rejected.push(decided.rejected.code);
+    else {
+      for (const event of decided.accepted) {
+        state = decider.evolve(state, event);
+        events.push(event);
+        states.push(state);
+      }
+    }
+  });
+  return { events, states, rejected };
+}
+
+interface Turn {
+  readonly move: Move;
+  readonly kind: RunKind;
+  readonly nowMs: number;
+  readonly index: number;
+}
+
+function commandFor(state: RunState, turn: Turn): DomainCommand {
+  const { kind: what, pick } = turn.move;
+  if (state.status === 'none') return request(turn.kind, pick);
+  const { epoch } = state;
+  if (what < 3) return { type: 'CancelRun', reason: 'chance' };
+  if (what < 9) return { type: 'LoseActivation', epoch, reason: pick % 4 === 0 ? 'not-claimed' : 'worker-lost' };
+  if (what < 10) return request(turn.kind, pick);
+  if (what < 12) return { type: 'EnforceCancel', epoch };
+  if (what < 24 && isOpen(state) && state.timers.size > 0)
+    return { type: 'FireTimer', timerId: chosen([...state.timers.keys()], pick) };
+  if (state.status === 'ended') return report(epoch, state.lastSeq + (pick % 3), [{ type: 'suspended' }]);
+  switch (state.status) {
+    case 'queued':
+      return release(state, turn);
+    case 'placing':
+      return { type: 'PlaceRun', workerId: `w${pick % 3}`, sessionId: `s${pick}`, buildId: 'build-1' };
+    case 'paused':
+      return { type: 'ResumeRun', reason: 'chance' };
+    case 'suspended':
+      return { type: 'FireTimer', timerId: chosen([...state.timers.keys(), 'none'], pick) };
+    case 'active':
+      return reportFor(state, turn);
+  }
+}
+
+function request(kind: RunKind, pick: number): DomainCommand {
+  const deadlineMs = pick % 3 === 0 ? 300 + pick : undefined;
+  return { type: 'RequestRun', kind, name: 'any', pool: 'default', input: null, requestHash: 'h', deadlineMs };
+}
+
+function release(state: OpenRun, { move, nowMs }: Turn): DomainCommand {
+  const term = state.term + (move.pick % 7 === 0 ? -1 : move.pick % 2);
+  const notAfterMs = move.pick % 11 === 0 ? nowMs - 1 : nowMs + 100;
+  return {
+    type: 'ReleaseRun',
+    permitId: `p${move.pick}`,
+    term: Math.max(0, term),
+    workerId: `w${move.pick % 3}`,
+    sessionId: 's',
+    buildId: 'build-1',
+    notAfterMs,
+  };
+}
+
+function report(epoch: number, seq: number, entries: readonly ProgressEntry[]): DomainCommand {
+  return { type: 'RecordProgress', epoch, seq, entries: [...entries] };
+}
+
+function reportFor(state: OpenRun, turn: Turn): DomainCommand {
+  const { kind: what, pick } = turn.move;
+  // Repeats, gaps and zombies are part of life.
+  const seq = what < 27 ? state.lastSeq : what < 29 ? state.lastSeq + 2 : state.lastSeq + 1;
+  const epoch = what === 30 ? Math.max(1, state.epoch - 1) : state.epoch;
+  const entries =
+    turn.kind === 'agent'
+      ? agentEntries(state, turn)
+      : [...workflowEntries(state, turn, 0), ...(pick % 3 === 0 ? workflowEntries(state, turn, 1) : [])];
+  return report(epoch, Math.max(1, seq), entries);
+}
+
+function outcomeOf(pick: number) {
+  if (pick % 4 === 0) return { ok: false as const, error: { code: 'Busy', message: 'later', reaction: 'retryable' as const } };
+  if (pick % 9 === 0) return { ok: false as const, error: { code: 'Broken', message: 'never', reaction: 'terminal' as const } };
+  return { ok: true as const, value: pick };
+}
+
+function agentEntries(state: OpenRun, { move: { kind: what, pick } }: Turn): ProgressEntry[] {
+  if (what > 96) return [{ type: 'handed-over' }];
+  if (what > 93) return [{ type: 'suspended' }];
+  const instructions = instructionsOf(state);
+  const instruction = instructions[pick % Math.max(1, instructions.length)];
+  if (instruction === undefined) return [state.cancel === undefined ? { type: 'suspended' } : { type: 'cancelled' }];
+  const { call, attempt } = instruction;
+  if (instruction.do === 'run-tool') return [{ type: 'effect-result', call, attempt, outcome: outcomeOf(pick) }];
+  const failed = outcomeOf(pick);
+  if (!failed.ok) return [{ type: 'model-result', call, attempt, result: failed }];
+  const tools = ['pay', 'lookup', 'guess'];
+  const toolCalls = Array.from({ length: (pick >> 2) % 3 }, (_, n) => ({
+    toolCallId: `c${n}`,
+    tool: chosen(tools, pick + n),
+    args: { n },
+  }));
+  return [{ type: 'model-result', call, attempt, result: { ok: true, decision: decision({ toolCalls }) } }];
+}
+
+function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: Turn, offset: number): ProgressEntry[] {
+  const call = `${index}.${offset}`;
+  const open = [...state.calls.values()];
+  const busy = open.find((candidate) => candidate.kind !== 'sleep' && !candidate.waitsForRetry);
+  const asleep = open.find((candidate) => candidate.kind === 'sleep');
+  const [arrived] = state.inbound;
+  if (arrived !== undefined && offset === 0 && what < 70)
+    return [{ type: 'delivered', call: arrived.call, revision: arrived.revision }];
+  if (busy !== undefined && offset === 0 && what < 60 && busy.kind === 'tool')
+    return [{ type: 'effect-result', call: busy.call, attempt: busy.attempt, outcome: outcomeOf(pick) }];
+  if (busy !== undefined && offset === 0 && what < 60 && busy.kind === 'model') {
+    const outcome = outcomeOf(pick);
+    return [
+      {
+        type: 'model-result',
+        call: busy.call,
+        attempt: busy.attempt,
+        result: outcome.ok ? { ok: true, decision: decision() } : outcome,
+      },
+    ];
+  }
+  if (what < 45)
+    return [
+      { type: 'step', call, name: 'step', outcome: outcomeOf(pick) },
+      { type: 'value', call: `${call}.v`, name: 'now', value: pick },
+    ];
+  if (what < 60)
+    return [{ type: 'effect-intended', call, tool: chosen(['pay', 'lookup', 'guess'], pick), args: pick, argsHash: 'h' }];
+  if (what < 66) return [{ type: 'model-intended', call, model: 'm', promptHash: 'p' }];
+  if (what < 76) return [{ type: 'timer-set', call, delayMs: pick }];
+  if (what < 80) return [{ type: 'timer-cancelled', call: asleep?.call ?? arrived?.call ?? call }];
+  if (what < 88) return [{ type: 'suspended' }];
+  if (what < 91) return [{ type: 'handed-over' }];
+  if (what < 94) return [{ type: 'diverged', divergence: { call, expected: 'a', found: 'b', position: index } }];
+  if (what < 96) return [{ type: 'cancelled' }];
+  return pick % 4 > 1
+    ? [{ type: 'suspended' }]
+    : pick % 4 === 0
+      ? [{ type: 'completed', output: pick }]
+      : [{ type: 'failed', error: { code: 'X', message: 'x', reaction: 'terminal' } }];
+}
+
+function chosen<T>(from: readonly T[], pick: number): T {
+  return from[pick % from.length] as T;
+}

@@ -1,0 +1,56 @@
+import * as fc from 'fast-check';
+import { journalLength, tailItems, type RunState } from '@perdure/run-domain';
+import { assigned, fact, requested, sleepSet } from '../fixtures/run-facts';
+import { moves, playRun } from '../histories/random-run';
+import { oracleOf, type OracleRun } from './run-oracle';
+
+/** What the real fold says of the same things; an ended run keeps its end only. */
+function seen(state: RunState): Partial<OracleRun> {
+  if (state.status === 'none') return { status: 'none' };
+  const { status, epoch } = state;
+  if (status === 'ended') return { status, epoch, outcome: state.outcome.status };
+  return {
+    status,
+    epoch,
+    outcome: undefined,
+    turn: state.turn,
+    journalLength: journalLength(state.journal),
+    openCalls: [...state.calls.keys()].sort(),
+    openTimers: [...state.timers.keys()].sort(),
+    deliveredCalls: tailItems(state.journal)
+      .filter((item) => item.type !== 'made')
+      .map((item) => item.call),
+  };
+}
+
+describe('the oracle and the fold of the domain', () => {
+  it.each(['workflow', 'agent'] as const)('agree on a %s at every revision', (kind) => {
+    const ended = new Set<string>();
+    fc.assert(
+      fc.property(moves, (given) => {
+        const { events, states } = playRun(kind, given);
+        const stored = JSON.parse(JSON.stringify(events)) as { type: string; data: unknown }[];
+        states.forEach((state, revision) => {
+          expect(oracleOf(stored.slice(0, revision + 1))).toMatchObject(seen(state));
+          if (state.status === 'ended') ended.add(state.outcome.status);
+        });
+      }),
+      { numRuns: 300, seed: 20_260_101 },
+    );
+    // A generator that never comes to an end would agree about nothing.
+    expect([...ended].sort()).toEqual(expect.arrayContaining(['cancelled', 'completed', 'failed', 'timed-out']));
+  });
+});
+
+describe('the oracle', () => {
+  it('refuses what cannot have happened', () => {
+    const end = fact('RunCompleted', { output: 1, endedAtMs: 1 });
+    expect(() => oracleOf([requested(), assigned(), end, end])).toThrow('follows the end');
+    expect(() => oracleOf([assigned()])).toThrow();
+    expect(() => oracleOf([requested(), requested()])).toThrow();
+    expect(() => oracleOf([requested(), assigned(2), assigned(2)])).toThrow('again');
+    expect(() => oracleOf([requested(), { type: 'RunRewound', data: {} }])).toThrow('does not know');
+    const delivered = fact('StepsRecorded', { entries: [{ type: 'delivered', call: '1', revision: 2 }] });
+    expect(() => oracleOf([requested(), assigned(), sleepSet('1'), delivered])).toThrow('has not come');
+  });
+});

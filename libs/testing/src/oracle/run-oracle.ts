@@ -1,0 +1,186 @@
+/**
+ * A second opinion on what a run's facts say, for I2: written from the design and the shapes of the stored events, not
+ * from the decider's code, which it must never import. It looks at plain JSON as the log holds it.
+ *
+ * It knows less than the real fold on purpose: what it knows is what a user could see go wrong.
+ */
+export interface StoredRunEvent {
+  readonly type: string;
+  readonly data: unknown;
+}
+
+export interface OracleRun {
+  readonly status: 'none' | 'queued' | 'placing' | 'active' | 'suspended' | 'paused' | 'ended';
+  readonly epoch: number;
+  /** How it ended: the name of the outcome. */
+  readonly outcome: string | undefined;
+  /** Intended, and not ended yet; sorted. */
+  readonly openCalls: readonly string[];
+  /** Set, and neither fired nor cancelled; sorted. */
+  readonly openTimers: readonly string[];
+  /** Agents: the newest turn of the conversation. */
+  readonly turn: number;
+  /** Items of the journal that an activation would be given. */
+  readonly journalLength: number;
+  /** Calls whose result the code, or the conversation, has been given; in order. */
+  readonly deliveredCalls: readonly string[];
+}
+
+interface Notes {
+  status: OracleRun['status'];
+  isAgent: boolean;
+  epoch: number;
+  outcome: string | undefined;
+  turn: number;
+  intended: Set<string>;
+  /** By timer: the call that it serves, and whether that call is a sleep. */
+  timers: Map<string, { readonly call: string | undefined; readonly isSleep: boolean }>;
+  /** Sleeps that are over and not delivered: the revision of the fact by call. */
+  arrived: Map<number, string>;
+  journalLength: number;
+  delivered: string[];
+}
+
+type Data = Readonly<Record<string, unknown>>;
+type Rule = (notes: Notes, data: Data, revision: number) => void;
+
+const ends =
+  (outcome: string): Rule =>
+  (notes) => {
+    notes.status = 'ended';
+    notes.outcome = outcome;
+  };
+
+const becomes =
+  (status: OracleRun['status']): Rule =>
+  (notes) => {
+    notes.status = status;
+  };
+
+/** A call's result becomes known to the code at once; where the code waits for it, that it was made is told apart. */
+function give(notes: Notes, call: string): void {
+  notes.journalLength += 1;
+  notes.delivered.push(call);
+}
+
+function begin(notes: Notes, call: string): void {
+  notes.intended.add(call);
+  if (!notes.isAgent) notes.journalLength += 1;
+}
+
+/** A failure with a date goes on; one without is an end. The end of a model call is an agent's own affair. */
+const fails =
+  (kind: 'tool' | 'model'): Rule =>
+  (notes, data) => {
+    if (data['retryAtMs'] !== undefined) return;
+    notes.intended.delete(String(data['call']));
+    if (kind === 'tool' || !notes.isAgent) give(notes, String(data['call']));
+  };
+
+const succeeds: Rule = (notes, data) => {
+  notes.intended.delete(String(data['call']));
+  give(notes, String(data['call']));
+};
+
+const RULES: Readonly<Record<string, Rule>> = {
+  RunRequested: (notes, data) => {
+    notes.status = 'queued';
+    notes.isAgent = data['kind'] === 'agent';
+  },
+  RunAssigned: (notes, data) => {
+    notes.status = 'active';
+    notes.epoch = Number(data['epoch']);
+  },
+  ActivationLost: becomes('placing'),
+  RunQuarantined: becomes('paused'),
+  CodeDiverged: becomes('paused'),
+  RunSuspended: becomes('suspended'),
+  RunWoken: becomes('queued'),
+  RunResumed: becomes('queued'),
+  RunCancelRequested: () => undefined,
+  ModelCallIntended: (notes, data) => {
+    begin(notes, String(data['call']));
+    if (notes.isAgent) notes.turn = Number(data['turn']);
+  },
+  ModelCallCompleted: succeeds,
+  ModelCallFailed: fails('model'),
+  EffectIntended: (notes, data) => begin(notes, String(data['call'])),
+  EffectConfirmed: succeeds,
+  EffectFailed: fails('tool'),
+  StepsRecorded: (notes, data) => {
+    for (const entry of data['entries'] as readonly Data[]) recordEntry(notes, entry);
+  },
+  TimerSet: (notes, data) => {
+    const isSleep = data['purpose'] === 'sleep';
+    const call = data['call'] === undefined ? undefined : String(data['call']);
+    notes.timers.set(String(data['timerId']), { call, isSleep });
+    if (isSleep && call !== undefined) begin(notes, call);
+  },
+  TimerFired: (notes, data, revision) => {
+    const timer = notes.timers.get(String(data['timerId']));
+    notes.timers.delete(String(data['timerId']));
+    if (timer?.isSleep !== true || timer.call === undefined) return;
+    notes.intended.delete(timer.call);
+    notes.arrived.set(revision, timer.call);
+  },
+  TimerCancelled: (notes, data) => {
+    const call = String(data['timerId']);
+    notes.timers.delete(call);
+    notes.intended.delete(call);
+    for (const [revision, waiting] of notes.arrived) if (waiting === call) notes.arrived.delete(revision);
+  },
+  RunRefused: ends('refused'),
+  RunCompleted: ends('completed'),
+  RunFailed: ends('failed'),
+  RunCancelled: ends('cancelled'),
+  RunTimedOut: ends('timed-out'),
+};
+
+function recordEntry(notes: Notes, entry: Data): void {
+  if (entry['type'] !== 'delivered') return give(notes, String(entry['call']));
+  const call = notes.arrived.get(Number(entry['revision']));
+  if (call === undefined) throw new Error(`Delivered what has not come: ${JSON.stringify(entry)}`);
+  notes.arrived.delete(Number(entry['revision']));
+  give(notes, call);
+}
+
+/**
+ * What the facts of one run, from its first, say about it.
+ * @throws Error at a type that it does not know, at a fact after the end, at an epoch that does not rise
+ */
+export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
+  const notes: Notes = {
+    status: 'none',
+    isAgent: false,
+    epoch: 0,
+    outcome: undefined,
+    turn: 0,
+    intended: new Set(),
+    timers: new Map(),
+    arrived: new Map(),
+    journalLength: 0,
+    delivered: [],
+  };
+  events.forEach((event, revision) => {
+    const rule = RULES[event.type];
+    const data = event.data as Data;
+    if (rule === undefined) throw new Error(`The oracle does not know ${event.type}.`);
+    if (notes.status === 'ended') throw new Error(`${event.type} at revision ${revision} follows the end.`);
+    if ((notes.status === 'none') !== (event.type === 'RunRequested')) throw new Error(`${event.type} at revision ${revision}.`);
+    if (event.type === 'RunAssigned' && Number(data['epoch']) <= notes.epoch) throw new Error(`Epoch ${data['epoch']} again.`);
+    rule(notes, data, revision);
+  });
+  const { status, epoch, outcome, turn, journalLength } = notes;
+  const ended = status === 'ended';
+  return {
+    status,
+    epoch,
+    outcome,
+    turn,
+    journalLength,
+    // Nothing is open that nobody will ever close.
+    openCalls: ended ? [] : [...notes.intended].sort(),
+    openTimers: ended ? [] : [...notes.timers.keys()].sort(),
+    deliveredCalls: notes.delivered,
+  };
+}
