@@ -71,10 +71,11 @@ export class JetStreamFactBus implements FactBus {
   async confirm(): Promise<void> {
     const { epoch } = this;
     const target = this.written + this.waiting.length;
-    do {
-      if (this.doubt === undefined) await this.passBarrier();
+    this.throwIfInDoubt(epoch);
+    while (this.proven < target) {
+      await this.passBarrier();
       this.throwIfInDoubt(epoch);
-    } while (this.proven < target);
+    }
   }
 
   private throwIfInDoubt(epoch: number): void {

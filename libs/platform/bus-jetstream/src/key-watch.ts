@@ -55,7 +55,7 @@ export class KeyWatch implements Subscription {
     this.incarnation += 1;
     this.established = false;
     const { incarnation } = this;
-    while (!this.closed && incarnation === this.incarnation) {
+    while (!this.closed && !this.parts.link.closed && incarnation === this.incarnation) {
       try {
         await this.parts.topology.ensure();
         if (incarnation !== this.incarnation) return;
@@ -152,6 +152,7 @@ export class KeyWatch implements Subscription {
 
   private armWatchdog(): void {
     this.cancelWatchdog = this.parts.host.timers.after(WATCH_HEARTBEAT_MS, () => {
+      if (this.closed || this.parts.link.closed) return;
       const silent = this.parts.host.clock.monotonicMs() - this.lastHeardMs > WATCH_SILENCE_MAX_MS;
       if (silent && this.established && this.parts.link.connected) void this.start();
       this.armWatchdog();

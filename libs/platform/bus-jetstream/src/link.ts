@@ -26,6 +26,8 @@ export class Link {
   /** Goes up by one with each lost connection. */
   generation = 0;
   connected = true;
+  /** We ended it ourselves; it does not come back. */
+  closed = false;
   private readonly downListeners = new Set<() => void>();
   private readonly upListeners = new Set<() => void>();
 
@@ -78,6 +80,7 @@ export class Link {
 
   async close(): Promise<void> {
     this.connected = false;
+    this.closed = true;
     await this.nc.close();
   }
 

@@ -64,7 +64,7 @@ export class PullConsumer implements Subscription {
     const { incarnation } = this;
     this.asked.clear();
     this.askedTotal = 0;
-    for (let warned = false; !this.stopped && incarnation === this.incarnation; ) {
+    for (let warned = false; !this.stopped && !this.parts.link.closed && incarnation === this.incarnation; ) {
       try {
         await this.parts.prepare();
         break;
@@ -136,7 +136,7 @@ export class PullConsumer implements Subscription {
 
   private armWatchdog(): void {
     this.cancelWatchdog = this.parts.host.timers.after(PULL_HEARTBEAT_MS, () => {
-      if (this.stopped) return;
+      if (this.stopped || this.parts.link.closed) return;
       const silent = this.parts.host.clock.monotonicMs() - this.lastHeardMs > PULL_SILENCE_MAX_MS;
       if (silent && this.askedTotal > 0 && this.parts.link.connected) void this.start();
       this.armWatchdog();
