@@ -22,7 +22,7 @@ const SKIPPED = new Set([
 const FILES_MAX = 20_000;
 /** A part is what one look takes in: larger ones are split by folder, down to this depth. */
 const PART_FILES_MAX = 40;
-const PARTS_MAX = 16;
+const PARTS_MAX = 24;
 const DEPTH_MAX = 3;
 const GIT_OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 

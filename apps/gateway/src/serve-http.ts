@@ -3,7 +3,7 @@ import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 import type { PlatformConfig, RunningService } from '@perdure/platform-nest-runtime';
-import { quietNest, startFollowing } from '@perdure/platform-nest-runtime';
+import { quietNest, startCommands, startFollowing } from '@perdure/platform-nest-runtime';
 import { cleanupOpenApiDoc } from 'nestjs-zod';
 import { BODY_BYTES_MAX } from './error.filter';
 
@@ -17,6 +17,7 @@ export async function serveHttp(
   describeApi(app);
   await app.init();
   await startFollowing(app);
+  await startCommands(app);
   await app.listen(port, bind);
   return { about: { url: (await app.getUrl()).replace('[::1]', '127.0.0.1') }, close: () => app.close() };
 }
