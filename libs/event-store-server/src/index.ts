@@ -1,3 +1,4 @@
 export { EventStoreServerError, type StoreFault } from './errors';
 export { type EventStoreServerOptions, type RunningEventStoreServer, startEventStoreServer } from './server';
+export { type EventStoreProcess, type EventStoreProcessOptions, spawnEventStoreServer } from './spawn';
 export type { FileSystem, LogFile } from './store/file-system';

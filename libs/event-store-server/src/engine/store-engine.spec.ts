@@ -1,4 +1,4 @@
-import { EventStoreServerError, StorageFull } from '../errors';
+import { type EventStoreServerError, StorageFull } from '../errors';
 import { SimulatedDisk } from '../store/simulated-disk';
 import { eventIdOf, recordedEventOf } from '../store/record';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';

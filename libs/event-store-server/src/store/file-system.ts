@@ -65,9 +65,17 @@ class NodeFile implements LogFile {
   }
 }
 
+/** Level by level: the recursive form of Node never returns where a folder may not be made, as in /proc. */
+function createFolders(path: string): void {
+  if (fs.existsSync(path)) return;
+  const parent = dirname(path);
+  if (parent !== path) createFolders(parent);
+  fs.mkdirSync(path);
+}
+
 export const nodeFileSystem: FileSystem = {
   createFolder(path) {
-    fs.mkdirSync(path, { recursive: true });
+    createFolders(path);
   },
   list(folder) {
     return fs.readdirSync(folder);

@@ -1,0 +1,222 @@
+import { randomUUID } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  type AllStreamSubscription,
+  EventStoreDBClient,
+  MaxAppendSizeExceededError,
+  StreamDeletedError,
+  StreamNotFoundError,
+  WrongExpectedVersionError,
+  eventTypeFilter,
+  jsonEvent,
+  streamNameFilter,
+} from '@eventstore/db-client';
+import { type RunningEventStoreServer, startEventStoreServer } from './server';
+
+// The official client as its users use it, unmodified: what it awaits of a server is this server's contract.
+
+let folder: string;
+let server: RunningEventStoreServer;
+let client: EventStoreDBClient;
+
+beforeEach(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'perdure-store-'));
+  server = await startEventStoreServer({ dataDir: folder, port: 0 });
+  client = EventStoreDBClient.connectionString(server.connectionString);
+});
+
+afterEach(async () => {
+  await client.dispose();
+  await server.close();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+function event(type = 'Happened', id = randomUUID()) {
+  return jsonEvent({ id, type, data: { text: 'é€😀' }, metadata: { trace: 1 } });
+}
+
+async function revisions(stream: string, options: Parameters<EventStoreDBClient['readStream']>[1] = {}): Promise<number[]> {
+  const found: number[] = [];
+  for await (const resolved of client.readStream(stream, options)) found.push(Number(resolved.event?.revision));
+  return found;
+}
+
+async function logTypes(options: Parameters<EventStoreDBClient['readAll']>[0] = {}): Promise<string[]> {
+  const found: string[] = [];
+  for await (const resolved of client.readAll(options)) found.push(String(resolved.event?.type));
+  return found;
+}
+
+describe('appending with the official client', () => {
+  it('answers success, and the same again for a repeat', async () => {
+    const events = [event(), event()];
+    const first = await client.appendToStream('a', events, { expectedRevision: 'no_stream' });
+    expect(first).toMatchObject({ success: true, nextExpectedRevision: 1n });
+    await client.appendToStream('a', event(), { expectedRevision: 1n });
+    expect(await client.appendToStream('a', events, { expectedRevision: 'no_stream' })).toEqual(first);
+    expect(await revisions('a')).toEqual([0, 1, 2]);
+  });
+
+  it.each([
+    ['the batch path', {}],
+    ['the path of one call an append', { credentials: { username: 'ignored', password: 'without tls' } }],
+  ])('names actual and expected version on %s', async (_, options) => {
+    await client.appendToStream('a', [event(), event()], { ...options });
+    const refused = client.appendToStream('a', event(), { expectedRevision: 0n, ...options });
+    await expect(refused).rejects.toThrow(WrongExpectedVersionError);
+    await expect(refused).rejects.toMatchObject({ streamName: 'a', expectedVersion: 0n, actualVersion: 1n });
+    await expect(client.appendToStream('b', event(), { expectedRevision: 3n, ...options })).rejects.toMatchObject({ actualVersion: 'no_stream' });
+    expect(await client.appendToStream('a', [], { expectedRevision: 1n, ...options })).toMatchObject({ nextExpectedRevision: 1n });
+  });
+
+  it.each([
+    ['the batch path', {}],
+    ['the path of one call an append', { credentials: { username: 'ignored', password: 'without tls' } }],
+  ])('refuses what is too large on %s, in one part or many', async (_, options) => {
+    for (const size of [1_100_000, 7_000_000]) {
+      const large = jsonEvent({ type: 'Large', data: { text: 'x'.repeat(size) } });
+      const refused = client.appendToStream('a', [event(), large, event()], { ...options });
+      await expect(refused).rejects.toThrow(MaxAppendSizeExceededError);
+      await expect(refused).rejects.toMatchObject({ maxAppendSize: 1_048_576 });
+    }
+    expect(await client.appendToStream('a', event(), { ...options })).toMatchObject({ nextExpectedRevision: 0n });
+  });
+
+  it('takes an append in parts as one', async () => {
+    const events = Array.from({ length: 200 }, () => event());
+    const result = await client.appendToStream('a', events, { batchAppendSize: 2000 });
+    expect(result).toMatchObject({ nextExpectedRevision: 199n });
+    expect(await revisions('a', { direction: 'backwards', fromRevision: 'end', maxCount: 1 })).toEqual([199]);
+  });
+
+  it('answers many at once, each its own', async () => {
+    const results = await Promise.all(Array.from({ length: 300 }, (_, at) => client.appendToStream(`s-${at % 7}`, event())));
+    expect(new Set(results.map(({ position }) => position?.commit)).size).toBe(300);
+  });
+});
+
+describe('reading with the official client', () => {
+  it('tells a missing stream from an empty one', async () => {
+    await expect(revisions('missing')).rejects.toThrow(StreamNotFoundError);
+    await client.appendToStream('a', event());
+    await client.setStreamMetadata('a', { truncateBefore: 1 });
+    expect(await revisions('a')).toEqual([]);
+  });
+
+  it('gives events whole', async () => {
+    const sent = event('Typed');
+    const { position } = await client.appendToStream('a.é', sent);
+    for await (const { event: found } of client.readStream('a.é')) {
+      expect(found).toMatchObject({ id: sent.id, type: 'Typed', data: sent.data, metadata: sent.metadata, streamId: 'a.é', position, isJson: true });
+      expect(Math.abs(Date.now() - Number(found?.created))).toBeLessThan(60_000);
+    }
+  });
+
+  it('reads the log inclusively forwards and exclusively backwards', async () => {
+    await client.appendToStream('a', [event('One'), event('Two'), event('Three')]);
+    const positions: { commit: bigint; prepare: bigint }[] = [];
+    for await (const resolved of client.readAll()) positions.push((resolved.event as unknown as { position: { commit: bigint; prepare: bigint } }).position);
+    const [, second] = positions;
+    expect(await logTypes({ fromPosition: second as never })).toEqual(['Two', 'Three']);
+    expect(await logTypes({ fromPosition: second as never, direction: 'backwards' })).toEqual(['One']);
+    expect(await logTypes({ fromPosition: 'end', direction: 'backwards', maxCount: 2 })).toEqual(['Three', 'Two']);
+    const inside = { commit: (second?.commit ?? 0n) + 1n, prepare: (second?.commit ?? 0n) + 1n };
+    await expect(logTypes({ fromPosition: inside })).rejects.toMatchObject({ type: 'unknown' });
+  });
+
+  it('hides a deleted stream until it is written again, and then continues its revisions', async () => {
+    await client.appendToStream('a', [event(), event()]);
+    await client.setStreamMetadata('a', { maxCount: 100, custom: 'kept' });
+    await client.deleteStream('a');
+    await expect(revisions('a')).rejects.toThrow(StreamNotFoundError);
+    await client.appendToStream('a', event(), { expectedRevision: 'no_stream' });
+    expect(await revisions('a')).toEqual([2]);
+    await expect(client.deleteStream('missing', { expectedRevision: 5n })).rejects.toMatchObject({ streamName: 'missing', expectedVersion: 5n });
+  });
+
+  it('ends a stream for ever with a tombstone', async () => {
+    await client.appendToStream('a', event());
+    await client.tombstoneStream('a');
+    await expect(client.appendToStream('a', event())).rejects.toThrow(StreamDeletedError);
+    await expect(revisions('a')).rejects.toMatchObject({ streamName: 'a' });
+    await expect(client.tombstoneStream('a')).rejects.toThrow(StreamDeletedError);
+    await server.close();
+    server = await startEventStoreServer({ dataDir: folder, port: server.port });
+    await expect(client.appendToStream('b', event())).resolves.toBeDefined();
+    await expect(client.appendToStream('a', event())).rejects.toThrow(StreamDeletedError);
+  });
+
+  it('refuses what it does not have', async () => {
+    await expect(client.listAllPersistentSubscriptions()).rejects.toBeDefined();
+    await expect(client.enableProjection('missing')).rejects.toBeDefined();
+  });
+});
+
+describe('subscribing with the official client', () => {
+  /** Takes what it is given until `count` events are there. */
+  function events(subscription: AllStreamSubscription, count: number): Promise<string[]> {
+    return new Promise((resolve, reject) => {
+      const found: string[] = [];
+      subscription.on('error', reject);
+      subscription.on('data', (resolved) => {
+        found.push(`${resolved.event?.streamId}:${resolved.event?.type}`);
+        if (found.length === count) resolve(found);
+      });
+    });
+  }
+
+  it.each([
+    ['prefixes of types', eventTypeFilter({ prefixes: ['Want', 'Wish'] }), ['a:Wanted', 'b:Wished']],
+    ['a pattern of types', eventTypeFilter({ regex: '^W.*ed$' }), ['a:Wanted', 'b:Wished']],
+    ['prefixes of streams', streamNameFilter({ prefixes: ['b'] }), ['b:Other', 'b:Wished']],
+    ['a pattern of streams', streamNameFilter({ regex: '^[^a$]' }), ['b:Other', 'b:Wished']],
+  ])('filters by %s in the server', async (_, filter, expected) => {
+    await client.appendToStream('a', [event('Wanted'), event('Other')]);
+    const subscription = client.subscribeToAll({ filter });
+    const found = events(subscription, expected.length);
+    await client.appendToStream('b', event('Other'));
+    await client.appendToStream('b', event('Wished'));
+    expect(await found).toEqual(expected);
+    await subscription.unsubscribe();
+  });
+
+  it('gives a checkpoint when it has caught up, and others as often as asked for', async () => {
+    await client.appendToStream('a', Array.from({ length: 50 }, () => event('Other')));
+    const positions: bigint[] = [];
+    const reached = new Promise<void>((resolve) => {
+      const checkpointReached = (_: unknown, { commit }: { commit: bigint }): void => {
+        positions.push(commit);
+        if (positions.length === 1) void client.appendToStream('a', Array.from({ length: 20 }, () => event('Other')));
+        if (positions.length === 3) resolve();
+      };
+      const filter = eventTypeFilter({ prefixes: ['Wanted'], maxSearchWindow: 10, checkpointInterval: 1, checkpointReached });
+      client.subscribeToAll({ filter }).on('error', () => undefined);
+    });
+    await reached;
+    const log: bigint[] = [];
+    for await (const resolved of client.readAll()) log.push(resolved.event?.position?.commit ?? -1n);
+    expect(positions.map((position) => log.indexOf(position))).toEqual([49, 59, 69]);
+  });
+
+  it('ends a live subscription with the stream it follows', async () => {
+    await client.appendToStream('a', event());
+    const subscription = client.subscribeToStream('a');
+    const seen: string[] = [];
+    const ended = new Promise<unknown>((resolve) => subscription.on('error', resolve));
+    subscription.on('data', ({ event: found }) => seen.push(String(found?.type)));
+    await new Promise((resolve) => subscription.on('caughtUp', () => resolve(undefined)));
+    await client.tombstoneStream('a');
+    expect(await ended).toBeInstanceOf(StreamDeletedError);
+    expect(seen).toEqual(['Happened', '$streamDeleted']);
+  });
+
+  it('serves a thousand subscriptions on one connection', async () => {
+    const subscriptions = Array.from({ length: 1000 }, (_, at) => client.subscribeToStream(`s-${at % 10}`));
+    const delivered = subscriptions.map((subscription) => new Promise((resolve, reject) => subscription.once('data', resolve).once('error', reject)));
+    await Promise.all(Array.from({ length: 10 }, (_, at) => client.appendToStream(`s-${at}`, event())));
+    expect(await Promise.all(delivered)).toHaveLength(1000);
+    for (const subscription of subscriptions) subscription.on('error', () => undefined);
+  });
+});
