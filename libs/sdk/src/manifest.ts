@@ -8,9 +8,9 @@ export interface Offer {
   readonly tools: readonly Tool[];
 }
 
-/** Tools of agents are offered without being named again. @throws Terminal `DuplicateName` */
+/** Tools of agents and workflows are offered without being named again. @throws Terminal `DuplicateName` */
 export function offerOf(given: Offer): Offer {
-  const tools = new Set([...given.tools, ...given.behaviours.flatMap((behaviour) => (behaviour.kind === 'agent' ? behaviour.tools : []))]);
+  const tools = new Set([...given.tools, ...given.behaviours.flatMap((behaviour) => behaviour.tools)]);
   refuseDuplicates(given.behaviours, 'agents and workflows');
   refuseDuplicates([...tools], 'tools');
   return { behaviours: given.behaviours, tools: [...tools] };
@@ -33,16 +33,16 @@ export function manifestOf(offer: Offer, digest: Digest, build?: string): BuildM
     retry,
     inputSchema: jsonSchema(input),
   }));
-  const behaviours = offer.behaviours.map((behaviour) => behaviourManifest(behaviour, offer));
+  const behaviours = offer.behaviours.map(behaviourManifest);
   const buildId = build ?? `b-${digest.sha256(canonicalJson({ tools, behaviours, code: codeOf(offer) })).slice(0, 32)}`;
   return buildManifest.parse({ buildId, behaviours, tools });
 }
 
-function behaviourManifest(behaviour: Behaviour, offer: Offer): unknown {
+function behaviourManifest(behaviour: Behaviour): unknown {
   const { name, kind, pool, modelRetry } = behaviour;
-  const common = { name, kind, pool, modelRetry, inputSchema: jsonSchema(behaviour.input) };
-  if (behaviour.kind === 'workflow') return { ...common, tools: offer.tools.map((tool) => tool.name) };
-  return { ...common, tools: behaviour.tools.map((tool) => tool.name), model: behaviour.model.id, limits: behaviour.limits };
+  const tools = behaviour.tools.map((tool) => tool.name);
+  const common = { name, kind, pool, modelRetry, tools, inputSchema: jsonSchema(behaviour.input) };
+  return behaviour.kind === 'workflow' ? common : { ...common, model: behaviour.model.id, limits: behaviour.limits };
 }
 
 function jsonSchema(schema: z.ZodType): unknown {

@@ -1,13 +1,15 @@
 import { token } from '@perdure/kernel';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import type { z } from 'zod';
-import type { Workflow, WorkflowContext } from './engine/definitions';
+import type { Tool, Workflow, WorkflowContext } from './engine/definitions';
 import { checkDisplayName, retryPolicy } from './policies';
 
 export interface WorkflowOptions<I extends z.ZodType> {
   readonly name: string;
   readonly input: I;
   readonly pool?: string;
+  /** What the code gives to `ctx.tool`: the worker that hosts the workflow offers them. */
+  readonly tools?: readonly Tool[];
   /** Of calls of models made by the code. Default: 3 attempts. */
   readonly modelRetry?: Partial<RetryPolicy>;
 }
@@ -17,12 +19,13 @@ export function workflow<I extends z.ZodType, O>(
   options: WorkflowOptions<I>,
   run: (ctx: WorkflowContext, input: z.output<I>) => O | Promise<O>,
 ): Workflow<I, O> {
-  const { name, input, pool = 'default' } = options;
+  const { name, input, pool = 'default', tools = [] } = options;
   return {
     kind: 'workflow',
     name: checkDisplayName(name, 'workflow'),
     pool: token(pool, 'pool'),
     input,
+    tools,
     modelRetry: retryPolicy(options.modelRetry),
     code: String(run),
     run: async (ctx, given) => run(ctx, given),

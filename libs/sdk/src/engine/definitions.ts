@@ -84,6 +84,7 @@ export interface Workflow<I extends z.ZodType = z.ZodType, O = unknown> {
   readonly name: string;
   readonly pool: string;
   readonly input: I;
+  readonly tools: readonly Tool[];
   readonly modelRetry: RetryPolicy;
   /** What its author wrote, by which builds are told apart. */
   readonly code: string;
