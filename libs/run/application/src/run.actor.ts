@@ -1,8 +1,8 @@
-import { PerdureError, StoreUnavailable, type Decision, type ErrorRecord, type EventData, type Host } from '@perdure/kernel';
+import { errorRecordOf, PerdureError, StoreUnavailable, type Decision, type ErrorRecord, type Host } from '@perdure/kernel';
 import { runStream, type RunAddress, type RunEvent, type RunRejection } from '@perdure/run-contract';
 import { evolve, isOpen, type DecidedCommand, type RunState } from '@perdure/run-domain';
 import { outgoingFact, type FactPublisher } from './fact-publisher';
-import type { Provenance, RunCodec } from './run.codec';
+import type { FactToStore, Provenance, RunCodec } from './run.codec';
 import type { RunLog } from './run.log';
 import { SNAPSHOT_EVERY, type Snapshots } from './snapshots';
 
@@ -19,7 +19,7 @@ import { SNAPSHOT_EVERY, type Snapshots } from './snapshots';
 
 /** Commands in one append: bounds the time for which the first of them waits. */
 const BATCH_MAX = 64;
-/** Facts in one append, beyond which the next command waits for the next one. */
+/** Facts, or entries of a report, in one append, beyond which the next command waits for the next one. */
 const BATCH_FACTS_MAX = 256;
 /** How often a batch is judged anew after a refused append before the caller is told to try again. */
 const FENCED_MAX = 3;
@@ -60,7 +60,7 @@ interface Waiting extends RunCommandJob {
 
 interface Batch {
   readonly judged: { readonly job: Waiting; readonly rejection: ErrorRecord | undefined }[];
-  readonly events: { readonly event: RunEvent; readonly provenance: Provenance }[];
+  readonly events: FactToStore[];
   readonly state: RunState;
 }
 
@@ -133,10 +133,11 @@ export class RunActor {
     let state = before;
     const judged: Batch['judged'] = [];
     const events: Batch['events'] = [];
-    while (this.queue.length > 0 && taken.length < BATCH_MAX && events.length < BATCH_FACTS_MAX) {
+    let weight = 0;
+    while (this.queue.length > 0 && taken.length < BATCH_MAX && weight < BATCH_FACTS_MAX) {
       const job = this.queue.shift() as Waiting;
       taken.push(job);
-      const decision = this.ports.decide(job.given, state);
+      const decision = this.decide(job, state);
       if ('rejected' in decision) {
         judged.push({ job, rejection: decision.rejected });
         continue;
@@ -144,20 +145,27 @@ export class RunActor {
       for (const event of decision.accepted) {
         state = evolve(state, event);
         events.push({ event, provenance: job.provenance });
+        weight += event.type === 'StepsRecorded' ? event.data.entries.length : 1;
       }
       judged.push({ job, rejection: undefined });
     }
     return { judged, events, state };
   }
 
+  /** A command that cannot even be judged is a bug of ours or of its sender: its neighbours in the batch are not to blame. */
+  private decide({ given }: Waiting, state: RunState): Decision<RunEvent, ErrorRecord> {
+    try {
+      return this.ports.decide(given, state);
+    } catch (error) {
+      this.ports.host.log.error('command not judged', { ...this.address, command: given.command.type, reason: String(error) });
+      return { rejected: errorRecordOf(error) };
+    }
+  }
+
   /** False = the revision was refused; nothing was written. */
   private async commit(before: RunState, batch: Batch): Promise<boolean> {
     const { codec, host, log, publisher } = this.ports;
-    const stored = new Array<EventData>(batch.events.length);
-    for (let index = 0; index < batch.events.length; index += 1) {
-      const { event, provenance } = batch.events[index] as Batch['events'][number];
-      stored[index] = await codec.encode(this.address, event, provenance);
-    }
+    const stored = await codec.encodeAll(this.address, batch.events);
     host.crashPoint('owner.before-append');
     const ticket = publisher.begin();
     const appended = await log.append(this.address, before.revision, stored).catch((error: unknown) => {

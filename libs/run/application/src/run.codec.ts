@@ -8,7 +8,7 @@ import {
   type RunAddress,
   type RunEvent,
 } from '@perdure/run-contract';
-import { payloadPlaces, placeAt } from './payload-paths';
+import { payloadPlaces, placeAt, type PayloadPlace } from './payload-paths';
 import { upcast, SCHEMA_VERSION } from './upcasters';
 
 /**
@@ -16,8 +16,9 @@ import { upcast, SCHEMA_VERSION } from './upcasters';
  *
  * 1. What is stored is what was decided: decoding an encoded fact gives an equal fact.
  * 2. Large payloads are durable in the blob store before the event that refers to them is appended.
- * 3. With sealing on, no payload field leaves this file in clear.
- * 4. An erased payload decodes to a marker, never to an error: the fold goes on.
+ * 3. With sealing on, no payload field leaves this file in clear, also when its key is gone.
+ * 4. An erased payload decodes to a marker of the same shape, never to an error: the fold goes on.
+ * 5. The events of one append stay within what the store takes, whatever their payloads are.
  */
 
 /** Where a payload went: at this path stands a stand-in. */
@@ -28,6 +29,12 @@ export const ERASED = '(erased)';
 
 /** A single payload above this leaves a large event. */
 const MOVED_BYTES_MIN = 1_024;
+/** Characters of the events of one append; three bytes each at most, the store takes 1 MiB. */
+const APPEND_CHARS_MAX = 300_000;
+/** Beyond it a payload above this leaves its event, whatever the size of that event alone. */
+const MOVED_BYTES_MIN_CROWDED = 128;
+/** Stands in for a payload that could not be sealed because its key is gone: it opens to nothing. */
+const NOTHING_SEALED = '';
 
 export interface Provenance {
   readonly commandId: string;
@@ -35,12 +42,29 @@ export interface Provenance {
   readonly traceparent: string | undefined;
 }
 
+export interface FactToStore {
+  readonly event: RunEvent;
+  readonly provenance: Provenance;
+}
+
 export class RunCodec {
   constructor(
     private readonly ports: { readonly blobs: BlobStore; readonly keys?: KeyRing; readonly host: Pick<Host, 'entropy'> },
   ) {}
 
-  async encode(address: RunAddress, event: RunEvent, provenance: Provenance): Promise<EventData> {
+  /** The events of one append. */
+  async encodeAll(address: RunAddress, facts: readonly FactToStore[]): Promise<EventData[]> {
+    const stored = new Array<EventData>(facts.length);
+    const isCrowded = charsOf(facts) > APPEND_CHARS_MAX;
+    const movedBytesMin = isCrowded ? MOVED_BYTES_MIN_CROWDED : undefined;
+    for (let index = 0; index < facts.length; index += 1) {
+      stored[index] = await this.encode(address, facts[index] as FactToStore, movedBytesMin);
+    }
+    return stored;
+  }
+
+  /** `movedBytesMin`: payloads above this leave the event; by default those of large events only. */
+  async encode(address: RunAddress, { event, provenance }: FactToStore, movedBytesMin?: number): Promise<EventData> {
     const metadata: Record<string, unknown> = {
       schemaVersion: SCHEMA_VERSION,
       $correlationId: address.runId,
@@ -52,23 +76,28 @@ export class RunCodec {
       ...(event.report === undefined ? {} : { report: event.report }),
     };
     const id = this.ports.host.entropy.uuid();
-    if (this.ports.keys === undefined && !isLarge(event.data)) return { id, type: event.type, data: event.data, metadata };
+    if (this.ports.keys === undefined && movedBytesMin === undefined && !isLarge(event.data)) {
+      return { id, type: event.type, data: event.data, metadata };
+    }
     const data: unknown = structuredCopy(event.data);
-    const payloads = await this.movePayloads(address, event.type, data);
+    const moving = { places: payloadPlaces(event.type, data), movedBytesMin: movedBytesMin ?? MOVED_BYTES_MIN };
+    const payloads = await this.movePayloads(address, moving);
     return { id, type: event.type, data, metadata: { ...metadata, ...payloads } };
   }
 
-  private async movePayloads(address: RunAddress, type: RunEvent['type'], data: unknown): Promise<Record<string, unknown>> {
+  private async movePayloads(
+    address: RunAddress,
+    { places, movedBytesMin }: { readonly places: readonly PayloadPlace[]; readonly movedBytesMin: number },
+  ): Promise<Record<string, unknown>> {
     const { keys, blobs } = this.ports;
     const moved: MovedPayload[] = [];
-    for (const { at, parent, key } of payloadPlaces(type, data)) {
-      let text = JSON.stringify(parent[key]);
-      const sealed = keys === undefined ? undefined : await keys.seal(address.tenant, address.runId, text);
-      if (sealed !== undefined) text = sealed;
-      if (sealed === undefined && text.length < MOVED_BYTES_MIN) continue;
-      if (text.length >= MOVED_BYTES_MIN) moved.push({ at, blob: await blobs.put(address.tenant, text) });
+    for (const { at, parent, key } of places) {
+      const clear = JSON.stringify(parent[key]);
+      if (keys === undefined && clear.length < movedBytesMin) continue;
+      const text = keys === undefined ? clear : ((await keys.seal(address.tenant, address.runId, clear)) ?? NOTHING_SEALED);
+      if (text.length >= movedBytesMin) moved.push({ at, blob: await blobs.put(address.tenant, text) });
       else moved.push({ at, sealed: text });
-      parent[key] = typeof parent[key] === 'string' ? '' : null;
+      parent[key] = standInFor(parent[key]);
     }
     if (moved.length === 0) return {};
     return keys === undefined ? { payloads: moved } : { payloads: moved, keyId: address.runId };
@@ -102,8 +131,8 @@ export class RunCodec {
     if (place === undefined)
       throw new InvariantViolated(`A payload was moved from ${payload.at}, which the event does not have.`);
     const text = await this.textOf(from, payload);
-    const isText = typeof place.parent[place.key] === 'string';
-    place.parent[place.key] = text === undefined ? (isText ? ERASED : null) : (JSON.parse(text) as unknown);
+    if (text !== undefined) place.parent[place.key] = JSON.parse(text) as unknown;
+    else if (typeof place.parent[place.key] === 'string') place.parent[place.key] = ERASED;
   }
 
   private async textOf(
@@ -114,6 +143,17 @@ export class RunCodec {
     if (stored === undefined || !sealed) return stored;
     return this.ports.keys?.open(address.tenant, address.runId, stored);
   }
+}
+
+/** Of the shape of what it stands for, so that the event keeps its own when that is gone. */
+function standInFor(value: unknown): unknown {
+  if (typeof value === 'string') return '';
+  if (Array.isArray(value)) return [];
+  return typeof value === 'object' && value !== null ? {} : null;
+}
+
+function charsOf(facts: readonly FactToStore[]): number {
+  return facts.reduce((sum, { event }) => sum + JSON.stringify(event.data).length, 0);
 }
 
 function isLarge(data: unknown): boolean {

@@ -1,4 +1,4 @@
-import { type BlobStore, type EventStore, type Host, type KeyRing, PerdureError } from '@perdure/kernel';
+import { PerdureError, Terminal, type BlobStore, type EventStore, type Host, type KeyRing } from '@perdure/kernel';
 import { journalItem, SEGMENT_ITEMS, snapshotStream, type JournalItem, type RunAddress } from '@perdure/run-contract';
 import {
   isOpen,
@@ -97,8 +97,12 @@ export class Snapshots {
 
   /** What a run's payloads are sealed with also seals what is derived from them. */
   private async keep(address: RunAddress, text: string): Promise<string> {
-    const sealed = await this.ports.keys?.seal(address.tenant, address.runId, text);
-    return this.ports.blobs.put(address.tenant, sealed ?? text);
+    const { keys, blobs } = this.ports;
+    if (keys === undefined) return blobs.put(address.tenant, text);
+    const sealed = await keys.seal(address.tenant, address.runId, text);
+    if (sealed === undefined)
+      throw new Terminal('KeyErased', 'The data key of the run is gone: what derives from it is not kept.');
+    return blobs.put(address.tenant, sealed);
   }
 
   private async fetch(address: RunAddress, reference: string): Promise<string | undefined> {
