@@ -101,12 +101,13 @@ function addProofCommands(program: Command): void {
     .option('--steps <n>', 'steps a run', positive)
     .option('--concurrency <n>', 'runs at once', positive)
     .option('--pure', 'steps of class pure, under output commit')
+    .option('--second-worker', 'w5: another worker takes over, and the killed one is not restarted')
     .option('--isolated', 'a process for each service')
     .option('--json', 'one line for machines')
     .action(
       act((load: string, options: Record<string, unknown>) => {
         const { runElsewhere, wordsOf } = elsewhere();
-        return runElsewhere(load, wordsOf(options));
+        return runElsewhere('bench', [load, ...wordsOf(options)]);
       }),
     );
   const proofs = [

@@ -5,9 +5,7 @@ import { ROOT } from '../stack/programs';
 
 /** Commands whose code is not part of the CLI: it is loaded when it is asked for. */
 const MODULES: Readonly<Record<string, string>> = {
-  w1: 'dist/test/bench/w1.js',
-  w2: 'dist/test/bench/w2.js',
-  w5: 'dist/test/bench/w5.js',
+  bench: 'dist/test/bench/main.js',
   chaos: 'dist/test/chaos/main.js',
   simulate: 'dist/test/sim/main.js',
 };
@@ -18,7 +16,7 @@ interface Elsewhere {
 }
 
 export async function runElsewhere(name: string, args: readonly string[]): Promise<number> {
-  const path = join(ROOT, MODULES[name] ?? `dist/test/bench/${name}.js`);
+  const path = join(ROOT, MODULES[name] ?? '');
   if (!existsSync(path)) throw new NotBuilt(name, path);
   const { main } = (await import(path)) as Elsewhere;
   return main(args);

@@ -22,6 +22,8 @@ export interface StackOptions {
   /** The file that the workers load. */
   readonly entry: string;
   readonly workers: number;
+  /** Runs that a worker has under way at once; the SDK's default when not given. */
+  readonly slots?: number;
   readonly gatewayPort?: number;
   /** Path of the broker's binary; PERDURE_NATS_SERVER by default. */
   readonly natsServer?: string;
@@ -263,12 +265,9 @@ class RunningStack implements Stack {
       NODE_PATH: modulePath(),
       ...this.options.workerEnv,
     };
-    return {
-      ...this.named(name),
-      command: process.execPath,
-      args: [WORKER_PROGRAM, '--entry', resolve(this.options.entry)],
-      env,
-    };
+    const { entry, slots } = this.options;
+    const args = [WORKER_PROGRAM, '--entry', resolve(entry), ...(slots === undefined ? [] : ['--slots', String(slots)])];
+    return { ...this.named(name), command: process.execPath, args, env };
   }
 
   private shared(name: string): Readonly<Record<string, string>> {
