@@ -8,15 +8,21 @@ import { isObservable, lastValueFrom } from 'rxjs';
  * 1. A delivery is acknowledged after its handler has ended, never before.
  * 2. A retryable error brings it back later; a terminal one, or a message that cannot be read, goes to the dead
  *    letters: it never blocks another.
- * 3. The answer goes to the inbox named in the message's own header, if it names one.
+ * 3. An error that is not one of ours may be a bug or a passing fault: it is tried again, but not for ever.
+ * 4. The answer goes to the inbox named in the message's own header, if it names one. Sending it never fails a command
+ *    that has been handled.
  */
 
 const RETRY_MS = 100;
 const RETRY_MS_MAX = 10_000;
+/** Attempts at a command whose handler throws what nobody has foreseen: about half a minute. */
+const UNFORESEEN_ATTEMPTS_MAX = 8;
 const CONCURRENCY = 64;
+/** What parsing throws: the same message will never be read. */
+const UNREADABLE = ['SyntaxError', 'ZodError'];
 /** Where the publisher of a command wants its answer: an inbox of its own. */
 export const REPLY_HEADER = 'perdure-reply';
-const INBOX = /^_INBOX\.[A-Za-z0-9._-]{1,200}$/;
+const INBOX = /^_INBOX(\.[A-Za-z0-9_-]{1,64}){1,4}$/;
 
 export interface CommandStrategyOptions {
   readonly commands: CommandBus;
@@ -80,7 +86,7 @@ export class CommandStrategy extends Server implements CustomTransportStrategy {
 
   private async fail(delivery: Delivery, error: unknown): Promise<void> {
     const record = errorRecordOf(error);
-    if (error instanceof PerdureError && error.reaction === 'retryable') {
+    if (isWorthAnother(error, delivery.attempt)) {
       delivery.retryLater(record.retryAfterMs ?? Math.min(RETRY_MS_MAX, RETRY_MS * 2 ** Math.min(delivery.attempt - 1, 10)));
       return;
     }
@@ -90,8 +96,18 @@ export class CommandStrategy extends Server implements CustomTransportStrategy {
 
   private reply({ headers }: Delivery, answer: unknown): void {
     const inbox = headers[REPLY_HEADER];
-    if (inbox !== undefined && INBOX.test(inbox)) this.options.bus.publish(inbox, JSON.stringify(answer));
+    if (inbox === undefined || !INBOX.test(inbox)) return;
+    try {
+      this.options.bus.publish(inbox, JSON.stringify(answer ?? null));
+    } catch (error) {
+      this.logger.error(`An answer could not be sent: ${String(error)}`);
+    }
   }
+}
+
+function isWorthAnother(error: unknown, attempt: number): boolean {
+  if (error instanceof PerdureError) return error.reaction === 'retryable';
+  return attempt < UNFORESEEN_ATTEMPTS_MAX && !(error instanceof Error && UNREADABLE.includes(error.name));
 }
 
 async function unwrap(result: unknown): Promise<unknown> {

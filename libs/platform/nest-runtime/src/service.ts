@@ -11,6 +11,7 @@ import type { Bus, CommandBus } from '@perdure/kernel';
 import type { LogFollower } from '@perdure/keeper-application';
 import type { RunningService } from './bootstrap';
 import { CommandStrategy } from './command-strategy';
+import { PassErrorsOn } from './pass-errors-on.filter';
 import type { PlatformConfig } from './platform.config';
 import { PlatformModule } from './platform.module';
 import { BUS, COMMAND_BUS, LOG_FOLLOWER } from './tokens';
@@ -46,7 +47,7 @@ export async function startCommands(app: INestApplication): Promise<void> {
     bus: app.get<Bus>(BUS),
     consumer: COMMAND_CONSUMER,
   });
-  app.connectMicroservice({ strategy });
+  app.connectMicroservice({ strategy }).useGlobalFilters(new PassErrorsOn());
   await app.startAllMicroservices();
 }
 
