@@ -26,5 +26,5 @@ describe('perdure demo', () => {
     expect(told).toMatchObject({ ok: true, outcome: 'completed', executedTwice: 0, processesLeft: 0 });
     expect(new Set(told.workers).size).toBe(2);
     expect(code).toBe(0);
-  });
+  }, 90_000);
 });
