@@ -17,3 +17,5 @@ export { busContract, type BusFixture, type BusProcess } from './contract-suites
 export { NatsBroker, type NatsBrokerPaths } from './nats-broker';
 export { moves, playRun, type Move, type RandomRun } from './histories/random-run';
 export { oracleOf, type OracleRun, type StoredRunEvent } from './oracle/run-oracle';
+export { Collected } from './contract-suites/collected';
+export { UnsureStore, type AppendFate } from './fixtures/unsure-store';

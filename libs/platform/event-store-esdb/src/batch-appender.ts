@@ -1,3 +1,4 @@
+import type { EventStoreDBClient } from '@eventstore/db-client';
 import {
   AppendRefused,
   type AppendResult,
@@ -6,10 +7,10 @@ import {
   type Host,
   StoreUnavailable,
 } from '@perdure/kernel';
-import type { Connection, SendingCall } from './connection';
+import { type Connection, type AppendCall, isUnreachable } from './connection';
 import type { ConnectionPool } from './connection-pool';
-import { encodeAppend, isEventId } from './requests';
-import { type AppendAnswer, type AppendError, decodeAppendAnswer } from './responses';
+import { encodeAppend, isEventId } from './append-request';
+import { type AppendAnswer, type AppendError, decodeAppendAnswer } from './append-answer';
 
 // All appends go over one call.
 //
@@ -32,7 +33,7 @@ interface Pending {
 }
 
 export interface BatchAppenderOptions {
-  readonly pool: ConnectionPool;
+  readonly pool: ClientPool;
   readonly host: Pick<Host, 'timers' | 'clock'>;
   readonly deadlineMs: number;
 }
@@ -40,8 +41,8 @@ export interface BatchAppenderOptions {
 export class BatchAppender {
   private readonly pending = new Map<number, Pending>();
   private sequence = 0;
-  private call: SendingCall | undefined;
-  private connection: Connection | undefined;
+  private call: AppendCall | undefined;
+  private client: EventStoreDBClient | undefined;
   private unsent: Buffer[] = [];
   private unansweredBytes = 0;
   private answeredAtMs = 0;
@@ -62,7 +63,8 @@ export class BatchAppender {
     this.sequence += 1;
     const { sequence } = this;
     const message = encodeAppend({ sequence, stream, expected, events, timeoutMs: deadlineMs });
-    if (message.length > MESSAGE_BYTES_MAX) return Promise.reject(new AppendRefused(`The append has ${message.length} bytes; no event store accepts that.`));
+    if (message.length > MESSAGE_BYTES_MAX)
+      return Promise.reject(new AppendRefused(`The append has ${message.length} bytes; no event store accepts that.`));
     return new Promise((resolve, reject) => {
       const deadlineAtMs = host.clock.monotonicMs() + deadlineMs;
       this.pending.set(sequence, { resolve, reject, deadlineAtMs, bytes: message.length });
@@ -83,15 +85,15 @@ export class BatchAppender {
       return;
     }
     this.unsent.push(message);
-    if (this.connection === undefined) this.open();
+    if (this.client === undefined) this.open();
   }
 
   private open(): void {
-    const connection = this.options.pool.get('appends');
-    this.connection = connection;
+    const client = this.options.pool.appendClient;
+    this.client = client;
     this.answeredAtMs = this.options.host.clock.monotonicMs();
-    const isCurrent = (): boolean => this.connection === connection;
-    connection.batchAppend().then(
+    const isCurrent = (): boolean => this.client === client;
+    openAppendCall(client).then(
       (call) => {
         this.listen(call, () => this.call === call);
         if (!isCurrent()) {
@@ -110,7 +112,7 @@ export class BatchAppender {
   }
 
   /** The listeners outlive the call's use: a late error without one would end the process. */
-  private listen(call: SendingCall, isCurrent: () => boolean): void {
+  private listen(call: AppendCall, isCurrent: () => boolean): void {
     const lost = (error: unknown): void => {
       if (isCurrent()) this.fail(error);
     };
@@ -144,14 +146,15 @@ export class BatchAppender {
 
   /** Nothing more is to be expected from this call. */
   private fail(error: unknown): void {
-    const { call } = this;
+    const { call, connection } = this;
     this.call = undefined;
-    this.connection = undefined;
+    this.client = undefined;
     this.unsent = [];
     this.unansweredBytes = 0;
     const unanswered = [...this.pending.values()];
     this.pending.clear();
     call?.cancel();
+    if (connection !== undefined && isUnreachable(error)) this.options.pool.discard(connection);
     const failure = unavailable(error);
     for (const { reject } of unanswered) reject(failure);
   }
@@ -173,7 +176,7 @@ export class BatchAppender {
       // Oldest first, and all have the same time.
       if (pending.deadlineAtMs > nowMs) return;
       if (nowMs - this.answeredAtMs >= deadlineMs) {
-        if (this.connection !== undefined) pool.discard(this.connection);
+        if (this.client !== undefined) void pool.replace(this.client);
         this.fail(new Error(`no answer within ${deadlineMs} ms`));
         return;
       }
@@ -189,8 +192,14 @@ function refusalOf(error: AppendError): AppendResult | Error {
     return { outcome: 'wrong-revision', actual: error.current < 0 ? 'no-stream' : error.current };
   }
   if (error.detail === 'StreamDeleted') return { outcome: 'stream-deleted' };
-  if (error.detail === 'MaximumAppendSizeExceeded') return new AppendRefused('The append is larger than the event store accepts.');
-  if (error.code === INVALID_ARGUMENT || error.code === PERMISSION_DENIED || error.detail === 'AccessDenied' || error.detail === 'BadRequest') {
+  if (error.detail === 'MaximumAppendSizeExceeded')
+    return new AppendRefused('The append is larger than the event store accepts.');
+  if (
+    error.code === INVALID_ARGUMENT ||
+    error.code === PERMISSION_DENIED ||
+    error.detail === 'AccessDenied' ||
+    error.detail === 'BadRequest'
+  ) {
     return new AppendRefused(`The event store refuses the append: ${error.message || error.detail}`);
   }
   return unavailable(new Error(error.message || error.detail));

@@ -1,5 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import {
+  type EventStoreDBClient,
+  StreamDeletedError,
+  StreamNotFoundError,
+  eventTypeFilter,
+  streamNameFilter,
+} from '@eventstore/db-client';
+import {
   AppendRefused,
   type AppendResult,
   type EventData,
@@ -15,38 +22,35 @@ import {
   type StreamMetadata,
   type Subscription,
 } from '@perdure/kernel';
-import { BatchAppender } from './batch-appender';
-import { ConnectionPool } from './connection-pool';
-import { Following, type FollowingOptions } from './following';
-import { type Reader, readEvents } from './reading';
-import { encodeRead } from './requests';
+import { BatchAppender, unavailable } from './batch-appender';
+import { ClientPool } from './client-pool';
+import { Following } from './following';
 import { fieldsOfMetadata, metadataOfFields } from './stream-metadata';
+import { clientPosition, isSystemEvent, positionOf, recordedEventOf } from './translate';
 
 const APPEND_DEADLINE_MS = 5000;
 const READ_DEADLINE_MS = 10_000;
+/** Events the server looks at between two checkpoints. */
+const CHECKPOINT_WINDOW = 500;
 
 export interface EsdbEventStoreOptions {
   /** `esdb://host:port?tls=false`, or `esdb+discover://` for a cluster. */
   readonly connectionString: string;
   readonly host: Pick<Host, 'timers' | 'log' | 'clock'>;
   readonly appendDeadlineMs?: number;
-  /** Longest time without any event before a read is given up. */
   readonly readDeadlineMs?: number;
 }
 
 /** The log in EventStoreDB, or in the embedded server that speaks the same protocol. */
 export class EsdbEventStore implements EventStore {
-  private readonly pool: ConnectionPool;
+  private readonly pool: ClientPool;
   private readonly appender: BatchAppender;
-  private readonly reader: Reader;
   private readonly followings = new Set<Following>();
-  private isClosed = false;
 
   constructor(private readonly options: EsdbEventStoreOptions) {
-    const { connectionString, host, appendDeadlineMs = APPEND_DEADLINE_MS, readDeadlineMs = READ_DEADLINE_MS } = options;
-    this.pool = new ConnectionPool(connectionString);
-    this.appender = new BatchAppender({ pool: this.pool, host, deadlineMs: appendDeadlineMs });
-    this.reader = { pool: this.pool, host, deadlineMs: readDeadlineMs };
+    this.pool = new ClientPool(options.connectionString);
+    const deadlineMs = options.appendDeadlineMs ?? APPEND_DEADLINE_MS;
+    this.appender = new BatchAppender({ pool: this.pool, host: options.host, deadlineMs });
   }
 
   append(stream: string, expected: ExpectedRevision, events: readonly EventData[]): Promise<AppendResult> {
@@ -54,63 +58,88 @@ export class EsdbEventStore implements EventStore {
     return this.appender.append(stream, expected, events);
   }
 
-  read(stream: string, { direction, from, limit }: ReadOptions): Promise<readonly RecordedEvent[]> {
-    return readEvents(this.reader, { target: { stream, from }, backwards: direction === 'backward', limit });
+  async read(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {
+    const { direction, from, limit } = options;
+    const client = this.pool.readClient;
+    const source = client.readStream(stream, {
+      direction: direction === 'forward' ? 'forwards' : 'backwards',
+      fromRevision: typeof from === 'number' ? BigInt(from) : from,
+      maxCount: countOf(limit),
+    });
+    return this.collect(client, source);
   }
 
-  /** Without what the store writes for itself: events whose type begins with `$`. */
-  async readAll({ after, limit }: { readonly after: Position | 'start'; readonly limit: number }): Promise<readonly RecordedEvent[]> {
+  async readAll({
+    after,
+    limit,
+  }: {
+    readonly after: Position | 'start';
+    readonly limit: number;
+  }): Promise<readonly RecordedEvent[]> {
     const found: RecordedEvent[] = [];
-    let from = after;
-    while (found.length < limit) {
-      // The server begins with the event at the position itself.
-      const wanted = limit - found.length + 1;
-      const page = await readEvents(this.reader, { target: { from }, limit: wanted });
+    const client = this.pool.readClient;
+    for (let from = after; found.length < limit;) {
+      const maxCount = countOf(limit - found.length + 1);
+      const source = client.readAll({
+        direction: 'forwards',
+        fromPosition: from === 'start' ? from : clientPosition(from),
+        maxCount,
+      });
+      const page = await this.collect(client, source);
+      const start = from;
       for (const event of page) {
-        if (!isAt(event, from) && !event.type.startsWith('$') && found.length < limit) found.push(event);
+        const isSeen = start !== 'start' && event.position.commit === start.commit && event.position.prepare === start.prepare;
+        if (!isSeen && !isSystemEvent(event) && found.length < limit) found.push(event);
       }
       const last = page[page.length - 1];
-      if (last === undefined || page.length < wanted) break;
+      if (last === undefined || page.length < maxCount) break;
       from = last.position;
     }
     return found;
   }
 
   follow(stream: string, options: FollowStreamOptions): Subscription {
-    let from = options.after;
-    return this.track({
-      what: stream,
-      request: async () => {
-        if (from === 'end') from = (await this.last({ stream, from: 'end' }))?.revision ?? 'start';
-        return encodeRead({ target: { stream, from } });
-      },
-      onEvent: (event) =>
-        following(options.onEvent(event), () => {
-          from = event.revision;
+    let from: bigint | 'start' | 'end' = typeof options.after === 'number' ? BigInt(options.after) : options.after;
+    return this.track(
+      (pool, host) =>
+        new Following({
+          pool,
+          host,
+          what: stream,
+          open: (client) => client.subscribeToStream(stream, { fromRevision: from }, ONE_AT_A_TIME),
+          onEvent: (event) =>
+            after(options.onEvent(event), () => {
+              from = BigInt(event.revision);
+            }),
+          onCheckpoint: () => undefined,
+          onCaughtUp: () => options.onCaughtUp?.(),
         }),
-      onCheckpoint: () => undefined,
-      onCaughtUp: () => options.onCaughtUp?.(),
-    });
+    );
   }
 
   followAll(options: FollowAllOptions): Subscription {
-    let from = options.after;
-    return this.track({
-      what: '$all',
-      request: async () => {
-        if (from === 'end') from = (await this.last({ from: 'end' }))?.position ?? 'start';
-        return encodeRead({ target: { from }, filter: options.filter });
-      },
-      onEvent: (event) =>
-        following(options.onEvent(event), () => {
-          from = event.position;
+    let from = typeof options.after === 'string' ? options.after : clientPosition(options.after);
+    return this.track(
+      (pool, host) =>
+        new Following({
+          pool,
+          host,
+          what: '$all',
+          open: (client, onCheckpoint) => {
+            const filter = filterOf(options.filter, (_, position) => onCheckpoint(position));
+            return client.subscribeToAll({ fromPosition: from, filter }, ONE_AT_A_TIME);
+          },
+          onEvent: (event) =>
+            after(options.onEvent(event), () => {
+              from = clientPosition(event.position);
+            }),
+          onCheckpoint: (position) =>
+            after(options.onCheckpoint?.(positionOf(position)), () => {
+              from = position;
+            }),
+          onCaughtUp: () => options.onCaughtUp?.(),
         }),
-      onCheckpoint: (position) =>
-        following(options.onCheckpoint?.(position), () => {
-          from = position;
-        }),
-      onCaughtUp: () => options.onCaughtUp?.(),
-    });
+    );
   }
 
   async setStreamMetadata(stream: string, metadata: StreamMetadata): Promise<void> {
@@ -120,41 +149,82 @@ export class EsdbEventStore implements EventStore {
   }
 
   async getStreamMetadata(stream: string): Promise<StreamMetadata> {
-    return metadataOfFields((await this.last({ stream: `$$${stream}`, from: 'end' }))?.data);
+    const [last] = await this.read(`$$${stream}`, { direction: 'backward', from: 'end', limit: 1 });
+    return metadataOfFields(last?.data);
   }
 
   async close(): Promise<void> {
-    this.isClosed = true;
     this.appender.close();
-    await Promise.all([...this.followings].map((each) => each.close()));
+    await Promise.all([...this.followings].map((following) => following.close()));
     await this.pool.close();
   }
 
-  /** A followed place must be a definite one: after a reconnection "the end" would be another. */
-  private async last(target: { readonly stream: string; readonly from: 'end' } | { readonly from: 'end' }): Promise<RecordedEvent | undefined> {
-    const [last] = await readEvents(this.reader, { target, backwards: true, limit: 1 });
-    return last;
-  }
-
-  private track(options: Omit<FollowingOptions, 'pool' | 'host'>): Subscription {
-    if (this.isClosed) throw new StoreUnavailable('The event store client is closed.');
-    const started = new Following({ ...options, pool: this.pool, host: this.options.host });
-    this.followings.add(started);
+  private track(start: (pool: ClientPool, host: EsdbEventStoreOptions['host']) => Following): Subscription {
+    const following = start(this.pool, this.options.host);
+    this.followings.add(following);
     return {
       close: async () => {
-        this.followings.delete(started);
-        await started.close();
+        this.followings.delete(following);
+        await following.close();
       },
     };
   }
+
+  private async collect(
+    client: EventStoreDBClient,
+    source: AsyncIterable<Parameters<typeof recordedEventOf>[0]> & { cancel(): Promise<void> },
+  ): Promise<readonly RecordedEvent[]> {
+    const deadlineMs = this.options.readDeadlineMs ?? READ_DEADLINE_MS;
+    const found: RecordedEvent[] = [];
+    const reading = (async () => {
+      for await (const resolved of source) {
+        const event = recordedEventOf(resolved);
+        if (event !== undefined) found.push(event);
+      }
+    })();
+    try {
+      await this.withDeadline(reading, { client, deadlineMs });
+      return found;
+    } catch (error) {
+      if (error instanceof StreamNotFoundError || error instanceof StreamDeletedError) return [];
+      throw unavailable(error);
+    }
+  }
+
+  /** A connection that does not answer is dropped: the next call makes a new one. */
+  private withDeadline<T>(
+    answer: Promise<T>,
+    limit: { readonly client: EventStoreDBClient; readonly deadlineMs: number },
+  ): Promise<T> {
+    return new Promise<T>((resolve, reject) => {
+      const cancel = this.options.host.timers.after(limit.deadlineMs, () => {
+        reject(new StoreUnavailable(`The event store did not answer within ${limit.deadlineMs} ms.`));
+        void this.pool.replace(limit.client);
+      });
+      answer.then(resolve, reject).finally(cancel);
+    });
+  }
 }
 
-function isAt(event: RecordedEvent, place: Position | 'start'): boolean {
-  return place !== 'start' && event.position.commit === place.commit && event.position.prepare === place.prepare;
+/** No event is read ahead of the handler, so that checkpoints keep their place in the order. */
+const ONE_AT_A_TIME = { highWaterMark: 1 };
+
+function countOf(limit: number): number {
+  return Math.min(limit, Number.MAX_SAFE_INTEGER);
 }
 
-/** The place moves only after the handler has finished. */
-function following(handled: void | Promise<void>, moved: () => void): void | Promise<void> {
-  if (handled === undefined) return moved();
-  return handled.then(moved);
+function after(handled: void | Promise<void>, then: () => void): void | Promise<void> {
+  if (handled === undefined) return then();
+  return handled.then(then);
+}
+
+function filterOf(
+  filter: FollowAllOptions['filter'],
+  checkpointReached: (_: unknown, position: { commit: bigint; prepare: bigint }) => Promise<void>,
+) {
+  const options = { checkpointInterval: 1, maxSearchWindow: CHECKPOINT_WINDOW, checkpointReached };
+  if (filter.by === 'stream-name') return streamNameFilter({ prefixes: [...filter.prefixes], ...options });
+  // A prefix would also match types that merely begin alike.
+  const types = filter.types.map((type) => type.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
+  return eventTypeFilter({ regex: `^(?:${types.join('|')})$`, ...options });
 }

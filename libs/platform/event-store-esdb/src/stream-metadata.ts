@@ -5,7 +5,12 @@ const MAX_COUNT = '$maxCount';
 const MAX_AGE = '$maxAge';
 const TRUNCATE_BEFORE = '$tb';
 
-export function fieldsOfMetadata({ maxCount, maxAgeSeconds, truncateBefore, custom }: StreamMetadata): Readonly<Record<string, unknown>> {
+export function fieldsOfMetadata({
+  maxCount,
+  maxAgeSeconds,
+  truncateBefore,
+  custom,
+}: StreamMetadata): Readonly<Record<string, unknown>> {
   return {
     ...custom,
     ...(maxCount === undefined ? {} : { [MAX_COUNT]: maxCount }),

@@ -1,5 +1,5 @@
 import { ProtoWriter, fieldSize, putVarint, varintSize } from '@perdure/platform-event-store-wire';
-import type { EventData, ExpectedRevision, FollowAllOptions, Position } from '@perdure/kernel';
+import type { EventData, ExpectedRevision } from '@perdure/kernel';
 
 export interface AppendMessage {
   /** Comes back with the answer. */
@@ -104,55 +104,4 @@ function putBytes(bytes: Buffer, at: number, { tag, value }: { readonly tag: num
 /** Ids are text on the wire; anything but a UUID would be refused by the server, so it is refused here. */
 export function isEventId(id: string): boolean {
   return id.length === UUID_TEXT_BYTES && /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(id);
-}
-
-export type ReadTarget =
-  | { readonly stream: string; readonly from: number | 'start' | 'end' }
-  | { readonly stream?: undefined; readonly from: Position | 'start' | 'end' };
-
-export interface ReadMessage {
-  readonly target: ReadTarget;
-  readonly backwards?: boolean;
-  /** Undefined = a subscription. */
-  readonly limit?: number;
-  readonly filter?: FollowAllOptions['filter'];
-}
-
-/** Events the server looks at between two checkpoints. */
-export const CHECKPOINT_WINDOW = 500;
-
-export function encodeRead({ target, backwards, limit, filter }: ReadMessage): Buffer {
-  const write = (options: ProtoWriter): void => {
-    if (target.stream === undefined) options.message(2, (all) => putAllStart(all, target.from));
-    else options.message(1, (stream) => putStreamStart(stream, target));
-    if (backwards === true) options.uint(3, 1);
-    if (limit === undefined) options.empty(6);
-    else options.uint(5, Math.min(limit, Number.MAX_SAFE_INTEGER));
-    if (filter === undefined) options.empty(8);
-    else options.message(7, (inner) => putFilter(inner, filter));
-    options.message(9, (uuids) => uuids.empty(2));
-  };
-  return new ProtoWriter().message(1, write).finish();
-}
-
-function putStreamStart(writer: ProtoWriter, { stream, from }: { readonly stream: string; readonly from: number | 'start' | 'end' }): void {
-  writer.message(1, (identifier) => identifier.text(3, stream));
-  if (typeof from === 'number') writer.uint(2, from);
-  else writer.empty(from === 'start' ? 3 : 4);
-}
-
-function putAllStart(writer: ProtoWriter, from: Position | 'start' | 'end'): void {
-  if (typeof from === 'string') writer.empty(from === 'start' ? 2 : 3);
-  else writer.message(1, (position) => position.unsignedText(1, from.commit).unsignedText(2, from.prepare));
-}
-
-function putFilter(writer: ProtoWriter, filter: FollowAllOptions['filter']): void {
-  if (filter.by === 'stream-name') {
-    writer.message(1, (expression) => filter.prefixes.forEach((prefix) => expression.text(2, prefix)));
-  } else {
-    // A prefix would also match types that merely begin alike.
-    const types = filter.types.map((type) => type.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-    writer.message(2, (expression) => expression.text(1, `^(?:${types.join('|')})$`));
-  }
-  writer.uint(3, CHECKPOINT_WINDOW).uint(5, 1);
 }

@@ -1,0 +1,37 @@
+import type { EventStoreDBClient } from '@eventstore/db-client';
+import { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb';
+
+const BATCH_APPEND = '/event_store.client.streams.Streams/BatchAppend';
+
+/** The call that carries appends: messages in and out are bytes. */
+export interface AppendCall {
+  on(event: 'data', listener: (message: Buffer) => void): this;
+  on(event: 'error', listener: (error: Error) => void): this;
+  on(event: 'end' | 'close', listener: () => void): this;
+  cancel(): void;
+  write(message: Buffer): boolean;
+}
+
+/**
+ * What the client keeps for its own commands: connecting, discovery, TLS, credentials, following the leader. Only its
+ * encoding of appends is left aside, since it serialises each event twice and shares one table of promises over all
+ * clients of a process, so that an error on one connection ends appends on the others. The client's version is pinned,
+ * and the contract suite covers every append.
+ */
+interface ClientCore {
+  GRPCStreamCreator<T>(client: typeof StreamsClient, name: string, create: (client: StreamsClient) => T): () => Promise<T>;
+  callArguments(options: object, callOptions: { deadline: number }): [metadata: never, options: never];
+}
+
+export function openAppendCall(client: EventStoreDBClient): Promise<AppendCall> {
+  const core = client as unknown as ClientCore;
+  const create = (streams: StreamsClient): AppendCall => {
+    const [metadata, options] = core.callArguments({}, { deadline: Number.POSITIVE_INFINITY });
+    return streams.makeBidiStreamRequest(BATCH_APPEND, same, same, metadata, options);
+  };
+  return core.GRPCStreamCreator(StreamsClient, 'batchAppend', create)();
+}
+
+function same(bytes: Buffer): Buffer {
+  return bytes;
+}
