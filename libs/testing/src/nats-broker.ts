@@ -34,7 +34,9 @@ export class NatsBroker {
   async launch(): Promise<void> {
     const config = join(this.folder, 'nats.conf');
     for (const name of readdirSync(this.folder).filter((file) => file.endsWith('.ports'))) rmSync(join(this.folder, name));
-    writeFileSync(config, this.configuration({ port: this.port, storeDir: this.storeDir, portsFileDir: this.folder }), { mode: 0o600 });
+    writeFileSync(config, this.configuration({ port: this.port, storeDir: this.storeDir, portsFileDir: this.folder }), {
+      mode: 0o600,
+    });
     const child = spawn(natsServerPath(), ['-c', config], { stdio: ['ignore', 'ignore', 'pipe'] });
     let errors = '';
     child.stderr?.on('data', (chunk: Buffer) => {

@@ -17,7 +17,9 @@ export class BrokerRefused extends Retryable {
     readonly brokerCode: number,
     description: string,
   ) {
-    super('BrokerRefused', `The broker refuses ${subject}: ${description} (${brokerCode}).`, { details: { subject, brokerCode } });
+    super('BrokerRefused', `The broker refuses ${subject}: ${description} (${brokerCode}).`, {
+      details: { subject, brokerCode },
+    });
   }
 }
 
@@ -51,7 +53,8 @@ export class BrokerApi {
       ...(headers === undefined ? {} : { headers: toNatsHeaders(headers) }),
     });
     const answer = message.json<A & ApiAnswer>();
-    if (answer.error !== undefined) throw new BrokerRefused(subject, answer.error.err_code ?? 0, answer.error.description ?? 'no reason given');
+    if (answer.error !== undefined)
+      throw new BrokerRefused(subject, answer.error.err_code ?? 0, answer.error.description ?? 'no reason given');
     return answer;
   }
 }

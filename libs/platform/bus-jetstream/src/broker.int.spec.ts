@@ -36,7 +36,9 @@ describe('the broker as we configure it', () => {
 
   it('computes the same partition as the kernel, for thousands of ids', async () => {
     const found: string[] = [];
-    const ids = Array.from({ length: 3_000 }, (_, index) => (index % 2 === 0 ? host.entropy.uuid() : randomBytes((index % 40) + 1).toString('base64url')));
+    const ids = Array.from({ length: 3_000 }, (_, index) =>
+      index % 2 === 0 ? host.entropy.uuid() : randomBytes((index % 40) + 1).toString('base64url'),
+    );
     const subscription = service.bus.subscribe('perdure.part.*.req.*.run.*', ({ subject }) => void found.push(subject));
     await service.flush();
     for (const id of ids) service.bus.publish(`perdure.req.acme.run.${id}`, '');
@@ -81,14 +83,22 @@ describe('the broker as we configure it', () => {
     const subscription = service.bus.subscribe('perdure.part.*.req.*.run.*', (message) => message.respond('owner'));
     await service.flush();
     expect(await worker.bus.request('perdure.req.acme.run.r1', '', { timeoutMs: TIMEOUT_MS })).toBe('owner');
-    await expect(worker.bus.request('$JS.API.STREAM.PURGE.EVENTS', '', { timeoutMs: 50 })).rejects.toMatchObject({ code: 'RequestTimedOut' });
+    await expect(worker.bus.request('$JS.API.STREAM.PURGE.EVENTS', '', { timeoutMs: 50 })).rejects.toMatchObject({
+      code: 'RequestTimedOut',
+    });
     await subscription.close();
     await worker.close();
   });
 
   it('tells at once when a client is gone, by its name', async () => {
     const gone: string[] = [];
-    const feed = await disconnectFeed({ url: broker.url, name: 'feed', system: users.system, host, onDisconnect: ({ name }) => void gone.push(name) });
+    const feed = await disconnectFeed({
+      url: broker.url,
+      name: 'feed',
+      system: users.system,
+      host,
+      onDisconnect: ({ name }) => void gone.push(name),
+    });
     const worker = await connect({ servers: broker.url, name: 'worker:w1:s1', ...users.worker });
     await worker.close();
     while (!gone.includes('worker:w1:s1')) await delay(host, 1);
@@ -96,18 +106,25 @@ describe('the broker as we configure it', () => {
   });
 
   it('says so when the password is wrong', async () => {
-    await expect(connectBus({ url: broker.url, name: 'stranger', user: 'service', pass: 'wrong', host })).rejects.toMatchObject({ code: 'BusUnavailable' });
+    await expect(connectBus({ url: broker.url, name: 'stranger', user: 'service', pass: 'wrong', host })).rejects.toMatchObject({
+      code: 'BusUnavailable',
+    });
   });
 
   it('makes a deleted consumer, and a deleted stream, again', async () => {
     const got: string[] = [];
-    const consuming = service.commands.consume({ name: 'runs', subject: 'perdure.part.*.cmd.*.run.*', concurrency: 2 }, async (delivery) => {
-      got.push(delivery.payload);
-      await delivery.ack();
-    });
+    const consuming = service.commands.consume(
+      { name: 'runs', subject: 'perdure.part.*.cmd.*.run.*', concurrency: 2 },
+      async (delivery) => {
+        got.push(delivery.payload);
+        await delivery.ack();
+      },
+    );
     // While the broker is still deleting it cannot create: the publisher repeats, as every publisher does.
     const publishUntilStored = (payload: string): Promise<void> =>
-      service.commands.publish('perdure.cmd.acme.run.r1', payload, { messageId: payload }).catch(() => publishUntilStored(payload));
+      service.commands
+        .publish('perdure.cmd.acme.run.r1', payload, { messageId: payload })
+        .catch(() => publishUntilStored(payload));
     const admin = await connectAs(users.service, 'admin');
     for (const [index, deletion] of ['CONSUMER.DELETE.COMMANDS.runs', 'STREAM.DELETE.COMMANDS'].entries()) {
       await service.commands.publish('perdure.cmd.acme.run.r1', `before-${index}`, { messageId: `before-${index}` });

@@ -30,17 +30,28 @@ async function openFixture(): Promise<BusFixture> {
       broker.wipe();
       await broker.launch();
     },
-    storedFactIds: () => observe(async (nc) => (await stored(nc, 'EVENTS', 'perdure.evt.')).map(({ headers }) => headers['Nats-Msg-Id'] ?? '')),
+    storedFactIds: () =>
+      observe(async (nc) => (await stored(nc, 'EVENTS', 'perdure.evt.')).map(({ headers }) => headers['Nats-Msg-Id'] ?? '')),
     deadLetters: () => observe((nc) => stored(nc, 'DEAD_LETTERS', 'perdure.dead.')),
     stop: () => broker.stop(),
   };
 }
 
 /** Everything in a stream under a subject prefix, by direct gets. */
-async function stored(nc: NatsConnection, stream: string, prefix: string): Promise<{ payload: string; headers: Readonly<Record<string, string>> }[]> {
+async function stored(
+  nc: NatsConnection,
+  stream: string,
+  prefix: string,
+): Promise<{ payload: string; headers: Readonly<Record<string, string>> }[]> {
   const info = (await nc.request(`$JS.API.STREAM.INFO.${stream}`)).json<{ state: { first_seq: number; last_seq: number } }>();
-  const sequences = Array.from({ length: info.state.last_seq }, (_, index) => index + 1).filter((sequence) => sequence >= info.state.first_seq);
-  const messages = await Promise.all(sequences.map((sequence) => nc.request(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify({ seq: sequence }), { timeout: 10_000 })));
+  const sequences = Array.from({ length: info.state.last_seq }, (_, index) => index + 1).filter(
+    (sequence) => sequence >= info.state.first_seq,
+  );
+  const messages = await Promise.all(
+    sequences.map((sequence) =>
+      nc.request(`$JS.API.DIRECT.GET.${stream}`, JSON.stringify({ seq: sequence }), { timeout: 10_000 }),
+    ),
+  );
   return messages
     .map((message) => ({ payload: message.string(), headers: fromNatsHeaders(message.headers) }))
     .filter(({ headers }) => headers['Nats-Subject']?.startsWith(prefix) === true);

@@ -1,5 +1,13 @@
 import type { Msg } from '@nats-io/transport-node';
-import { BusUnavailable, type Bus, type BusMessage, type Headers, type Host, type RequestOptions, type Subscription } from '@perdure/kernel';
+import {
+  BusUnavailable,
+  type Bus,
+  type BusMessage,
+  type Headers,
+  type Host,
+  type RequestOptions,
+  type Subscription,
+} from '@perdure/kernel';
 import type { Link } from './link';
 import { fromNatsHeaders, toNatsHeaders, type Requests } from './requests';
 import { checkPattern, checkSubject, isInbox } from './subjects';

@@ -1,5 +1,13 @@
 import type { Msg } from '@nats-io/transport-node';
-import { BusUnavailable, Retryable, type CommandBus, type Delivery, type Headers, type Host, type Subscription } from '@perdure/kernel';
+import {
+  BusUnavailable,
+  Retryable,
+  type CommandBus,
+  type Delivery,
+  type Headers,
+  type Host,
+  type Subscription,
+} from '@perdure/kernel';
 import { BROKER_CODE, BrokerRefused, isMissing, type BrokerApi } from './broker-api';
 import { BROKER_TIMEOUT_MS, COMMAND_RETRY_FIRST_MS, COMMAND_RETRY_MAX_MS, COMMAND_WORKING_INTERVAL_MS } from './limits';
 import type { Link } from './link';
@@ -21,7 +29,10 @@ export interface CommandBusParts {
 /** The queue is at its bound: the publisher waits, it is never dropped silently. */
 export class CommandQueueFull extends Retryable {
   constructor(subject: string) {
-    super('CommandQueueFull', 'Too many commands are waiting to be handled. Try again later.', { details: { subject }, retryAfterMs: 1_000 });
+    super('CommandQueueFull', 'Too many commands are waiting to be handled. Try again later.', {
+      details: { subject },
+      retryAfterMs: 1_000,
+    });
   }
 }
 
@@ -31,7 +42,11 @@ export class JetStreamCommandBus implements CommandBus {
 
   constructor(private readonly parts: CommandBusParts) {}
 
-  async publish(subject: string, payload: string, options: { readonly messageId: string; readonly headers?: Headers }): Promise<void> {
+  async publish(
+    subject: string,
+    payload: string,
+    options: { readonly messageId: string; readonly headers?: Headers },
+  ): Promise<void> {
     checkSubject(subject);
     const headers = { ...options.headers, 'Nats-Msg-Id': options.messageId };
     try {
@@ -41,7 +56,8 @@ export class JetStreamCommandBus implements CommandBus {
         return this.parts.api.store(subject, payload, headers);
       });
     } catch (error) {
-      if (error instanceof BrokerRefused && BROKER_CODE.streamFull.some((code) => code === error.brokerCode)) throw new CommandQueueFull(subject);
+      if (error instanceof BrokerRefused && BROKER_CODE.streamFull.some((code) => code === error.brokerCode))
+        throw new CommandQueueFull(subject);
       throw new BusUnavailable(`It is not known whether the command on ${subject} is stored; repeat it with the same id.`, error);
     }
   }
@@ -76,7 +92,11 @@ export class JetStreamCommandBus implements CommandBus {
       await handler(delivery);
       if (!delivery.ended) throw new Retryable('DeliveryNotEnded', 'The handler returned without ending its delivery.');
     } catch (error) {
-      this.parts.host.log.warn('A command will be tried again', { subject: delivery.subject, attempt: delivery.attempt, error: String(error) });
+      this.parts.host.log.warn('A command will be tried again', {
+        subject: delivery.subject,
+        attempt: delivery.attempt,
+        error: String(error),
+      });
       delivery.retryLater(retryDelayMs(delivery.attempt));
     } finally {
       delivery.stopWorking();
@@ -151,9 +171,14 @@ class JetStreamDelivery implements Delivery {
   private async end(verdict: '+ACK' | '+TERM'): Promise<void> {
     if (this.ended) return;
     this.ended = true;
-    await this.parts.requests.send(this.message.reply ?? '', verdict, { timeoutMs: BROKER_TIMEOUT_MS }).catch((error: unknown) => {
-      this.parts.host.log.warn('The end of a command is not acknowledged, it may come again', { subject: this.subject, error: String(error) });
-    });
+    await this.parts.requests
+      .send(this.message.reply ?? '', verdict, { timeoutMs: BROKER_TIMEOUT_MS })
+      .catch((error: unknown) => {
+        this.parts.host.log.warn('The end of a command is not acknowledged, it may come again', {
+          subject: this.subject,
+          error: String(error),
+        });
+      });
   }
 
   private tell(verdict: string): void {

@@ -108,7 +108,9 @@ export class JetStreamFactBus implements FactBus {
       return;
     }
     try {
-      this.parts.link.nc.publish(fact.subject, fact.payload, { headers: toNatsHeaders(fact.headers, { 'Nats-Msg-Id': fact.messageId }) });
+      this.parts.link.nc.publish(fact.subject, fact.payload, {
+        headers: toNatsHeaders(fact.headers, { 'Nats-Msg-Id': fact.messageId }),
+      });
       this.written += 1;
     } catch (error) {
       this.doubtAll('a fact could not be written', error);

@@ -58,7 +58,16 @@ export class JetStreamKeyValue implements KeyValue {
     checkKeyPattern(keys);
     this.watches += 1;
     const { link, host, api, topology, inbox } = this.parts;
-    return new KeyWatch({ link, host, api, topology, inbox: `${inbox}.${this.bucket}-${this.watches}`, bucket: this.bucket, keys, onChange });
+    return new KeyWatch({
+      link,
+      host,
+      api,
+      topology,
+      inbox: `${inbox}.${this.bucket}-${this.watches}`,
+      bucket: this.bucket,
+      keys,
+      onChange,
+    });
   }
 
   private async store(key: string, value: string, headers: Headers): Promise<number> {

@@ -77,7 +77,10 @@ export class KeyWatch implements Subscription {
     this.snapshotLeft = Number.POSITIVE_INFINITY;
     this.lastHeardMs = host.clock.monotonicMs();
     this.established = true;
-    const { num_pending: pending = 0, delivered } = await api.call<{ num_pending?: number; delivered?: { consumer_seq: number } }>(`CONSUMER.CREATE.KV_${bucket}`, {
+    const { num_pending: pending = 0, delivered } = await api.call<{
+      num_pending?: number;
+      delivered?: { consumer_seq: number };
+    }>(`CONSUMER.CREATE.KV_${bucket}`, {
       stream_name: `KV_${bucket}`,
       config: {
         deliver_subject: inbox,

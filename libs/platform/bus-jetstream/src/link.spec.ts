@@ -9,14 +9,26 @@ describe('the version of the broker', () => {
 
 describe('where an answer may go', () => {
   it.each(['_INBOX.abc.1', '_INBOX.a-b_c.r.1f'])('%s', (reply) => expect(isInbox(reply)).toBe(true));
-  it.each(['$JS.API.STREAM.PURGE.EVENTS', '_INBOX', '_INBOX.', '_INBOX.>', '_INBOX.a.*', '_INBOXES.a', 'perdure.evt.a', '_INBOX.a\r\nPUB x 0', ''])('never %j', (reply) =>
-    expect(isInbox(reply)).toBe(false),
-  );
+  it.each([
+    '$JS.API.STREAM.PURGE.EVENTS',
+    '_INBOX',
+    '_INBOX.',
+    '_INBOX.>',
+    '_INBOX.a.*',
+    '_INBOXES.a',
+    'perdure.evt.a',
+    '_INBOX.a\r\nPUB x 0',
+    '',
+  ])('never %j', (reply) => expect(isInbox(reply)).toBe(false));
 });
 
 describe('patterns', () => {
-  it.each(['perdure.evt.>', 'perdure.*.req.*.run.*', '*'])('%s may be subscribed to', (pattern) => expect(checkPattern(pattern)).toBe(pattern));
-  it.each(['>', 'a.>.b', 'a.b*', '', 'a\r\nb'])('%j may not', (pattern) => expect(() => checkPattern(pattern)).toThrow(/not a subject pattern/));
+  it.each(['perdure.evt.>', 'perdure.*.req.*.run.*', '*'])('%s may be subscribed to', (pattern) =>
+    expect(checkPattern(pattern)).toBe(pattern),
+  );
+  it.each(['>', 'a.>.b', 'a.b*', '', 'a\r\nb'])('%j may not', (pattern) =>
+    expect(() => checkPattern(pattern)).toThrow(/not a subject pattern/),
+  );
   it('of keys are a key, a prefix or all', () => {
     expect(['a', 'a.b', 'a.>', '>'].map(checkKeyPattern)).toEqual(['a', 'a.b', 'a.>', '>']);
     expect(() => checkKeyPattern('a.*')).toThrow(/not a key pattern/);
@@ -24,7 +36,9 @@ describe('patterns', () => {
 });
 
 it('a dead letter remembers its subject', () => {
-  expect(deadLetterSubject.parse(deadLetterSubject.build('perdure.part.7.cmd.acme.run.r1'))).toBe('perdure.part.7.cmd.acme.run.r1');
+  expect(deadLetterSubject.parse(deadLetterSubject.build('perdure.part.7.cmd.acme.run.r1'))).toBe(
+    'perdure.part.7.cmd.acme.run.r1',
+  );
 });
 
 it('delays grow to a bound', () => {

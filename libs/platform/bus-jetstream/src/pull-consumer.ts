@@ -64,12 +64,13 @@ export class PullConsumer implements Subscription {
     const { incarnation } = this;
     this.asked.clear();
     this.askedTotal = 0;
-    for (let warned = false; !this.stopped && !this.parts.link.closed && incarnation === this.incarnation; ) {
+    for (let warned = false; !this.stopped && !this.parts.link.closed && incarnation === this.incarnation;) {
       try {
         await this.parts.prepare();
         break;
       } catch (error) {
-        if (!warned) this.parts.host.log.warn('A consumer cannot be created yet', { consumer: this.parts.consumer, error: String(error) });
+        if (!warned)
+          this.parts.host.log.warn('A consumer cannot be created yet', { consumer: this.parts.consumer, error: String(error) });
         warned = true;
         await delay(this.parts.host, TOPOLOGY_RETRY_MS);
       }

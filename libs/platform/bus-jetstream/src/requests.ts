@@ -41,8 +41,13 @@ export class Requests {
       const cancelTimer = this.host.timers.after(timeoutMs, () => this.timeOut(token));
       this.pending.set(token, { subject, timeoutMs, resolve, reject, cancelTimer });
       const reply = this.prefix + token;
-      if (this.link.connected) this.write(token, () => this.link.nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers }));
-      else this.waiting.push({ token, send: () => this.link.nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers }) });
+      if (this.link.connected)
+        this.write(token, () => this.link.nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers }));
+      else
+        this.waiting.push({
+          token,
+          send: () => this.link.nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers }),
+        });
     });
   }
 

@@ -48,5 +48,7 @@ export const deadLetterSubject = {
 };
 
 function invalid(what: string, text: string): Terminal {
-  return new Terminal('InvalidSubject', `${JSON.stringify(text.slice(0, 120))} is not a ${what} that may go to the bus.`, { details: { what } });
+  return new Terminal('InvalidSubject', `${JSON.stringify(text.slice(0, 120))} is not a ${what} that may go to the bus.`, {
+    details: { what },
+  });
 }

@@ -32,7 +32,7 @@ export class Topology {
   /** Tries until it has worked or the connection is lost; the next connection begins anew. */
   async ensureEventually(): Promise<void> {
     const { generation } = this.link;
-    for (let warned = false; this.link.connected && this.link.generation === generation; ) {
+    for (let warned = false; this.link.connected && this.link.generation === generation;) {
       try {
         return await this.ensure();
       } catch (error) {
@@ -81,7 +81,9 @@ export class Topology {
 
   /** Another release of ours made it with other bounds: bring it up to date, as far as the broker allows. */
   private async update(wanted: WantedStream, found: Record<string, unknown>): Promise<void> {
-    const changes = Object.entries(wanted).filter(([field, value]) => !PERMANENT_FIELDS.has(field) && !isSame(found[field], value));
+    const changes = Object.entries(wanted).filter(
+      ([field, value]) => !PERMANENT_FIELDS.has(field) && !isSame(found[field], value),
+    );
     if (changes.length > 0) await this.api.call(`STREAM.UPDATE.${wanted.name}`, { ...found, ...Object.fromEntries(changes) });
   }
 }

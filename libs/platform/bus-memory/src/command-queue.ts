@@ -78,7 +78,9 @@ export class CommandQueue {
   private dispatch(): void {
     for (const entry of this.entries) {
       if (entry.state !== 'ready') continue;
-      const consumer = [...this.consumers].find(({ subject, underWay, concurrency }) => underWay < concurrency && matches(subject, entry.command.subject));
+      const consumer = [...this.consumers].find(
+        ({ subject, underWay, concurrency }) => underWay < concurrency && matches(subject, entry.command.subject),
+      );
       if (consumer !== undefined) this.give(entry, consumer);
     }
   }
@@ -88,7 +90,8 @@ export class CommandQueue {
     entry.state = 'with-handler';
     consumer.underWay += 1;
     const { attempt } = entry;
-    const stillMine = (): boolean => this.entries.has(entry) && entry.attempt === attempt && entry.state === 'with-handler' && this.consumers.has(consumer);
+    const stillMine = (): boolean =>
+      this.entries.has(entry) && entry.attempt === attempt && entry.state === 'with-handler' && this.consumers.has(consumer);
     this.armPatience(entry, consumer);
     const delivery = this.deliveryOf(entry, consumer);
     queueMicrotask(() => {
@@ -113,7 +116,11 @@ export class CommandQueue {
       ack: async () => this.end(entry),
       retryLater: (delayMs) => this.holdBack(entry, delayMs),
       deadLetter: async (reason) => {
-        consumer.bury({ subject, payload, headers: { ...headers, 'perdure-dead-reason': reason, 'perdure-dead-consumer': consumer.name } });
+        consumer.bury({
+          subject,
+          payload,
+          headers: { ...headers, 'perdure-dead-reason': reason, 'perdure-dead-consumer': consumer.name },
+        });
         this.end(entry);
       },
     };

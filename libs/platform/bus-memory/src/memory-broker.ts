@@ -93,7 +93,8 @@ export class MemoryBroker {
 
   forget(connection: MemoryConnection): void {
     this.connections.delete(connection);
-    for (const registration of this.registrations) if (registration.connection === connection) this.registrations.delete(registration);
+    for (const registration of this.registrations)
+      if (registration.connection === connection) this.registrations.delete(registration);
     this.commands.forget(connection);
   }
 

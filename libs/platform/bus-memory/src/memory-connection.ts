@@ -72,7 +72,8 @@ export class MemoryConnection {
   /** Called by the broker: the connection was lost and is back. */
   reconnected(): void {
     if (this.unconfirmed > 0) this.doubt = 'the connection was lost';
-    for (const fail of [...this.lost]) fail(new BusUnavailable('The connection to the broker was lost; the request may have been handled.'));
+    for (const fail of [...this.lost])
+      fail(new BusUnavailable('The connection to the broker was lost; the request may have been handled.'));
     for (const listener of this.reconnectListeners) listener();
   }
 
@@ -98,14 +99,20 @@ export class MemoryConnection {
 
   private publish(subject: string, payload: string, headers: Headers = {}): void {
     if (!this.alive) return;
-    this.broker.carry({ kind: 'message', subject, payload, from: this.name }, () => this.spread(mapped(subject), payload, headers));
+    this.broker.carry({ kind: 'message', subject, payload, from: this.name }, () =>
+      this.spread(mapped(subject), payload, headers),
+    );
   }
 
   private spread(subject: string, payload: string, headers: Headers): void {
     for (const receiver of this.broker.receivers(subject)) this.deliver(receiver, { subject, payload, headers }, undefined);
   }
 
-  private deliver(to: Registration, message: Pick<BusMessage, 'subject' | 'payload' | 'headers'>, answer: ((payload: string) => void) | undefined): void {
+  private deliver(
+    to: Registration,
+    message: Pick<BusMessage, 'subject' | 'payload' | 'headers'>,
+    answer: ((payload: string) => void) | undefined,
+  ): void {
     if (!to.connection.alive) return;
     const respond = (payload: string): void => {
       if (answer === undefined || !to.connection.alive) return;
@@ -118,7 +125,11 @@ export class MemoryConnection {
     }
   }
 
-  private subscribe(pattern: string, handler: (message: BusMessage) => void, options: { readonly queue?: string } = {}): Subscription {
+  private subscribe(
+    pattern: string,
+    handler: (message: BusMessage) => void,
+    options: { readonly queue?: string } = {},
+  ): Subscription {
     const remove = this.broker.register({ connection: this, pattern, queue: options.queue, handler });
     return { close: async () => remove() };
   }
@@ -147,12 +158,22 @@ export class MemoryConnection {
     if (doubt !== undefined) throw new BusUnavailable(`Facts published last may be lost: ${doubt}.`);
   }
 
-  private async publishCommand(subject: string, payload: string, options: { readonly messageId: string; readonly headers?: Headers }): Promise<void> {
+  private async publishCommand(
+    subject: string,
+    payload: string,
+    options: { readonly messageId: string; readonly headers?: Headers },
+  ): Promise<void> {
     const fate = this.broker.carry({ kind: 'command', subject, payload, from: this.name }, () => {
-      this.broker.commands.store({ subject: mapped(subject), payload, headers: { ...options.headers, 'Nats-Msg-Id': options.messageId }, messageId: options.messageId });
+      this.broker.commands.store({
+        subject: mapped(subject),
+        payload,
+        headers: { ...options.headers, 'Nats-Msg-Id': options.messageId },
+        messageId: options.messageId,
+      });
     });
     await this.answer();
-    if (fate === 'drop') throw new BusUnavailable(`It is not known whether the command on ${subject} is stored; repeat it with the same id.`);
+    if (fate === 'drop')
+      throw new BusUnavailable(`It is not known whether the command on ${subject} is stored; repeat it with the same id.`);
   }
 
   private consume(
@@ -160,7 +181,8 @@ export class MemoryConnection {
     handler: (delivery: Delivery) => Promise<void>,
   ): Subscription {
     check(PATTERN, consumer.subject);
-    const bury = (letter: { subject: string; payload: string; headers: Headers }): void => void this.broker.deadLetters.push(letter);
+    const bury = (letter: { subject: string; payload: string; headers: Headers }): void =>
+      void this.broker.deadLetters.push(letter);
     const remove = this.broker.commands.attach({ ...consumer, connection: this, handler, bury });
     return { close: remove };
   }

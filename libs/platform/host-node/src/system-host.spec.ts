@@ -25,7 +25,9 @@ describe('the host of a Node process', () => {
     cancel();
     cancel();
     await new Promise<void>((resolve) => void host.timers.after(0, resolve));
-    void Promise.resolve().then(() => Promise.resolve()).then(() => ran.push('microtask'));
+    void Promise.resolve()
+      .then(() => Promise.resolve())
+      .then(() => ran.push('microtask'));
     await host.timers.turn();
     expect(ran).toEqual(['microtask']);
   });
@@ -35,7 +37,13 @@ describe('the host of a Node process', () => {
     host.log.info('hello', circle);
     circle['self'] = circle;
     host.log.warn('circle', circle);
-    expect(JSON.parse(lines[0] ?? '')).toMatchObject({ level: 'info', service: 'spec', message: 'hello', error: { message: 'why' }, big: '1' });
+    expect(JSON.parse(lines[0] ?? '')).toMatchObject({
+      level: 'info',
+      service: 'spec',
+      message: 'hello',
+      error: { message: 'why' },
+      big: '1',
+    });
     expect(() => JSON.parse(lines[1] ?? '') as unknown).not.toThrow();
   });
 

@@ -57,16 +57,26 @@ function uuidV7(): string {
 
 function jsonLines(options: SystemHostOptions, incarnation: string): Logger {
   const write = options.write ?? ((line: string) => void process.stderr.write(line));
-  const log = (level: string) => (message: string, fields: Readonly<Record<string, unknown>> = {}) => {
-    write(`${safeJson({ time: new Date().toISOString(), level, service: options.service, incarnation, message, ...fields })}\n`);
-  };
+  const log =
+    (level: string) =>
+    (message: string, fields: Readonly<Record<string, unknown>> = {}) => {
+      write(
+        `${safeJson({ time: new Date().toISOString(), level, service: options.service, incarnation, message, ...fields })}\n`,
+      );
+    };
   return { info: log('info'), warn: log('warn'), error: log('error') };
 }
 
 /** A field that cannot be written must not cost the process its life. */
 function safeJson(value: object): string {
   try {
-    return JSON.stringify(value, (_, field: unknown) => (typeof field === 'bigint' ? field.toString() : field instanceof Error ? { name: field.name, message: field.message } : field));
+    return JSON.stringify(value, (_, field: unknown) =>
+      typeof field === 'bigint'
+        ? field.toString()
+        : field instanceof Error
+          ? { name: field.name, message: field.message }
+          : field,
+    );
   } catch (error) {
     return JSON.stringify({ level: 'error', message: 'A log line could not be written', error: String(error) });
   }

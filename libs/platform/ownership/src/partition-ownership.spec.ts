@@ -43,7 +43,8 @@ describe('the owners of partitions', () => {
     const instance = {
       ownership,
       connection,
-      owned: () => Array.from({ length: PARTITIONS }, (_, partition) => partition).filter((partition) => ownership.owns(partition)),
+      owned: () =>
+        Array.from({ length: PARTITIONS }, (_, partition) => partition).filter((partition) => ownership.owns(partition)),
     };
     await ownership.start();
     await host.settle();
@@ -124,11 +125,14 @@ describe('the owners of partitions', () => {
 
   it('goes on, and takes nobody for dead, while the store of leases and map is away', async () => {
     const [leases, maps] = [new LoopbackKeyValue(), new LoopbackKeyValue()];
-    const [a, b] = ['a', 'b'].map((instanceId) => new PartitionOwnership({ leases, maps, host, service: 'orchestrator', instanceId }));
+    const [a, b] = ['a', 'b'].map(
+      (instanceId) => new PartitionOwnership({ leases, maps, host, service: 'orchestrator', instanceId }),
+    );
     await a?.start();
     await b?.start();
     await host.settle();
-    const owners = (): string => Array.from({ length: PARTITIONS }, (_, partition) => `${a?.owns(partition)}${b?.owns(partition)}`).join();
+    const owners = (): string =>
+      Array.from({ length: PARTITIONS }, (_, partition) => `${a?.owns(partition)}${b?.owns(partition)}`).join();
     const before = owners();
     expect(before).toContain('falsetrue');
     leases.failing = maps.failing = true;

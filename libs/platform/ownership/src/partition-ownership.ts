@@ -189,7 +189,8 @@ export class PartitionOwnership {
 
   private ownedIn(map: PartitionMap): number[] {
     const owned: number[] = [];
-    for (let partition = 0; partition < PARTITIONS; partition += 1) if (map[partition] === this.options.instanceId) owned.push(partition);
+    for (let partition = 0; partition < PARTITIONS; partition += 1)
+      if (map[partition] === this.options.instanceId) owned.push(partition);
     return owned;
   }
 
@@ -198,7 +199,10 @@ export class PartitionOwnership {
     try {
       return await operation();
     } catch (error) {
-      this.options.host.log.warn('leases or partition map not reachable', { service: this.options.service, reason: String(error) });
+      this.options.host.log.warn('leases or partition map not reachable', {
+        service: this.options.service,
+        reason: String(error),
+      });
       return undefined;
     }
   }

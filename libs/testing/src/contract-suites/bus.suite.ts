@@ -43,7 +43,12 @@ async function untilDone<T>(attempt: () => Promise<T>): Promise<T> {
 }
 
 function fact(number: number): { subject: string; payload: string; messageId: string; headers: Headers } {
-  return { subject: `perdure.evt.acme.run.step-recorded.r${number}`, payload: String(number), messageId: `fact-${number}`, headers: { revision: String(number) } };
+  return {
+    subject: `perdure.evt.acme.run.step-recorded.r${number}`,
+    payload: String(number),
+    messageId: `fact-${number}`,
+    headers: { revision: String(number) },
+  };
 }
 
 /** What every adapter of the bus ports must do. `open` gives a broker that stores nothing yet. */
@@ -77,9 +82,13 @@ function messages(scene: Scene): void {
   describe('messages', () => {
     it('brings a request to the partition of its id, and the answer back', async () => {
       const { asker, answerer } = scene();
-      answerer.bus.subscribe('perdure.part.*.req.*.run.*', (message) => message.respond(`${message.subject} ${message.payload} ${message.wantsReply}`));
+      answerer.bus.subscribe('perdure.part.*.req.*.run.*', (message) =>
+        message.respond(`${message.subject} ${message.payload} ${message.wantsReply}`),
+      );
       await answerer.flush();
-      expect(await asker.bus.request('perdure.req.acme.run.run-1', 'é€😀', { timeoutMs: TIMEOUT_MS })).toMatch(/^perdure\.part\.\d+\.req\.acme\.run\.run-1 é€😀 true$/);
+      expect(await asker.bus.request('perdure.req.acme.run.run-1', 'é€😀', { timeoutMs: TIMEOUT_MS })).toMatch(
+        /^perdure\.part\.\d+\.req\.acme\.run\.run-1 é€😀 true$/,
+      );
     });
 
     it('keeps many requests apart', async () => {
@@ -87,21 +96,29 @@ function messages(scene: Scene): void {
       answerer.bus.subscribe('perdure.svc.echo', (message) => message.respond(message.payload));
       await answerer.flush();
       const numbers = Array.from({ length: 200 }, (_, number) => String(number));
-      expect(await Promise.all(numbers.map((number) => asker.bus.request('perdure.svc.echo', number, { timeoutMs: TIMEOUT_MS })))).toEqual(numbers);
+      expect(
+        await Promise.all(numbers.map((number) => asker.bus.request('perdure.svc.echo', number, { timeoutMs: TIMEOUT_MS }))),
+      ).toEqual(numbers);
     });
 
     it('says that nobody answers, and that nobody answered in time', async () => {
       const { asker, answerer } = scene();
-      await expect(asker.bus.request('perdure.svc.nobody', '', { timeoutMs: TIMEOUT_MS })).rejects.toMatchObject({ code: 'NoResponders', reaction: 'retryable' });
+      await expect(asker.bus.request('perdure.svc.nobody', '', { timeoutMs: TIMEOUT_MS })).rejects.toMatchObject({
+        code: 'NoResponders',
+        reaction: 'retryable',
+      });
       answerer.bus.subscribe('perdure.svc.silent', () => undefined);
       await answerer.flush();
-      await expect(asker.bus.request('perdure.svc.silent', '', { timeoutMs: 20 })).rejects.toMatchObject({ code: 'RequestTimedOut' });
+      await expect(asker.bus.request('perdure.svc.silent', '', { timeoutMs: 20 })).rejects.toMatchObject({
+        code: 'RequestTimedOut',
+      });
     });
 
     it('gives each message to one member of a queue, and to every plain subscriber', async () => {
       const { asker, answerer } = scene();
       const got: string[] = [];
-      for (const process of [asker, answerer]) process.bus.subscribe('perdure.svc.work.>', () => got.push('queue'), { queue: 'group' });
+      for (const process of [asker, answerer])
+        process.bus.subscribe('perdure.svc.work.>', () => got.push('queue'), { queue: 'group' });
       answerer.bus.subscribe('perdure.svc.*.a', (message) => got.push(message.headers['color'] ?? ''));
       await asker.flush();
       await answerer.flush();
@@ -133,11 +150,17 @@ function messages(scene: Scene): void {
       expect(await asker.bus.request('perdure.svc.fragile', 'good', { timeoutMs: TIMEOUT_MS })).toBe('fine');
     });
 
-    it.each(['', ' ', 'a..b', 'a.b\r\nPUB x 1', 'a.*', 'a.>', '.a', 'a b', 'a.\u0000'])('refuses %j as a subject', async (subject) => {
-      const { asker } = scene();
-      await expect((async () => asker.bus.request(subject, '', { timeoutMs: TIMEOUT_MS }))()).rejects.toMatchObject({ code: 'InvalidSubject', reaction: 'terminal' });
-      expect(() => asker.bus.publish(subject, '')).toThrow(expect.objectContaining({ code: 'InvalidSubject' }));
-    });
+    it.each(['', ' ', 'a..b', 'a.b\r\nPUB x 1', 'a.*', 'a.>', '.a', 'a b', 'a.\u0000'])(
+      'refuses %j as a subject',
+      async (subject) => {
+        const { asker } = scene();
+        await expect((async () => asker.bus.request(subject, '', { timeoutMs: TIMEOUT_MS }))()).rejects.toMatchObject({
+          code: 'InvalidSubject',
+          reaction: 'terminal',
+        });
+        expect(() => asker.bus.publish(subject, '')).toThrow(expect.objectContaining({ code: 'InvalidSubject' }));
+      },
+    );
 
     it('works again after a restart of the broker, and tells so', async () => {
       const { fixture, asker, answerer } = scene();
@@ -194,7 +217,8 @@ function facts(scene: Scene): void {
     it('loses nothing to a restart of the broker in the middle', async () => {
       const { fixture, asker } = scene();
       let confirmed = 0;
-      const publishFrom = (first: number): void => asker.facts.publish(Array.from({ length: 100 }, (_, index) => fact(first + index)));
+      const publishFrom = (first: number): void =>
+        asker.facts.publish(Array.from({ length: 100 }, (_, index) => fact(first + index)));
       const restarted = fixture.restartBroker();
       while (confirmed < 1_000) {
         await untilDone(async () => {
@@ -252,7 +276,10 @@ function commands(scene: Scene): void {
         await delivery.ack();
       });
       for (const [index, payload] of ['one', 'poison', 'two'].entries()) {
-        await asker.commands.publish(`perdure.cmd.acme.run.r${index}`, payload, { messageId: `c${index}`, headers: { actor: 'kim' } });
+        await asker.commands.publish(`perdure.cmd.acme.run.r${index}`, payload, {
+          messageId: `c${index}`,
+          headers: { actor: 'kim' },
+        });
       }
       await eventually(() => handled.length === 2);
       await eventually(async () => (await fixture.deadLetters()).length === 1);
@@ -276,7 +303,11 @@ function commands(scene: Scene): void {
         await delivery.ack();
         done += 1;
       });
-      await Promise.all(Array.from({ length: 30 }, (_, index) => asker.commands.publish(`perdure.cmd.acme.run.r${index}`, '', { messageId: `c${index}` })));
+      await Promise.all(
+        Array.from({ length: 30 }, (_, index) =>
+          asker.commands.publish(`perdure.cmd.acme.run.r${index}`, '', { messageId: `c${index}` }),
+        ),
+      );
       await eventually(() => done === 30);
       expect(most).toBeLessThanOrEqual(3);
       await consuming.close();
@@ -285,7 +316,8 @@ function commands(scene: Scene): void {
     it('stores a repeated id once', async () => {
       const { asker, answerer } = scene();
       const got: string[] = [];
-      for (const payload of ['first', 'repeat']) await asker.commands.publish('perdure.cmd.acme.run.r1', payload, { messageId: 'same' });
+      for (const payload of ['first', 'repeat'])
+        await asker.commands.publish('perdure.cmd.acme.run.r1', payload, { messageId: 'same' });
       await asker.commands.publish('perdure.cmd.acme.run.r2', 'last', { messageId: 'other' });
       const consuming = answerer.commands.consume({ ...consumer, concurrency: 1 }, async (delivery) => {
         got.push(delivery.payload);
