@@ -35,6 +35,8 @@ export class FakeOwner implements Bus {
   refuseNext: string | undefined;
   manifest: BuildManifest | undefined;
   engine!: WorkerEngine;
+  /** The worker broke the protocol. */
+  violation: unknown;
   private seq = 0;
   private handler: ((text: string) => Claim) | undefined;
   private readonly limits: FakeLimits;
@@ -92,7 +94,7 @@ export class FakeOwner implements Bus {
   }
 
   send(message: unknown): Claim {
-    if (this.handler === undefined) throw new Error('no worker listens');
+    if (this.handler === undefined) return { claim: 'unknown', reason: 'no worker listens' };
     const answer = this.handler(JSON.stringify(message));
     this.claims.push(answer);
     return answer;
@@ -123,7 +125,8 @@ export class FakeOwner implements Bus {
 
   /** Runs the whole to its end, waking it as often as it sleeps. */
   async finish(): Promise<NonNullable<FakeRun['outcome']>> {
-    await this.host.until(() => this.isOver);
+    await this.host.until(() => this.isOver || this.violation !== undefined);
+    if (this.violation !== undefined) throw this.violation;
     return this.run.outcome as NonNullable<FakeRun['outcome']>;
   }
 
@@ -167,10 +170,19 @@ export class FakeOwner implements Bus {
     this.requests += 1;
     const { lossOf = 0 } = this.options;
     if (this.host.fraction() < lossOf) throw new NoResponders(subject);
-    const reply = JSON.stringify(this.answer(subject, JSON.parse(payload)));
+    const reply = this.replyTo(subject, payload);
     await Promise.resolve();
     if (this.host.fraction() < lossOf) throw new RequestTimedOut(subject, 1);
     return reply;
+  }
+
+  private replyTo(subject: string, payload: string): string {
+    try {
+      return JSON.stringify(this.answer(subject, JSON.parse(payload)));
+    } catch (error) {
+      this.violation ??= error;
+      throw error;
+    }
   }
 
   private answer(subject: string, message: unknown): unknown {

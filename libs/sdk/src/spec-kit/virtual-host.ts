@@ -9,7 +9,7 @@ interface Waiting {
 
 /** Event-loop turns that count as "nothing moves any more". */
 const QUIET_TURNS = 4;
-const STEPS_MAX = 200_000;
+const STEPS_MAX = 20_000;
 
 /** Time that passes only when nothing else can happen, and seeded chance. */
 export class VirtualHost implements Host {
@@ -25,7 +25,7 @@ export class VirtualHost implements Host {
     this.seed = seed;
   }
 
-  readonly clock = { nowMs: () => this.nowMs, monotonicMs: () => this.nowMs };
+  readonly clock = { nowMs: () => Math.floor(this.nowMs), monotonicMs: () => this.nowMs };
   readonly timers = { after: (delayMs: number, task: () => void) => this.after(delayMs, task), turn: () => this.turn() };
   readonly entropy = { uuid: () => this.uuid(), fraction: () => this.fraction() };
   readonly digest = { sha256: (text: string) => createHash('sha256').update(text).digest('hex') };
@@ -49,7 +49,7 @@ export class VirtualHost implements Host {
       this.nowMs = Math.max(this.nowMs, next.atMs);
       next.task();
     }
-    throw new Error('It does not come to an end.');
+    throw new Error(`It does not come to an end. ${this.lines.slice(-5).join("; ")}`);
   }
 
   async passes(durationMs: number): Promise<void> {
@@ -86,7 +86,7 @@ export class VirtualHost implements Host {
 
   private uuid(): string {
     const hex = (): string => Math.floor(this.fraction() * 4_294_967_296).toString(16).padStart(8, '0');
-    const time = this.nowMs.toString(16).padStart(12, '0');
+    const time = Math.floor(this.nowMs).toString(16).padStart(12, '0');
     return `${time.slice(0, 8)}-${time.slice(8)}-7${hex().slice(0, 3)}-8${hex().slice(0, 3)}-${hex()}${hex().slice(0, 4)}`;
   }
 }
