@@ -16,6 +16,14 @@ export interface Keeper {
   apply(fact: RecordedEvent): void;
   /** The whole index, of bounded size, as it stands now. */
   snapshot(): Json;
+  /**
+   * The same index in parts that take milliseconds each, for an index that may grow large. Facts go on being applied
+   * between two parts: the checkpoint has the position at which the first was asked for, and what a later part knows
+   * already must be harmless when the log tells it again.
+   */
+  snapshotParts?(): Iterable<Json>;
+  /** Of a keeper with `snapshotParts`: called after `restore(undefined)`, once for each part, in order. */
+  restorePart?(part: Json): void;
   /** The follower has reached the head of the log: the index is complete up to now. */
   caughtUp?(): void;
 }

@@ -105,17 +105,22 @@ export class Admission {
     return {
       name: 'admission',
       eventTypes: [...CAPACITY_EVENT_TYPES, ADMISSION_TERM_STARTED],
-      restore: (index: Json | undefined) => {
-        this.ledger.restore(index);
-        this.workers.reset(this.ledger.records());
+      // The index comes in parts, never as a whole.
+      restore: () => {
+        this.ledger.clear();
+        this.workers.reset([]);
+      },
+      restorePart: (part: Json) => {
+        for (const record of this.ledger.restorePart(part)) this.workers.place(record);
       },
       apply: (fact: RecordedEvent) => {
         if (fact.type === ADMISSION_TERM_STARTED) this.terms.told(fact);
         else this.learn(capacityFact(fact), true);
       },
-      snapshot: () => {
+      snapshot: () => [...this.ledger.snapshotParts()],
+      snapshotParts: () => {
         for (const forgotten of this.ledger.sweep()) this.dispatcher?.changed(forgotten);
-        return this.ledger.snapshot();
+        return this.ledger.snapshotParts();
       },
     };
   }

@@ -10,16 +10,21 @@ import {
 } from '@perdure/kernel';
 import { CHECKPOINT_EVENT_TYPE, KEEPER_TENANT, POINTERS_KEPT, keeperStream } from './keeper-stream';
 
-/** What a keeper knew when it had seen the log up to `position`. */
+/** What a keeper knew when it had seen the log up to `position`: JSON text, in the parts in which it gave it. */
 export interface Checkpoint {
   readonly position: Position;
-  readonly index: Json;
+  readonly parts: readonly string[];
+}
+
+interface PartReference {
+  readonly blob: string;
+  readonly sha256: string;
 }
 
 interface Pointer {
   readonly v: 1;
-  readonly blob: string;
-  readonly sha256: string;
+  readonly position: Position;
+  readonly parts: readonly PartReference[];
 }
 
 /** Dependencies that come up later than this process are waited for, with this back-off. */
@@ -60,40 +65,57 @@ export class Checkpoints {
     }
   }
 
-  async save(keeperName: string, checkpoint: Checkpoint): Promise<void> {
-    const { store, blobs, host } = this.ports;
+  /** `parts` are asked for one at a time, each after the one before is stored. */
+  async save(keeperName: string, position: Position, parts: Iterable<Json>): Promise<void> {
+    const { store, host } = this.ports;
     const stream = keeperStream.build(keeperName);
-    const superseded = await this.prepare(stream);
-    const text = JSON.stringify({ v: 1, keeper: keeperName, ...checkpoint });
-    const blob = await blobs.put(KEEPER_TENANT, text);
+    const pointers = await this.prepare(stream);
+    const stored: PartReference[] = [];
+    for (const part of parts) stored.push(await this.store(part));
     host.crashPoint('keeper.index-stored');
-    const pointer: Pointer = { v: 1, blob, sha256: host.digest.sha256(text) };
-    await store.append(stream, 'any', [{ id: host.entropy.uuid(), type: CHECKPOINT_EVENT_TYPE, data: pointer, metadata: {} }]);
+    const pointer: Pointer = { v: 1, position, parts: stored };
+    const event = { id: host.entropy.uuid(), type: CHECKPOINT_EVENT_TYPE, data: pointer, metadata: {} };
+    await store.append(stream, 'any', [event]);
     host.crashPoint('keeper.pointer-appended');
-    if (superseded !== undefined && superseded !== blob) await blobs.delete(KEEPER_TENANT, superseded);
+    await this.deleteSuperseded([pointer, ...pointers]);
   }
 
-  /** @returns the blob of the pointer that the next one pushes out */
-  private async prepare(stream: string): Promise<string | undefined> {
+  private async store(part: Json): Promise<PartReference> {
+    const text = JSON.stringify(part);
+    const blob = await this.ports.blobs.put(KEEPER_TENANT, text);
+    return { blob, sha256: this.ports.host.digest.sha256(text) };
+  }
+
+  /** Parts that only the pointer names which has just been pushed out; `pointers` are newest first. */
+  private async deleteSuperseded(pointers: readonly Pointer[]): Promise<void> {
+    const blobsOf = (some: readonly Pointer[]): string[] => some.flatMap(({ parts }) => parts.map(({ blob }) => blob));
+    const kept = new Set(blobsOf(pointers.slice(0, POINTERS_KEPT)));
+    const superseded = blobsOf(pointers.slice(POINTERS_KEPT)).filter((blob) => !kept.has(blob));
+    for (const blob of new Set(superseded)) await this.ports.blobs.delete(KEEPER_TENANT, blob);
+  }
+
+  /** @returns the pointers that are there, newest first */
+  private async prepare(stream: string): Promise<readonly Pointer[]> {
     const { store } = this.ports;
     if (!this.boundedStreams.has(stream)) {
       const { maxCount } = await store.getStreamMetadata(stream);
       if (maxCount !== POINTERS_KEPT) await store.setStreamMetadata(stream, { maxCount: POINTERS_KEPT });
       this.boundedStreams.add(stream);
     }
-    const pointers = (await store.read(stream, { direction: 'backward', from: 'end', limit: POINTERS_KEPT })).map((event) =>
-      asPointer(event.data),
-    );
-    const [newest, oldest] = pointers;
-    return pointers.length < POINTERS_KEPT || newest?.blob === oldest?.blob ? undefined : oldest?.blob;
+    const events = await store.read(stream, { direction: 'backward', from: 'end', limit: POINTERS_KEPT });
+    return events.map((event) => asPointer(event.data)).filter((pointer) => pointer !== undefined);
   }
 
   private async load(event: RecordedEvent): Promise<Checkpoint | undefined> {
     const pointer = asPointer(event.data);
     if (pointer === undefined) return undefined;
-    const text = await this.readBlob(pointer.blob);
-    if (text === undefined || this.ports.host.digest.sha256(text) !== pointer.sha256) return undefined;
-    return asCheckpoint(text);
+    const parts: string[] = [];
+    for (const { blob, sha256 } of pointer.parts) {
+      const text = await this.readBlob(blob);
+      if (text === undefined || this.ports.host.digest.sha256(text) !== sha256) return undefined;
+      parts.push(text);
+    }
+    return { position: pointer.position, parts };
   }
 
   private async readBlob(reference: string): Promise<string | undefined> {
@@ -120,13 +142,6 @@ export class Checkpoints {
 }
 
 function asPointer(data: unknown): Pointer | undefined {
-  const candidate = data as Partial<Pointer> | null;
-  return candidate?.v === 1 && typeof candidate.blob === 'string' && typeof candidate.sha256 === 'string'
-    ? (candidate as Pointer)
-    : undefined;
-}
-
-function asCheckpoint(text: string): Checkpoint | undefined {
-  const { v, position, index } = JSON.parse(text) as { v?: number } & Partial<Checkpoint>;
-  return v === 1 && position !== undefined && index !== undefined ? { position, index } : undefined;
+  const { v, position, parts } = (data ?? {}) as Partial<Pointer>;
+  return v === 1 && typeof position?.commit === 'string' && Array.isArray(parts) ? (data as Pointer) : undefined;
 }

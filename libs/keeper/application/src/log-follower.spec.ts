@@ -116,6 +116,31 @@ class Diary implements Keeper {
   }
 }
 
+/** One fact a part. */
+class InParts extends Diary {
+  readonly facts = new Set<number>();
+  restored = 0;
+  onPart: () => void = () => undefined;
+
+  constructor() {
+    super('in-parts', ['Opened'], (fact) => void this.facts.add(fact.data as number));
+  }
+
+  override restore = (): void => this.facts.clear();
+
+  restorePart(part: Json): void {
+    this.restored += 1;
+    this.facts.add(part as number);
+  }
+
+  *snapshotParts(): Generator<Json> {
+    for (const fact of [...this.facts]) {
+      this.onPart();
+      yield fact;
+    }
+  }
+}
+
 let store: TinyLog;
 let blobs: MemoryBlobStore;
 let host: ManualHost;
@@ -143,6 +168,7 @@ async function following(...keepers: Keeper[]): Promise<LogFollower> {
   return follower;
 }
 
+const blobOf = (event: RecordedEvent): string => (event.data as { parts: [{ blob: string }] }).parts[0].blob;
 const pointersOf = (name: string) => store.events.filter((event) => event.stream === keeperStream.build(name));
 
 describe('the follower of a process', () => {
@@ -208,9 +234,7 @@ describe('the follower of a process', () => {
       await happen('Opened');
       await follower.checkpoint();
     }
-    const stored = await Promise.all(
-      pointersOf('doors').map((event) => blobs.get(KEEPER_TENANT, (event.data as { blob: string }).blob)),
-    );
+    const stored = await Promise.all(pointersOf('doors').map((event) => blobs.get(KEEPER_TENANT, blobOf(event))));
     expect(stored.map((text) => text !== undefined)).toEqual([false, false, true, true]);
   });
 
@@ -220,7 +244,7 @@ describe('the follower of a process', () => {
     await follower.checkpoint();
     await happen('Opened', 2);
     await follower.close();
-    const [older, newest] = pointersOf('doors').map((event) => (event.data as { blob: string }).blob);
+    const [older, newest] = pointersOf('doors').map((event) => blobOf(event));
 
     await blobs.delete(KEEPER_TENANT, newest!);
     const second = new Diary('doors', ['Opened']);
@@ -236,24 +260,35 @@ describe('the follower of a process', () => {
   });
 
   it('does not trust a blob with another hash, nor an index that the keeper does not know', async () => {
-    const blob = await blobs.put(
-      KEEPER_TENANT,
-      JSON.stringify({ v: 1, position: { commit: '1', prepare: '1' }, index: { total: 7 } }),
-    );
+    const position = { commit: '1', prepare: '1' };
+    const pointTo = async (text: string, sha256 = host.digest.sha256(text)) => {
+      const data = { v: 1, position, parts: [{ blob: await blobs.put(KEEPER_TENANT, text), sha256 }] };
+      await store.append('keeper-doors', 'any', [{ id: sha256, type: 'KeeperCheckpointed', data, metadata: {} }]);
+    };
     await happen('Opened', 2);
-    await store.append('keeper-doors', 'any', [
-      { id: 'p', type: 'KeeperCheckpointed', data: { v: 1, blob, sha256: 'other' }, metadata: {} },
-    ]);
+    await pointTo('{"total":7}', 'another hash');
     const doors = new Diary('doors', ['Opened']);
     await following(doors);
     expect(doors.applied).toHaveLength(2);
 
-    const strange = JSON.stringify({ v: 1, position: { commit: '1', prepare: '1' }, index: { total: 'many' } });
-    const data = { v: 1, blob: await blobs.put(KEEPER_TENANT, strange), sha256: host.digest.sha256(strange) };
-    await store.append('keeper-doors', 'any', [{ id: 'q', type: 'KeeperCheckpointed', data, metadata: {} }]);
+    await pointTo('{"total":"many"}');
     const again = new Diary('doors', ['Opened']);
     await following(again);
     expect(again.applied).toHaveLength(2);
+  });
+
+  it('saves a large index part by part, while facts go on being applied, and puts it together again', async () => {
+    const growing = new InParts();
+    const follower = await following(growing);
+    await happen('Opened', 3);
+    growing.onPart = () => void happen('Opened');
+    await follower.checkpoint();
+    await host.settle();
+    expect(growing.facts.size).toBe(6);
+    const again = new InParts();
+    await following(again);
+    expect(again.restored).toBe(3);
+    expect(again.facts).toEqual(growing.facts);
   });
 
   it('waits for a store that comes up late', async () => {

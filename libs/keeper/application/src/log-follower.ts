@@ -4,6 +4,7 @@ import {
   type EventStore,
   type Following,
   type Host,
+  type Json,
   type Keeper,
   type Position,
   type RecordedEvent,
@@ -14,7 +15,7 @@ import { Checkpoints } from './checkpoints';
 // The one follower of a process: the sure path of its keepers.
 //
 // 1. A keeper sees each fact of its types in log order, once per process, none left out.
-// 2. Index and position of a checkpoint belong together: both are taken between two facts.
+// 2. A checkpoint's index holds all that the log says up to its position; what it may hold beyond is told again.
 // 3. Loading never trusts a damaged checkpoint; the log itself is the last resort.
 // 4. A keeper that throws has an index nobody can rely on: the follower stops and says so.
 
@@ -123,9 +124,9 @@ export class LogFollower implements Following {
 
   private async restore(followed: Followed): Promise<void> {
     const { keeper } = followed;
-    for await (const { position, index } of this.checkpoints.newestFirst(keeper.name)) {
+    for await (const { position, parts } of this.checkpoints.newestFirst(keeper.name)) {
       try {
-        keeper.restore(index);
+        restoreFrom(keeper, parts);
         followed.seen = position;
         return;
       } catch (error) {
@@ -214,15 +215,33 @@ export class LogFollower implements Following {
   }
 
   private async save(followed: Followed): Promise<void> {
-    // Taken in one turn, between two facts: index and position belong together.
+    // The position comes first: what the index learns while it is being saved, the log will tell again.
     const position = this.upTo;
-    if (position === undefined || this.state === 'failed') return;
+    if (position === undefined) return;
     const { ownFacts, allFacts } = followed;
-    const index = followed.keeper.snapshot();
-    await this.checkpoints.save(followed.keeper.name, { position, index });
+    await this.checkpoints.save(followed.keeper.name, position, this.partsOf(followed.keeper));
     followed.ownFacts -= ownFacts;
     followed.allFacts -= allFacts;
   }
+
+  /** @throws TypeError when the keeper has failed meanwhile: nothing of it may be saved any more */
+  private *partsOf(keeper: Keeper): Generator<Json> {
+    for (const part of keeper.snapshotParts?.() ?? [keeper.snapshot()]) {
+      if (this.state === 'failed') throw new TypeError('a keeper has failed');
+      yield part;
+    }
+  }
+}
+
+function restoreFrom(keeper: Keeper, parts: readonly string[]): void {
+  const [first, ...rest] = parts;
+  if (keeper.restorePart === undefined) {
+    if (first === undefined || rest.length > 0) throw new TypeError(`${keeper.name} takes its index in one piece`);
+    keeper.restore(JSON.parse(first) as Json);
+    return;
+  }
+  keeper.restore(undefined);
+  for (const part of parts) keeper.restorePart(JSON.parse(part) as Json);
 }
 
 /** Undefined = the start of the log, before every position. */

@@ -81,12 +81,16 @@ export class TimerKeeper implements Keeper {
     await Promise.all(this.subscriptions.map((subscription) => subscription.close()));
   }
 
-  restore(index: Json | undefined): void {
-    this.index.restore(index);
+  restore(): void {
+    this.index.clear();
     this.isComplete = false;
     this.due.clear();
     this.again.clear();
     this.foreign = [];
+  }
+
+  restorePart(part: Json): void {
+    this.index.restorePart(part);
   }
 
   apply(fact: RecordedEvent): void {
@@ -95,7 +99,11 @@ export class TimerKeeper implements Keeper {
   }
 
   snapshot(): Json {
-    return this.index.snapshot();
+    return [...this.index.snapshotParts()];
+  }
+
+  snapshotParts(): Iterable<Json> {
+    return this.index.snapshotParts();
   }
 
   caughtUp(): void {
