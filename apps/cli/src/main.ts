@@ -93,44 +93,39 @@ function addStackCommands(program: Command): void {
     .action(act((options: never) => store().serveStore(options)));
 }
 
+/** What they take is read where they are: here it is only named, for the help. */
 function addProofCommands(program: Command): void {
-  program
+  const bench = program
     .command('bench <load>')
     .description('measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker)')
     .option('--runs <n>', 'runs', positive)
     .option('--steps <n>', 'steps a run', positive)
     .option('--concurrency <n>', 'runs at once', positive)
     .option('--pure', 'steps of class pure, under output commit')
-    .option('--second-worker', 'w5: another worker takes over, and the killed one is not restarted')
-    .option('--isolated', 'a process for each service')
-    .option('--json', 'one line for machines')
-    .action(
-      act((load: string, options: Record<string, unknown>) => {
-        const { runElsewhere, wordsOf } = elsewhere();
-        return runElsewhere('bench', [load, ...wordsOf(options)]);
-      }),
-    );
-  const proofs = [
-    program
-      .command('chaos')
-      .description('kill processes at random under load, and check that nothing is lost or doubled')
-      .option('--seconds <n>', 'how long', positive)
-      .option('--seed <n>', 'which chances', positive)
-      .option('--isolated', 'a process for each service'),
-    program
-      .command('simulate')
-      .description('the real services on virtual time, with seeded faults and an independent oracle')
-      .option('--seeds <n>', 'how many', positive)
-      .option('--seed <n>', 'one certain seed', positive)
-      .option('--mutants', 'plant faults, and count those that are found'),
-  ];
-  for (const proof of proofs) {
-    proof.option('--json', 'one line for machines').action(
-      act((options: Record<string, unknown>) => {
-        const { runElsewhere, wordsOf } = elsewhere();
-        return runElsewhere(proof.name(), wordsOf(options));
-      }),
-    );
+    .option('--second-worker', 'w5: another worker instead of a restart')
+    .option('--isolated', 'a process for each service');
+  const chaos = program
+    .command('chaos')
+    .description('kill processes at random under load, and check that nothing is lost or doubled')
+    .option('--seconds <n>', 'how long', positive)
+    .option('--seed <n>', 'which chances', positive)
+    .option('--isolated', 'a process for each service');
+  const simulate = program
+    .command('simulate')
+    .description('the real services on virtual time, with seeded faults and an independent oracle')
+    .option('--seeds <n>', 'how many', positive)
+    .option('--seed <n>', 'one certain seed', positive)
+    .option('--mutants', 'plant faults, and count those that are found');
+  for (const [command, name] of [
+    [bench, 'bench'],
+    [chaos, 'chaos'],
+    [simulate, 'simulate'],
+  ] as const) {
+    command
+      .option('--json', 'one line for machines')
+      .allowUnknownOption()
+      .allowExcessArguments()
+      .action(act(() => elsewhere().runElsewhere(name, process.argv.slice(3))));
   }
 }
 

@@ -1,14 +1,15 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { Retryable } from '@perdure/kernel';
-import { EXIT } from '../cli.errors';
+import { BadUsage, EXIT } from '../cli.errors';
 import { evidenceOf, type Evidence, type LedgerLine } from '../demo-evidence';
 import { FactLines } from '../fact-lines';
 import { GatewayClient, type Fact, type RunView } from '../gateway-client';
-import { columns, duration, pc, say, status, wrap } from '../paint';
+import { columns, duration, note, pc, say, status, wrap } from '../paint';
 import { isAlive } from '../stack/proc';
 import { ROOT, SAMPLE_ENTRY } from '../stack/programs';
+import { ChildDidNotStart } from '../stack/stack.errors';
 import { startStack, type Stack } from '../stack/stack';
 import { fromHere, untilSignal } from './dev';
 
@@ -65,10 +66,31 @@ class Stage {
 }
 
 export async function demo(options: DemoOptions): Promise<number> {
-  const startedAtMs = performance.now();
-  const stage = new Stage(options.json === true);
-  const dataDir = mkdtempSync(join(tmpdir(), 'perdure-demo-'));
   const path = resolve(options.path ?? ROOT);
+  if (!statSync(path, { throwIfNoEntry: false })?.isDirectory()) throw new BadUsage(`--path ${path} is not a directory.`);
+  const dataDir = mkdtempSync(join(tmpdir(), 'perdure-demo-'));
+  let keep = options.keep === true;
+  try {
+    return await perform({ path, dataDir, json: options.json === true });
+  } catch (thrown) {
+    // Its message names a log in there.
+    keep ||= thrown instanceof ChildDidNotStart;
+    throw thrown;
+  } finally {
+    if (keep) note(pc.dim(`data and logs are kept in ${dataDir}`));
+    else rmSync(dataDir, { recursive: true, force: true });
+  }
+}
+
+interface Scene {
+  readonly path: string;
+  readonly dataDir: string;
+  readonly json: boolean;
+}
+
+async function perform({ path, dataDir, json }: Scene): Promise<number> {
+  const startedAtMs = performance.now();
+  const stage = new Stage(json);
   const report = join(ROOT, '.perdure', 'audit-report.md');
   const ledger = join(dataDir, 'executions.jsonl');
   mkdirSync(dirname(report), { recursive: true });
@@ -77,31 +99,23 @@ export async function demo(options: DemoOptions): Promise<number> {
   const workerEnv = { PERDURE_AUDIT_LEDGER: ledger, PERDURE_AUDIT_PACE_MS: String(PACE_MS) };
   const stack = await startStack({ form: 'dev', dataDir, entry: SAMPLE_ENTRY, workers: 2, workerEnv });
   const children = stack.children();
-  stage.say(
-    `  ${pc.green('●')} up in ${duration(performance.now() - startedAtMs)} ${pc.dim(`broker, event store, services and 2 workers: ${children.length} processes on loopback`)}\n`,
-  );
+  const what = pc.dim(`broker, event store, services and 2 workers: ${children.length} processes on loopback`);
+  stage.say(`  ${pc.green('●')} up in ${duration(performance.now() - startedAtMs)} ${what}\n`);
   try {
     const told = await Promise.race([play(stack, { path, report }, stage), signal]);
     if (typeof told === 'string') return EXIT.interrupted;
-    const evidence = evidenceOf({
-      facts: told.story.facts,
-      ledger: readLedger(ledger),
-      killedAtMs: told.story.killed?.atMs ?? 0,
-    });
+    const { facts, killed } = told.story;
+    const evidence = evidenceOf({ facts, ledger: readLedger(ledger), killedAtMs: killed?.atMs ?? 0 });
     await stack.stop();
     const leftOver = children.filter(isAlive).length;
-    const ok =
-      told.view.outcome?.status === 'completed' &&
-      evidence.effects.doubled === 0 &&
-      told.story.killed !== undefined &&
-      leftOver === 0;
+    const completed = told.view.outcome?.status === 'completed';
+    const ok = completed && evidence.effects.doubled === 0 && killed !== undefined && leftOver === 0;
     const ending = { ...told, evidence, report, ok, leftOver, tookMs: performance.now() - startedAtMs };
-    if (options.json) say(JSON.stringify(lineOf(ending)));
+    if (json) say(JSON.stringify(lineOf(ending)));
     else showEnding(ending, stage);
     return ok ? EXIT.ok : EXIT.failed;
   } finally {
     await stack.stop();
-    if (!options.keep) rmSync(dataDir, { recursive: true, force: true });
   }
 }
 
