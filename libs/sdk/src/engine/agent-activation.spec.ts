@@ -1,9 +1,11 @@
+import { Retryable } from '@perdure/kernel';
 import { z } from 'zod';
 import { agent } from '../agent';
 import { ruleModel } from '../rule-model';
 import { FakeOwner } from '../spec-kit/fake-owner';
 import { VirtualHost } from '../spec-kit/virtual-host';
 import { tool } from '../tool';
+import type { Agent, Message, Model, Tool } from './definitions';
 
 const add = tool({
   name: 'add',
@@ -13,25 +15,140 @@ const add = tool({
   execute: ({ a, b }) => a + b,
 });
 
+const given = (message: Message | undefined): number => (message?.role === 'tool' && message.outcome.ok ? (message.outcome.value as number) : 0);
+
 /** Adds up its way to the target, one call of `add` a turn. */
-const counter = agent({
-  name: 'counter',
-  input: z.object({ target: z.number() }),
-  instructions: ({ target }) => `count to ${target}`,
-  model: ruleModel('rules-1', ({ instructions, messages }) => {
-    const last = messages.at(-1);
-    const sum = last?.role === 'tool' && last.outcome.ok ? (last.outcome.value as number) : 0;
-    if (sum >= Number(instructions.split(' ').at(-1))) return `reached ${sum}`;
-    return { toolCalls: [{ tool: 'add', args: { a: sum, b: 1 } }] };
-  }),
-  tools: [add],
+const counting = ruleModel('rules-1', ({ instructions, messages }) => {
+  const sum = given(messages.at(-1));
+  if (sum >= Number(instructions.split(' ').at(-1))) return `reached ${sum}`;
+  return { toolCalls: [{ tool: 'add', args: { a: sum, b: 1 } }] };
 });
+
+function agentOf(model: Model, tools: readonly Tool[] = [add as unknown as Tool]): Agent {
+  return agent({ name: 'agent', input: z.object({ target: z.number() }), instructions: ({ target }) => `count to ${target}`, model, tools }) as unknown as Agent;
+}
+
+async function begun(behaviour: Agent, target: unknown = 3) {
+  const host = new VirtualHost();
+  const owner = new FakeOwner(host, { behaviour, input: { target } });
+  await owner.startWorker();
+  owner.activate();
+  return { host, owner };
+}
 
 describe('an agent', () => {
   it('calls its model and its tools as the owner instructs', async () => {
-    const owner = new FakeOwner(new VirtualHost(), { behaviour: counter, input: { target: 3 } });
-    await owner.startWorker();
-    owner.activate();
+    const { owner } = await begun(agentOf(counting));
+    expect(await owner.finish()).toEqual({ status: 'completed', output: 'reached 3' });
+  });
+
+  it('has the same conversation on another worker, at every turn', async () => {
+    const hashes = (owner: FakeOwner) => owner.run.items.map((item) => (item.type === 'decided' ? item.decision.promptHash : ''));
+    const { owner } = await begun(agentOf(counting));
+    await owner.finish();
+    const [facts, expected] = [[...owner.facts], hashes(owner)];
+    for (let count = 1; count < facts.length; count += 1) {
+      owner.facts.splice(0, Infinity, ...facts);
+      owner.rewind(count);
+      await owner.crash();
+      expect(await owner.finish()).toEqual({ status: 'completed', output: 'reached 3' });
+      expect(hashes(owner)).toEqual(expected);
+    }
+  });
+
+  it('is told of unknown tools and of arguments that do not fit', async () => {
+    const told: string[] = [];
+    const model = ruleModel('wrong', ({ messages }) => {
+      const outcomes = messages.flatMap((message) => (message.role === 'tool' && !message.outcome.ok ? [message.outcome.error.code] : []));
+      told.push(outcomes.join(','));
+      if (outcomes.length === 0) return { toolCalls: [{ tool: 'divide', args: {} }, { tool: 'add', args: { a: 'x' } }] };
+      return 'understood';
+    });
+    const { owner } = await begun(agentOf(model));
+    expect(await owner.finish()).toEqual({ status: 'completed', output: 'understood' });
+    expect(told.at(-1)).toBe('UnknownTool,InvalidArguments');
+  });
+
+  it('runs the tools of one turn side by side', async () => {
+    let [running, most] = [0, 0];
+    const world: { host?: VirtualHost } = {};
+    const slow = tool({
+      name: 'slow',
+      description: '',
+      input: z.object({}),
+      effect: 'pure',
+      execute: () =>
+        new Promise((resolve) => {
+          running += 1;
+          most = Math.max(most, running);
+          world.host?.timers.after(50, () => resolve((running -= 1)));
+        }),
+    });
+    const model = ruleModel('many', ({ messages }) => (messages.length > 1 ? 'done' : { toolCalls: [1, 2, 3].map(() => ({ tool: 'slow', args: {} })) }));
+    const { host, owner } = await begun(agentOf(model, [slow as unknown as Tool]));
+    world.host = host;
+    await owner.finish();
+    expect(most).toBe(3);
+  });
+
+  it('lets go while a retry is far away and goes on when it is due', async () => {
+    const attempts: number[] = [];
+    const flaky = tool({
+      name: 'flaky',
+      description: '',
+      input: z.object({}),
+      effect: 'idempotent',
+      execute: (_, { attempt }) => {
+        attempts.push(attempt);
+        if (attempt < 3) throw new Error('not yet');
+        return 'done';
+      },
+    });
+    const model = ruleModel('one', ({ messages }) => (messages.length > 1 ? 'finished' : { toolCalls: [{ tool: 'flaky', args: {} }] }));
+    const { owner } = await begun(agentOf(model, [flaky as unknown as Tool]));
+    expect(await owner.finish()).toEqual({ status: 'completed', output: 'finished' });
+    expect(attempts).toEqual([1, 2, 3]);
+  });
+
+  it('reports a model that fails or replies with nonsense', async () => {
+    const failing: Model = { id: 'm', generate: () => Promise.reject(new Retryable('Overloaded', 'later')) };
+    const { owner, host } = await begun(agentOf(failing));
+    await host.until(() => owner.facts.length > 1);
+    expect(owner.facts[1]).toMatchObject({ type: 'model-result', call: 't1', attempt: 1, result: { ok: false, error: { code: 'Overloaded' } } });
+    const nonsense = { id: 'm', generate: () => Promise.resolve({ text: 7 }) } as unknown as Model;
+    const second = await begun(agentOf(nonsense));
+    await second.host.until(() => second.owner.facts.length > 1);
+    expect(second.owner.facts[1]).toMatchObject({ result: { ok: false, error: { code: 'InvalidModelReply' } } });
+  });
+
+  it('fails when its input does not fit', async () => {
+    const { owner } = await begun(agentOf(counting), 'three');
+    expect(await owner.finish()).toMatchObject({ status: 'failed', error: { code: 'InvalidInput' } });
+  });
+
+  it('ends when it is cancelled, with the signal of its tool fired', async () => {
+    const signals: AbortSignal[] = [];
+    const deaf = tool({ name: 'deaf', description: '', input: z.object({}), execute: (_, { signal }) => (signals.push(signal), new Promise(() => undefined)) });
+    const model = ruleModel('one', () => ({ toolCalls: [{ tool: 'deaf', args: {} }] }));
+    const { host, owner } = await begun(agentOf(model, [deaf as unknown as Tool]));
+    await host.until(() => signals.length === 1);
+    owner.cancel();
+    expect(await owner.finish()).toEqual({ status: 'cancelled', reason: 'asked' });
+    expect(signals[0]?.aborted).toBe(true);
+  });
+
+  it('does what its model has decided before it is handed over', async () => {
+    const world: { host?: VirtualHost } = {};
+    const slow = tool({ ...add, name: 'add', execute: ({ a, b }) => new Promise<number>((resolve) => world.host?.timers.after(50, () => resolve(a + b))) });
+    const { host, owner } = await begun(agentOf(counting, [slow as unknown as Tool]));
+    world.host = host;
+    await host.passes(10);
+    let isEmpty = false;
+    void owner.engine.drain().then(() => (isEmpty = true));
+    await host.until(() => isEmpty);
+    expect(owner.facts.at(-1)).toEqual({ type: 'handed-over' });
+    expect(owner.run.instructions).toEqual([{ do: 'call-model', call: expect.any(String), attempt: 1 }]);
+    await owner.crash();
     expect(await owner.finish()).toEqual({ status: 'completed', output: 'reached 3' });
   });
 });

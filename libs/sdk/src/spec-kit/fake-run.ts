@@ -115,6 +115,10 @@ export class FakeRun {
       return;
     }
     this.calls.delete(call);
+    if (!outcome.ok && open.kind === 'model' && this.limits.isAgent) {
+      this.outcome = { status: 'failed', error: outcome.error };
+      return;
+    }
     const result = outcome.ok ? { ok: true as const, value: outcome.value } : { ok: false as const, error: outcome.error };
     if (!this.limits.isAgent) return this.got({ call, kind: open.kind, name: open.name, outcome: result });
     this.items.push({ type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.name, outcome: result });
