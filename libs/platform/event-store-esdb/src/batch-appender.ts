@@ -7,8 +7,8 @@ import {
   type Host,
   StoreUnavailable,
 } from '@perdure/kernel';
-import { type Connection, type AppendCall, isUnreachable } from './connection';
-import type { ConnectionPool } from './connection-pool';
+import { openAppendCall, type AppendCall } from './append-call';
+import { isUnreachable, type ClientPool } from './client-pool';
 import { encodeAppend, isEventId } from './append-request';
 import { type AppendAnswer, type AppendError, decodeAppendAnswer } from './append-answer';
 
@@ -146,7 +146,7 @@ export class BatchAppender {
 
   /** Nothing more is to be expected from this call. */
   private fail(error: unknown): void {
-    const { call, connection } = this;
+    const { call, client } = this;
     this.call = undefined;
     this.client = undefined;
     this.unsent = [];
@@ -154,7 +154,7 @@ export class BatchAppender {
     const unanswered = [...this.pending.values()];
     this.pending.clear();
     call?.cancel();
-    if (connection !== undefined && isUnreachable(error)) this.options.pool.discard(connection);
+    if (client !== undefined && isUnreachable(error)) this.options.pool.discard(client);
     const failure = unavailable(error);
     for (const { reject } of unanswered) reject(failure);
   }
@@ -176,7 +176,7 @@ export class BatchAppender {
       // Oldest first, and all have the same time.
       if (pending.deadlineAtMs > nowMs) return;
       if (nowMs - this.answeredAtMs >= deadlineMs) {
-        if (this.client !== undefined) void pool.replace(this.client);
+        if (this.client !== undefined) pool.discard(this.client);
         this.fail(new Error(`no answer within ${deadlineMs} ms`));
         return;
       }

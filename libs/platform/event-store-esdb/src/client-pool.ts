@@ -1,35 +1,50 @@
-import { EventStoreDBClient } from '@eventstore/db-client';
+import { ErrorType, EventStoreDBClient } from '@eventstore/db-client';
 
 /** A server lets one connection have 100 calls open; beyond that even appends wait for ever. */
 export const SUBSCRIPTIONS_PER_CLIENT = 90;
 
 const KEEPALIVE_MS = 10_000;
 const KEEPALIVE_VARIANTS = 5_000;
-
-let connectionsMade = 0;
-
-/**
- * The client library shares one TCP connection among all clients of equal settings, and a connection
- * carries 100 calls: settings that differ by some milliseconds are what keeps connections apart.
- */
-function distinctSettings(connectionString: string): string {
-  connectionsMade += 1;
-  const keepAliveMs = KEEPALIVE_MS + (connectionsMade % KEEPALIVE_VARIANTS);
-  const [base = '', query = ''] = connectionString.split('?', 2);
-  const kept = query.split('&').filter((part) => part !== '' && !/^keepAliveInterval=/i.test(part));
-  return `${base}?${[...kept, `keepAliveInterval=${keepAliveMs}`].join('&')}`;
-}
+/** gRPC status of a connection that could not be made or was lost. */
+const UNAVAILABLE = 14;
 
 interface Slot {
   readonly client: EventStoreDBClient;
   subscriptions: number;
 }
 
+export interface SubscriptionSlot {
+  readonly client: EventStoreDBClient;
+  /** Gives the room back; a client whose connection does not answer is not used again. */
+  release(options?: { readonly isBroken: boolean }): void;
+}
+
+let clientsMade = 0;
+
+/**
+ * The client library shares one TCP connection among all clients of equal settings, and a connection carries 100 calls:
+ * settings that differ by some milliseconds are what keeps connections apart.
+ */
+function distinctSettings(connectionString: string): string {
+  clientsMade += 1;
+  const keepAliveMs = KEEPALIVE_MS + (clientsMade % KEEPALIVE_VARIANTS);
+  const [base = '', query = ''] = connectionString.split('?', 2);
+  const kept = query.split('&').filter((part) => part !== '' && !/^keepAliveInterval=/i.test(part));
+  return `${base}?${[...kept, `keepAliveInterval=${keepAliveMs}`].join('&')}`;
+}
+
+/** The library waits up to two minutes before it tries a lost connection again; a new client tries at once. */
+export function isUnreachable(error: unknown): boolean {
+  const { code, type } = error as { code?: unknown; type?: unknown };
+  return code === UNAVAILABLE || type === ErrorType.UNAVAILABLE;
+}
+
 /** One client for appends, one for reads, and as many as needed for subscriptions, each made when first used. */
 export class ClientPool {
   private appends: EventStoreDBClient | undefined;
   private reads: EventStoreDBClient | undefined;
-  private readonly slots: Slot[] = [];
+  private slots: Slot[] = [];
+  private readonly closing = new Set<Promise<void>>();
   private isClosed = false;
 
   constructor(private readonly connectionString: string) {}
@@ -43,15 +58,17 @@ export class ClientPool {
   }
 
   /** Its connection did not answer: the next use makes a new one. Calls that are open on it fail. */
-  async replace(client: EventStoreDBClient): Promise<void> {
+  discard(client: EventStoreDBClient): void {
     if (client === this.appends) this.appends = undefined;
-    else if (client === this.reads) this.reads = undefined;
-    else return;
-    await client.dispose();
+    if (client === this.reads) this.reads = undefined;
+    this.slots = this.slots.filter((slot) => slot.client !== client);
+    const closing = dispose(client).catch(() => undefined);
+    this.closing.add(closing);
+    void closing.then(() => this.closing.delete(closing));
   }
 
-  /** A client with room for one more subscription; `release` gives the room back. */
-  subscriptionSlot(): { readonly client: EventStoreDBClient; release(): void } {
+  /** A client with room for one more subscription. */
+  subscriptionSlot(): SubscriptionSlot {
     let slot = this.slots.find(({ subscriptions }) => subscriptions < SUBSCRIPTIONS_PER_CLIENT);
     if (slot === undefined) {
       slot = { client: this.create(), subscriptions: 0 };
@@ -62,21 +79,31 @@ export class ClientPool {
     let isHeld = true;
     return {
       client: taken.client,
-      release: () => {
+      release: (options) => {
         if (isHeld) taken.subscriptions -= 1;
         isHeld = false;
+        if (options?.isBroken === true) this.discard(taken.client);
       },
     };
   }
 
   async close(): Promise<void> {
     this.isClosed = true;
-    const clients = [this.appends, this.reads, ...this.slots.map(({ client }) => client)];
-    await Promise.all(clients.map((client) => client?.dispose()));
+    for (const client of [this.appends, this.reads, ...this.slots.map((slot) => slot.client)]) {
+      if (client !== undefined) this.discard(client);
+    }
+    await Promise.all(this.closing);
   }
 
   private create(): EventStoreDBClient {
     if (this.isClosed) throw new Error('The event store client is closed.');
     return EventStoreDBClient.connectionString(distinctSettings(this.connectionString));
   }
+}
+
+async function dispose(client: EventStoreDBClient): Promise<void> {
+  await client.dispose();
+  // Otherwise the connection stays open until the library notices that nobody uses it.
+  const channel = await (client as unknown as { getChannel(): Promise<{ close(): void }> }).getChannel().catch(() => undefined);
+  channel?.close();
 }

@@ -23,7 +23,7 @@ import {
   type Subscription,
 } from '@perdure/kernel';
 import { BatchAppender, unavailable } from './batch-appender';
-import { ClientPool } from './client-pool';
+import { ClientPool, isUnreachable } from './client-pool';
 import { Following } from './following';
 import { fieldsOfMetadata, metadataOfFields } from './stream-metadata';
 import { clientPosition, isSystemEvent, positionOf, recordedEventOf } from './translate';
@@ -187,6 +187,7 @@ export class EsdbEventStore implements EventStore {
       return found;
     } catch (error) {
       if (error instanceof StreamNotFoundError || error instanceof StreamDeletedError) return [];
+      if (isUnreachable(error)) this.pool.discard(client);
       throw unavailable(error);
     }
   }
@@ -199,7 +200,7 @@ export class EsdbEventStore implements EventStore {
     return new Promise<T>((resolve, reject) => {
       const cancel = this.options.host.timers.after(limit.deadlineMs, () => {
         reject(new StoreUnavailable(`The event store did not answer within ${limit.deadlineMs} ms.`));
-        void this.pool.replace(limit.client);
+        this.pool.discard(limit.client);
       });
       answer.then(resolve, reject).finally(cancel);
     });

@@ -5,11 +5,12 @@ import type {
   StreamSubscription,
 } from '@eventstore/db-client';
 import type { Cancel, Host, RecordedEvent, Subscription } from '@perdure/kernel';
-import type { ClientPool } from './client-pool';
+import { isUnreachable, type ClientPool, type SubscriptionSlot } from './client-pool';
 import { recordedEventOf } from './translate';
 
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MAX_MS = 2000;
+const CONFIRMATION_DEADLINE_MS = 10_000;
 
 export interface FollowingOptions {
   readonly pool: ClientPool;
@@ -33,7 +34,8 @@ export interface FollowingOptions {
 export class Following implements Subscription {
   private current: StreamSubscription | AllStreamSubscription | undefined;
   private cancelRetry: Cancel | undefined;
-  private release: (() => void) | undefined;
+  private slot: SubscriptionSlot | undefined;
+  private cancelDeadline: Cancel | undefined;
   private delivering: Promise<void> | undefined;
   private failures = 0;
   private isClosed = false;
@@ -52,16 +54,19 @@ export class Following implements Subscription {
   private open(): void {
     if (this.isClosed) return;
     try {
-      const { client, release } = this.options.pool.subscriptionSlot();
-      this.release = release;
+      const slot = this.options.pool.subscriptionSlot();
+      this.slot = slot;
       const attempt: { subscription?: StreamSubscription | AllStreamSubscription } = {};
       const isCurrent = (): boolean => !this.isClosed && attempt.subscription === this.current;
-      const subscription = this.options.open(client, async (position) => {
+      const subscription = this.options.open(slot.client, async (position) => {
         await this.delivering;
         if (isCurrent()) await this.deliver(() => this.options.onCheckpoint(position));
       });
       attempt.subscription = subscription;
       this.current = subscription;
+      this.cancelDeadline = this.options.host.timers.after(CONFIRMATION_DEADLINE_MS, () => {
+        if (isCurrent()) this.retry(new Error('The server did not confirm the subscription in time.'), true);
+      });
       this.listen(subscription, isCurrent);
     } catch (error) {
       this.retry(error);
@@ -76,6 +81,7 @@ export class Following implements Subscription {
     subscription.on('error', lost);
     subscription.on('end', () => lost(new Error('The server ended the subscription.')));
     subscription.on('close', () => lost(new Error('The subscription was closed.')));
+    subscription.on('confirmation', () => this.cancelDeadline?.());
     subscription.on('caughtUp', () => {
       const report = (): void => {
         if (isCurrent()) this.options.onCaughtUp();
@@ -115,8 +121,8 @@ export class Following implements Subscription {
     }
   }
 
-  private retry(error: unknown): void {
-    this.drop();
+  private retry(error: unknown, isBroken = isUnreachable(error)): void {
+    this.drop(isBroken);
     if (this.isClosed) return;
     const delayMs = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** Math.min(this.failures, 10));
     this.failures += 1;
@@ -125,13 +131,16 @@ export class Following implements Subscription {
     this.cancelRetry = this.options.host.timers.after(delayMs, () => this.open());
   }
 
-  private drop(): void {
+  private drop(isBroken = false): void {
     const subscription = this.current;
+    const { slot } = this;
     this.current = undefined;
-    this.release?.();
-    this.release = undefined;
-    if (subscription === undefined) return;
-    subscription.unsubscribe().catch(() => undefined);
-    subscription.destroy();
+    this.slot = undefined;
+    this.cancelDeadline?.();
+    if (subscription !== undefined) {
+      subscription.unsubscribe().catch(() => undefined);
+      subscription.destroy();
+    }
+    slot?.release({ isBroken });
   }
 }
