@@ -44,6 +44,8 @@ const BACK_OFF_FIRST_MS = 100;
 const BACK_OFF_MAX_MS = 3_000;
 /** A child that lived this long after it was ready did not die of what it was started with. */
 const STEADY_MS = 3_000;
+const SAID_LINES = 30;
+const SAID_CHARACTERS = 600;
 const NOTHING: ProcessIdentity = { pid: 0, startTicks: 0 };
 
 export class SupervisedChild {
@@ -274,10 +276,13 @@ function rotate(logFile: string): void {
   if (existsSync(logFile) && statSync(logFile).size > LOG_BYTES_MAX) renameSync(logFile, `${logFile}.1`);
 }
 
+/** What it said last; of a crash the line that names it rather than its stack. */
 function lastLines(logFile: string): string {
   try {
-    const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-3).join(' | ');
-    return lines === '' ? '' : ` (it said: ${lines.slice(-600)})`;
+    const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-SAID_LINES);
+    const telling = lines.filter((line) => /error|cannot|refused/i.test(line) && !/^\s+at /.test(line));
+    const said = (telling.length > 0 ? telling : lines).slice(-2).join(' | ').slice(-SAID_CHARACTERS);
+    return said === '' ? '' : ` (it said: ${said})`;
   } catch {
     return '';
   }
