@@ -7,6 +7,9 @@ import { connectBus, type BusConnection } from './connect-bus';
 import { disconnectFeed } from './disconnect-feed';
 import { natsServerConfig, newBrokerUsers, type BrokerUser } from './server-config';
 
+/** A broker that deletes or starts may leave a request unanswered: its time limit, and a repetition, must fit in. */
+jest.setTimeout(30_000);
+
 const TIMEOUT_MS = 2_000;
 
 describe('the broker as we configure it', () => {

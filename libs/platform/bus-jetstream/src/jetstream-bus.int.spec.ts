@@ -6,6 +6,9 @@ import { connectBus } from './connect-bus';
 import { fromNatsHeaders } from './requests';
 import { natsServerConfig, newBrokerUsers } from './server-config';
 
+/** A broker that deletes or starts may leave a request unanswered: its time limit, and a repetition, must fit in. */
+jest.setTimeout(30_000);
+
 const host = systemHost({ service: 'spec', write: () => undefined });
 
 async function openFixture(): Promise<BusFixture> {

@@ -31,11 +31,11 @@ export const COMMAND_RETRY_MAX_MS = 30 * SECOND_MS;
 /** Outstanding deliveries of one durable consumer over all processes; each process bounds its own share. */
 export const COMMAND_ACKS_PENDING_MAX = 10_000;
 export const PULL_EXPIRES_MS = 10 * SECOND_MS;
-export const PULL_HEARTBEAT_MS = SECOND_MS;
+export const PULL_HEARTBEAT_MS = 500;
 /** No message, heartbeat or status for so long: the consumer is gone, create it again. */
-export const PULL_SILENCE_MAX_MS = 3 * SECOND_MS;
-export const WATCH_HEARTBEAT_MS = SECOND_MS;
-export const WATCH_SILENCE_MAX_MS = 3 * SECOND_MS;
+export const PULL_SILENCE_MAX_MS = 1_500;
+export const WATCH_HEARTBEAT_MS = 500;
+export const WATCH_SILENCE_MAX_MS = 1_500;
 
 export const DUPLICATE_WINDOW_MS = 120 * SECOND_MS;
 export const EVENTS_AGE_MAX_MS = 7 * DAY_MS;

@@ -37,13 +37,14 @@ export type WantedStream = Partial<StreamConfig> & { readonly name: string };
 /**
  * Everything is bounded, so that the disk never fills: a full disk switches JetStream off until a restart.
  * Only `COMMANDS` holds something that exists nowhere else (until it is answered); the rest can be rebuilt
- * from the log and does not wait for the disk.
+ * from the log and does not wait for the disk. The broker offers that for streams without copies only.
  */
 export function wantedStreams(replicas: number): readonly WantedStream[] {
   const shared = { storage: StorageType.File, num_replicas: replicas, allow_direct: true };
+  const rebuildable = replicas === 1 ? { ...shared, persist_mode: PersistMode.Async } : shared;
   return [
     {
-      ...shared,
+      ...rebuildable,
       name: EVENTS_STREAM,
       // The barrier of a publisher lies beside the facts, so that nobody who listens to facts sees it.
       subjects: ['perdure.evt.>', 'perdure.mark.*'],
@@ -53,8 +54,7 @@ export function wantedStreams(replicas: number): readonly WantedStream[] {
       max_bytes: EVENTS_BYTES_MAX,
       duplicate_window: nanos(DUPLICATE_WINDOW_MS),
       allow_rollup_hdrs: true,
-      persist_mode: PersistMode.Async,
-    } as WantedStream,
+    },
     {
       ...shared,
       name: COMMANDS_STREAM,
@@ -74,8 +74,8 @@ export function wantedStreams(replicas: number): readonly WantedStream[] {
       max_bytes: DEAD_LETTERS_BYTES_MAX,
       duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     },
-    bucketStream(LEASES_BUCKET, shared),
-    bucketStream(MAP_BUCKET, shared),
+    bucketStream(LEASES_BUCKET, rebuildable),
+    bucketStream(MAP_BUCKET, rebuildable),
   ];
 }
 
@@ -91,8 +91,7 @@ function bucketStream(bucket: string, shared: Partial<StreamConfig>): WantedStre
     duplicate_window: nanos(DUPLICATE_WINDOW_MS),
     allow_rollup_hdrs: true,
     deny_delete: true,
-    persist_mode: PersistMode.Async,
-  } as WantedStream;
+  };
 }
 
 export function wantedConsumer(name: string, subject: string): Partial<ConsumerConfig> {
