@@ -123,6 +123,17 @@ describe('timers', () => {
     expect(world.fired()).toEqual(['r2/1', 'r1/1']);
   });
 
+  it('are not a millisecond early when the wall clock was set back while they were waited for', async () => {
+    await world.timers().start();
+    await world.happen('r1', world.set('1', 100));
+    await world.host.advance(50);
+    world.host.jumpWall(-3);
+    await world.host.advance(52);
+    expect(world.fired()).toEqual([]);
+    await world.host.advance(1);
+    expect(world.fired()).toEqual(['r1/1']);
+  });
+
   it('believe the owner who says that it is too early', async () => {
     await world.timers().start();
     world.answers.set('r1', { refused: 'TimerNotDue', retryAfterMs: 40 });
@@ -188,6 +199,8 @@ describe('timers', () => {
     for (const id of ['1', '2', '3']) await world.happen('r1', world.set(id, 1_000));
     await before.stop();
     await world.append('r1', FIRED('2'));
+    await world.append('r1', world.set('4', 2_000));
+    await world.append('r1', FIRED('4'));
     await world.host.advance(5_000);
     const after = world.timers();
     await after.start();
