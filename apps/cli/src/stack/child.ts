@@ -44,7 +44,10 @@ const BACK_OFF_FIRST_MS = 100;
 const BACK_OFF_MAX_MS = 3_000;
 /** A child that lived this long after it was ready did not die of what it was started with. */
 const STEADY_MS = 3_000;
-const SAID_LINES = 30;
+const SAID_LINES = 40;
+/** `Name: message`, as errors are written, ours and others'. */
+const NAMED_ERROR = /^(?:Uncaught )?[A-Z]\w+: |"level":"error"/;
+const EXPLAINING_LINES = 6;
 const SAID_CHARACTERS = 600;
 const NOTHING: ProcessIdentity = { pid: 0, startTicks: 0 };
 
@@ -280,8 +283,12 @@ function rotate(logFile: string): void {
 function lastLines(logFile: string): string {
   try {
     const lines = readFileSync(logFile, 'utf8').trimEnd().split('\n').slice(-SAID_LINES);
-    const telling = lines.filter((line) => /error|cannot|refused/i.test(line) && !/^\s+at /.test(line));
-    const said = (telling.length > 0 ? telling : lines).slice(-2).join(' | ').slice(-SAID_CHARACTERS);
+    const named = lines.findLastIndex((line) => NAMED_ERROR.test(line));
+    const telling = named < 0 ? lines.slice(-2) : lines.slice(named, named + 1 + EXPLAINING_LINES);
+    const said = telling
+      .filter((line) => line.trim() !== '' && !/^\s+at /.test(line))
+      .join('\n')
+      .slice(0, SAID_CHARACTERS);
     return said === '' ? '' : ` (it said: ${said})`;
   } catch {
     return '';

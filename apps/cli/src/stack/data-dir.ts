@@ -1,5 +1,8 @@
 import {
+  accessSync,
   closeSync,
+  constants,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -11,7 +14,7 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { identityOf, isAlive, type ProcessIdentity } from './proc';
 import { DataDirInUse, DataDirUnusable } from './stack.errors';
@@ -63,9 +66,22 @@ const ADVICE: Readonly<Record<string, readonly [string, string]>> = {
 };
 
 function unusable(dataDir: string, thrown: unknown): DataDirUnusable {
-  const { code = 'unknown', message } = thrown as NodeJS.ErrnoException;
+  const { code = 'unknown', message } = whyNot(dataDir, thrown as NodeJS.ErrnoException);
   const [why, advice] = ADVICE[code] ?? [message, 'Choose another with --data DIR.'];
   return new DataDirUnusable(dataDir, why, advice);
+}
+
+/** Making folders on a read-only file system fails as if their parents were missing: the nearest one that exists knows better. */
+function whyNot(dataDir: string, thrown: NodeJS.ErrnoException): NodeJS.ErrnoException {
+  if (thrown.code !== 'ENOENT') return thrown;
+  let folder = dataDir;
+  while (!existsSync(folder) && dirname(folder) !== folder) folder = dirname(folder);
+  try {
+    accessSync(folder, constants.W_OK);
+    return thrown;
+  } catch (reason) {
+    return reason as NodeJS.ErrnoException;
+  }
 }
 
 /**
