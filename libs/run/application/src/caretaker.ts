@@ -4,7 +4,7 @@ import { pendingEffects, type DomainCommand, type KnownCode, type OpenRun, type 
 import { ActivationKeeper, isActive, keyOf, type ActiveRun } from './activation-keeper';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
-import type { OwnerKeeper } from './owner.keeper';
+import type { OwnedRun, OwnerKeeper } from './owner.keeper';
 import type { Ownership } from './ports';
 import type { AppendedFacts } from './run.actor';
 import { WorkerRegistry, type Death } from './worker-registry';
@@ -182,23 +182,26 @@ export class Caretaker {
 
   private scheduleAudit(): void {
     this.cancelAudit = this.ports.host.timers.after(AUDIT_MS, () => {
-      for (const { address } of this.ports.index.open()) if (this.owns(address)) this.audit(address);
+      for (const run of this.ports.index.open()) if (this.owns(run.address)) this.audit(run);
       this.scheduleAudit();
     });
   }
 
   /** Whatever a lost hint left undone is found here. */
-  private audit(address: RunAddress): void {
-    const state = this.ports.runs.peek(address)?.state;
+  private audit({ address, revision }: OwnedRun): void {
+    const actor = this.ports.runs.peek(address);
+    // Another instance, or this one before it lost the partition for a moment, has appended since.
+    actor?.forgetBefore(revision);
+    const state = actor?.state;
     if (state === undefined) {
       void this.resume(address);
-    } else if (state.status === 'placing') {
-      this.place(address, state);
-    } else if (isActive(state)) {
-      const { workerId, sessionId } = state.activation;
-      const dead = this.workers.isAlive({ workerId, sessionId }) === false;
-      if (dead || this.isDropped(address, { workerId, sessionId })) void this.loseActivation(address, sessionId, 'worker-lost');
+      return;
     }
+    this.bringAbout(address, state, false);
+    if (!isActive(state)) return;
+    const { workerId, sessionId } = state.activation;
+    const dead = this.workers.isAlive({ workerId, sessionId }) === false;
+    if (dead || this.isDropped(address, { workerId, sessionId })) void this.loseActivation(address, sessionId, 'worker-lost');
   }
 
   /** A live worker claimed the run long enough ago for its heartbeats to name it, and they do not. */

@@ -24,6 +24,9 @@ const BATCH_FACTS_MAX = 256;
 /** How often a batch is judged anew after a refused append before the caller is told to try again. */
 const FENCED_MAX = 3;
 
+/** What was given of the code was looked up by a state that has turned out to be old: the asker's repeat looks again. */
+const CODE_BY_STATE: ReadonlySet<string> = new Set(['RecordProgress', 'ReleaseRun']);
+
 export interface RunCommandJob {
   readonly given: DecidedCommand;
   readonly provenance: Provenance;
@@ -82,6 +85,11 @@ export class RunActor {
 
   get idle(): boolean {
     return !this.running && this.queue.length === 0;
+  }
+
+  /** The log holds this revision: what is older is not worth keeping. */
+  forgetBefore(revision: number): void {
+    if (!this.running && this.held !== undefined && this.held.revision < revision) this.held = undefined;
   }
 
   submit(job: RunCommandJob): Promise<Judged> {
@@ -192,7 +200,7 @@ export class RunActor {
     const retried: Waiting[] = [];
     for (const job of taken) {
       job.fenced += 1;
-      if (job.fenced <= FENCED_MAX) retried.push(job);
+      if (job.fenced <= FENCED_MAX && !CODE_BY_STATE.has(job.given.command.type)) retried.push(job);
       else job.reject(new StoreUnavailable('Another instance is appending to this run. Ask again: its owner will answer.'));
     }
     this.queue.unshift(...retried);

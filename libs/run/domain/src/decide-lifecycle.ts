@@ -4,7 +4,7 @@ import { beginAgentLoop } from './agent-loop';
 import { LOST_ACTIVATIONS_MAX } from './bounds';
 import { recallCommand } from './command-memory';
 import { refusal, notYet } from './rejection';
-import type { DecidedCommand, EnforceCancel, LoseActivation, PlaceRun, RequestRun } from './run.commands';
+import type { DecidedCommand, EnforceCancel, KnownCode, LoseActivation, PlaceRun, RequestRun } from './run.commands';
 import type { EndedRun, OpenRun, Permit, RunState } from './run.state';
 
 type RunDecision = Decision<RunEvent, RunRejection>;
@@ -45,14 +45,21 @@ export function decideRelease({ command, at, code }: Given<RunCommandOf<'Release
   if (at.nowMs > command.notAfterMs)
     return refusal('ReleaseExpired', 'The release arrived after its time; grant the permit anew.');
   const { permitId, term, workerId, sessionId, buildId } = command;
+  if (isUnknownCode(run, code)) return refusal('UnknownAgent', `The build ${buildId} is not known to host ${run.request.name}.`);
   return accept(
     ...assignment({ run, permit: { permitId, term }, worker: { workerId, sessionId, buildId }, given: { at, code } }),
   );
 }
 
 export function decidePlace({ command, at, code }: Given<PlaceRun>, run: OpenRun): RunDecision {
-  if (run.status !== 'placing') return accept();
+  // Without its code an agent cannot begin; whoever places runs comes back.
+  if (run.status !== 'placing' || isUnknownCode(run, code)) return accept();
   return accept(...assignment({ run, permit: run.permit, worker: command, given: { at, code } }));
+}
+
+/** Only an agent that has not begun needs it: its first turn is decided with its assignment. */
+function isUnknownCode(run: OpenRun, code: KnownCode): boolean {
+  return code.behaviour === undefined && run.request.kind === 'agent' && run.turn === 0;
 }
 
 interface Assignment {
