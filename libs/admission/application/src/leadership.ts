@@ -111,7 +111,8 @@ export class Leadership {
     this.termNow = undefined;
     this.lease = undefined;
     if (!led) return;
-    this.ports.host.log.warn('admission no longer leads');
+    if (this.stopped) this.ports.host.log.info('admission hands over');
+    else this.ports.host.log.warn('admission no longer leads');
     this.events.onLost();
   }
 
