@@ -21,6 +21,8 @@ const LAYERS = {
   /** Puts whole apps together in one process. */
   assembly: { ours: ['app', 'runtime'] },
   testing: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk', 'testing'] },
+  /** Measures and torments whole stacks, from outside. */
+  proof: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk', 'app', 'testing', 'proof'] },
   example: { ours: ['sdk'] },
   tooling: { ours: [], npm: ['typescript', '@swc/core'] },
 };
@@ -32,7 +34,7 @@ const CORE_CONTEXTS = ['run', 'timer', 'keeper', 'admission', 'tenant', 'sandbox
 const PLATFORM_CONTEXTS = ['bus', 'store', 'blob', 'platform'];
 
 /** Compose or exercise what the others are; nothing but a spec imports them. */
-const RIM_CONTEXTS = ['sdk', 'runtime', 'app', 'dev', 'testing', 'example', 'tooling'];
+const RIM_CONTEXTS = ['sdk', 'runtime', 'app', 'dev', 'testing', 'proof', 'example', 'tooling'];
 
 const NEVER_IMPORTED = ['app', 'dev', 'example', 'tooling'];
 
@@ -58,6 +60,7 @@ function layerConstraint(name, forSpecs) {
 
 function contextTargets(name) {
   if (name === 'kernel') return [context('kernel')];
+  if (name === 'proof') return CONTEXTS.filter((other) => other !== 'dev' && other !== 'tooling').map(context);
   if (name === 'dev') return [context('app'), context('runtime')];
   // Every context keeps promises of its own; what an index of promises is, `keeper` alone says.
   if (CORE_CONTEXTS.includes(name)) return [context('kernel'), context('keeper'), context(name), layer('contract')];

@@ -1,0 +1,55 @@
+import { parseArgs } from 'node:util';
+import { Terminal } from '@perdure/kernel';
+import { show, type Figures } from './show';
+import { stepsLoad } from './w1';
+import { startsLoad } from './w2';
+import { deathLoad } from './w5';
+
+/** What a load may be told; each takes what it understands, and has its own defaults. */
+export interface BenchOptions {
+  readonly form: 'dev' | 'isolated';
+  readonly runs: number | undefined;
+  readonly steps: number | undefined;
+  readonly concurrency: number | undefined;
+  readonly pure: boolean;
+  readonly secondWorker: boolean;
+}
+
+const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
+  w1: stepsLoad,
+  w2: startsLoad,
+  w5: deathLoad,
+};
+
+/** `<load> [options]`. @returns 0, or 1 when something was lost or done twice */
+export async function main(args: readonly string[]): Promise<number> {
+  const [load = '', ...words] = args;
+  const { values } = parseArgs({
+    args: words,
+    options: {
+      runs: { type: 'string' },
+      steps: { type: 'string' },
+      concurrency: { type: 'string' },
+      pure: { type: 'boolean', default: false },
+      isolated: { type: 'boolean', default: false },
+      'second-worker': { type: 'boolean', default: false },
+      json: { type: 'boolean', default: false },
+    },
+  });
+  const run = LOADS[load];
+  if (!run) throw new Terminal('BadUsage', `There is no load ${load}; there are ${Object.keys(LOADS).join(', ')}.`);
+  const figures = await run({
+    form: values.isolated ? 'isolated' : 'dev',
+    runs: countOf(values.runs),
+    steps: countOf(values.steps),
+    concurrency: countOf(values.concurrency),
+    pure: values.pure,
+    secondWorker: values['second-worker'],
+  });
+  process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : show(figures));
+  return figures.lost === 0 && figures.executedTwice === 0 ? 0 : 1;
+}
+
+function countOf(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : Number(text);
+}

@@ -1,0 +1,49 @@
+import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { ROOT, startStack, type Stack, type StackOptions } from '@perdure/cli';
+
+export interface FreshStackOptions extends Omit<StackOptions, 'dataDir'> {
+  /** Keeps the folder (data and logs) afterwards, for whoever wants to know why. */
+  readonly keep?: (() => boolean) | undefined;
+}
+
+export interface Rig {
+  readonly stack: Stack;
+  /** For files of the load beside the stack's own. Deleted with it. */
+  readonly folder: string;
+}
+
+const SIGNALS = ['SIGINT', 'SIGTERM'] as const;
+const EXIT_INTERRUPTED = 130;
+
+/** The checkout is on a disk that keeps what is synced; a system's folder for temporary files may be in memory. */
+export function newFolder(purpose: string): string {
+  const parent = join(ROOT, '.perdure', 'tmp');
+  mkdirSync(parent, { recursive: true });
+  return mkdtempSync(join(parent, `${purpose}-`));
+}
+
+/** A stack with an empty log, on free ports, for as long as `use` takes; nothing of it is left afterwards. */
+export async function withFreshStack<T>(
+  options: (folder: string) => FreshStackOptions,
+  use: (rig: Rig) => Promise<T>,
+): Promise<T> {
+  const folder = newFolder('stack');
+  const { keep, ...rest } = options(folder);
+  let stack: Stack | undefined;
+  const interrupted = (): void => {
+    stack?.stopNow();
+    rmSync(folder, { recursive: true, force: true });
+    process.exit(EXIT_INTERRUPTED);
+  };
+  for (const signal of SIGNALS) process.once(signal, interrupted);
+  try {
+    stack = await startStack({ ...rest, dataDir: join(folder, 'data') });
+    return await use({ stack, folder });
+  } finally {
+    for (const signal of SIGNALS) process.off(signal, interrupted);
+    await stack?.stop();
+    if (keep?.()) process.stderr.write(`kept: ${folder}\n`);
+    else rmSync(folder, { recursive: true, force: true });
+  }
+}
