@@ -17,6 +17,8 @@ import { type RunningEventStoreServer, startEventStoreServer } from './server';
 
 // The official client as its users use it, unmodified: what it awaits of a server is this server's contract.
 
+jest.setTimeout(60_000);
+
 let folder: string;
 let server: RunningEventStoreServer;
 let client: EventStoreDBClient;
