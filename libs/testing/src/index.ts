@@ -13,7 +13,8 @@ export { drawFaults, FaultPlan, NO_FAULTS, type FaultSettings } from './simulato
 export { SimBroker, type Exchange, type SimLink, type StoredFact } from './simulator/sim-broker';
 export { SimBucket, SimFactBus } from './simulator/sim-facts';
 export { simBlobs, SimStoreServer } from './simulator/sim-store';
-export { busContract, type BusFixture, type BusProcess } from './contract-suites/bus.suite';
+export { busContract } from './contract-suites/bus.suite';
+export { type BusFixture, type BusProcess } from './contract-suites/bus-scene';
 export { NatsBroker, type NatsBrokerPaths } from './nats-broker';
 export { moves, playRun, type Move, type RandomRun } from './histories/random-run';
 export { oracleOf, type OracleRun, type StoredRunEvent } from './oracle/run-oracle';

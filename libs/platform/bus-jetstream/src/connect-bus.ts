@@ -1,10 +1,11 @@
-import { token, type Bus, type CommandBus, type FactBus, type Host, type KeyValue } from '@perdure/kernel';
+import { delay, token, type Bus, type CommandBus, type FactBus, type Host, type KeyValue } from '@perdure/kernel';
 import { BrokerApi } from './broker-api';
 import { JetStreamBus } from './jetstream-bus';
 import { JetStreamCommandBus } from './jetstream-command-bus';
 import { JetStreamFactBus } from './jetstream-fact-bus';
 import { JetStreamKeyValue } from './jetstream-key-value';
-import { Link } from './link';
+import { TOPOLOGY_RETRY_MS } from './limits';
+import { Link, type LinkOptions } from './link';
 import { Requests } from './requests';
 import type { BrokerUser } from './server-config';
 import { Topology } from './topology';
@@ -48,7 +49,7 @@ export interface BusConnection {
 export async function connectBus(options: ConnectBusOptions): Promise<BusConnection> {
   const { url, name, host, responder } = options;
   const main = await Link.dial({ url, name, user: options.user, pass: options.pass, host });
-  const answers = responder === undefined ? main : await Link.dial({ url, name: `${name}:answers`, ...responder, host });
+  const answers = responder === undefined ? main : await dialBeside(main, { url, name: `${name}:answers`, ...responder, host });
   const publisher = token(options.inboxPrefix ?? host.entropy.uuid(), 'inbox prefix');
   const inbox = `_INBOX.${publisher}`;
   const requests = new Requests(main, inbox, host);
@@ -58,8 +59,7 @@ export async function connectBus(options: ConnectBusOptions): Promise<BusConnect
   const topology = new Topology(api, main, { host, replicas: options.replicas ?? 1, enabled: usesStreams });
   const facts = new JetStreamFactBus({ link: main, api, topology, publisher });
   if (usesStreams) {
-    await topology.ensureEventually();
-    await facts.open();
+    await makeReady(topology, facts, host);
   }
   return {
     bus,
@@ -76,4 +76,26 @@ export async function connectBus(options: ConnectBusOptions): Promise<BusConnect
       if (answers !== main) await answers.close();
     },
   };
+}
+
+async function dialBeside(main: Link, options: LinkOptions): Promise<Link> {
+  try {
+    return await Link.dial(options);
+  } catch (error) {
+    await main.close();
+    throw error;
+  }
+}
+
+/** The broker may go away again in the middle. */
+async function makeReady(topology: Topology, facts: JetStreamFactBus, host: Host): Promise<void> {
+  for (;;) {
+    try {
+      await topology.ensureEventually();
+      return await facts.open();
+    } catch (error) {
+      host.log.warn('The bus is not ready yet', { error: String(error) });
+      await delay(host, TOPOLOGY_RETRY_MS);
+    }
+  }
 }
