@@ -1,5 +1,8 @@
+import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { PerdureError } from '@perdure/kernel';
 import Table from 'cli-table3';
 import { BadUsage, EXIT } from '../cli.errors';
 import { FactLines } from '../fact-lines';
@@ -14,6 +17,8 @@ export interface CommonOptions {
 }
 
 const AWAIT_MS = 20_000;
+const PATIENCE_MS = 6_000;
+const RETRY_MS = 200;
 const LINES = [
   'top',
   'top-mid',
@@ -55,12 +60,11 @@ export async function startRun(
 ): Promise<number> {
   const client = clientOf(options);
   const deadlineMs = options.deadline === undefined ? undefined : wholeNumber(options.deadline, '--deadline');
-  const { runId, started } = await client.start({
-    name,
-    input: inputOf(options.input),
-    ...(options.key === undefined ? {} : { idempotencyKey: options.key }),
-    ...(deadlineMs === undefined ? {} : { deadlineMs }),
-  });
+  // With a key, if need be one of our own, a start whose answer was lost is repeated and not doubled.
+  const request = { name, input: inputOf(options.input), idempotencyKey: options.key ?? randomUUID() };
+  const { runId, started } = await patiently(() =>
+    client.start({ ...request, ...(deadlineMs === undefined ? {} : { deadlineMs }) }),
+  );
   if (!options.wait) {
     if (options.json) say(JSON.stringify({ runId, started }));
     else
@@ -160,8 +164,21 @@ export async function listAgents(options: CommonOptions): Promise<number> {
 
 export async function awaitEnd(client: GatewayClient, runId: string): Promise<RunView> {
   for (;;) {
-    const view = await client.result(runId, AWAIT_MS);
+    const view = await patiently(() => client.result(runId, AWAIT_MS));
     if (view.status === 'ended') return view;
+  }
+}
+
+/** Services that die are back within seconds: what may be tried again is tried again for that long. */
+async function patiently<T>(ask: () => Promise<T>): Promise<T> {
+  const until = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await ask();
+    } catch (thrown) {
+      if (!(thrown instanceof PerdureError) || thrown.reaction !== 'retryable' || performance.now() > until) throw thrown;
+    }
+    await sleep(RETRY_MS);
   }
 }
 

@@ -1,0 +1,46 @@
+import { FactLines } from './fact-lines';
+import type { Fact } from './gateway-client';
+
+const ESCAPES = /\u001b\[\d+m/g;
+const fact = (revision: number, type: string, data: Record<string, unknown> = {}): Fact => ({
+  revision,
+  type,
+  atMs: revision * 100,
+  data,
+  metadata: {},
+});
+
+function told(...facts: readonly Fact[]): readonly string[] {
+  const lines = new FactLines();
+  return facts.map((each) => lines.line(each).replace(ESCAPES, '').replace(/\s+/g, ' ').trim());
+}
+
+describe('the lines of facts', () => {
+  it('say when a fact came, counted from the first, and what it means', () => {
+    const [first, second] = told(
+      fact(10, 'RunRequested', { kind: 'agent', name: 'audit' }),
+      fact(12, 'RunAssigned', { workerId: 'w2', epoch: 2 }),
+    );
+    expect(first).toBe('0.00 s #10 ▸ agent audit requested');
+    expect(second).toBe('0.20 s #12 ● assigned to w2 (epoch 2)');
+  });
+
+  it('name the tool and its telling argument when an effect is confirmed, and how long it took', () => {
+    const lines = told(
+      fact(0, 'EffectIntended', { call: 't1.0', tool: 'inspect', args: { root: '/r', part: 'libs' } }),
+      fact(5, 'EffectConfirmed', { call: 't1.0' }),
+    );
+    expect(lines[1]).toBe('0.50 s #5 ✓ inspect libs 500 ms');
+  });
+
+  it('count the tools that a model decided for', () => {
+    const toolCalls = [{ tool: 'read' }, { tool: 'read' }, { tool: 'write' }];
+    expect(told(fact(0, 'ModelCallCompleted', { decision: { text: '', toolCalls } }))[0]).toContain(
+      'model decides: read × 2, write',
+    );
+  });
+
+  it('show a fact of a newer version by its name', () => {
+    expect(told(fact(0, 'RunTeleported'))[0]).toContain('RunTeleported');
+  });
+});
