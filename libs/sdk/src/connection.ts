@@ -3,7 +3,7 @@ import { connectBus, type BusConnection } from '@perdure/platform-bus-jetstream'
 
 /** How workers and clients reach the bus. */
 export interface ConnectionOptions {
-  /** `nats://host:port`, with credentials if it has any; default: the environment variable PERDURE_URL. */
+  /** `nats://host:port`, with credentials if it has any; default: the environment variable PERDURE_NATS_URL. */
   readonly url?: string;
   readonly user?: string;
   readonly pass?: string;
@@ -17,9 +17,9 @@ export interface ResolvedConnection {
 
 /** @throws Terminal `UrlMissing` */
 export function resolveConnection(given: ConnectionOptions): ResolvedConnection {
-  const text = given.url ?? process.env['PERDURE_URL'];
+  const text = given.url ?? process.env['PERDURE_NATS_URL'];
   if (text === undefined || text === '') {
-    throw new Terminal('UrlMissing', 'Say where the bus is: pass url, or set PERDURE_URL. A running `perdure dev` prints it.');
+    throw new Terminal('UrlMissing', 'Say where the bus is: pass url, or set PERDURE_NATS_URL. A running `perdure dev` prints it.');
   }
   const url = new URL(text.includes('://') ? text : `nats://${text}`);
   const user = given.user ?? decodeURIComponent(url.username);

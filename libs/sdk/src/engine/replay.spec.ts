@@ -7,6 +7,9 @@ import { tool } from '../tool';
 import { workflow } from '../workflow';
 import type { WorkflowContext } from './definitions';
 
+/** Another one explores other programs; found ones become specs of their own. */
+const SEED = 20_251_122;
+
 async function runOnce(steps: Program, seed: number, lossOf = 0) {
   const host = new VirtualHost(seed);
   const run = programRun(steps, host);
@@ -38,7 +41,7 @@ describe('replay', () => {
         expect(await goOn(first, first.owner.facts.length - 1)).toEqual(outcome);
         expect(first.run.begun.slice(begunBefore).filter((name) => recorded.has(name))).toEqual([]);
       }),
-      { numRuns: 60, endOnFailure: true },
+      { numRuns: 60, seed: SEED },
     );
   });
 
@@ -55,7 +58,7 @@ describe('replay', () => {
           expect(steady((again as { output?: unknown }).output)).toEqual(steady((outcome as { output?: unknown }).output));
         }
       }),
-      { numRuns: 25, endOnFailure: true },
+      { numRuns: 25, seed: SEED },
     );
   }, 60_000);
 
@@ -76,7 +79,7 @@ describe('replay', () => {
         expect(outcome.status).toBe('completed');
         expect(await goOn({ owner }, owner.facts.length - 1)).toEqual(outcome);
       }),
-      { numRuns: 100, endOnFailure: true },
+      { numRuns: 100, seed: SEED },
     );
   }, 60_000);
 

@@ -67,7 +67,7 @@ describe('what code gives back', () => {
     ['a very long text', new Error('x'.repeat(100_000)), { code: 'Error' }],
   ])('is a typed error when it throws %s', async (_, thrown, error) => {
     const throws = (): never => {
-      throw thrown;
+      throw thrown as Error;
     };
     expect(await outcomeOf(throws)).toMatchObject({ status: 'failed', error });
     expect(await outcomeOf((ctx) => ctx.step('throw', throws))).toMatchObject({ status: 'failed', error });

@@ -101,7 +101,12 @@ export class WorkerEngine {
   status(): WorkerStatus {
     const { slots } = this.options;
     const activations = [...this.active.keys()];
-    return { slots, freeSlots: this.draining ? 0 : Math.max(0, slots - activations.length), activations, draining: this.draining };
+    return {
+      slots,
+      freeSlots: this.draining ? 0 : Math.max(0, slots - activations.length),
+      activations,
+      draining: this.draining,
+    };
   }
 
   /** Takes no more runs; resolves when it holds none. Runs are handed over as soon as nothing of them is under way. */
@@ -148,7 +153,8 @@ export class WorkerEngine {
       held.receive(order);
       return { claim: 'accepted' };
     }
-    if ((held?.epoch ?? this.ended.get(order.runId) ?? 0) >= order.epoch) return { claim: 'refused', reason: 'that epoch has ended here' };
+    if ((held?.epoch ?? this.ended.get(order.runId) ?? 0) >= order.epoch)
+      return { claim: 'refused', reason: 'that epoch has ended here' };
     const reason = this.reasonToRefuse(order, held !== undefined);
     if (reason !== undefined) return { claim: 'refused', reason };
     if (order.journal === undefined) return this.resume(order);
@@ -164,7 +170,14 @@ export class WorkerEngine {
     if (this.draining) return 'the worker is going away';
     if (order.buildId !== manifest.buildId) return `this worker has build ${manifest.buildId}`;
     if (this.behaviours.get(order.name)?.kind !== order.kind) return `this worker hosts no ${order.kind} ${order.name}`;
-    return !isHeld && this.active.size >= slots ? 'no free slot' : undefined;
+    return !isHeld && this.underWay() >= slots ? 'no free slot' : undefined;
+  }
+
+  /** A run whose last report is on its way has given its slot back: the fact that frees it may be known elsewhere first. */
+  private underWay(): number {
+    let count = 0;
+    for (const activation of this.active.values()) if (activation.isActive) count += 1;
+    return count;
   }
 
   /** Only the very next epoch goes on here: in any other, somebody else may have held the run in between. */
@@ -199,7 +212,10 @@ export class WorkerEngine {
       for (let segment = 0; segment < order.segments; segment += 1) {
         const command = { type: 'GetJournal', epoch: order.epoch, segment };
         const payload = JSON.stringify({ v: 1, id: host.entropy.uuid(), actor: { kind: 'worker', id: workerId }, command });
-        const value = await ask({ bus, host }, { subject, payload, timeoutMs: JOURNAL_TIMEOUT_MS, withdrawn: () => !activation.isActive });
+        const value = await ask(
+          { bus, host },
+          { subject, payload, timeoutMs: JOURNAL_TIMEOUT_MS, withdrawn: () => !activation.isActive },
+        );
         if (value === WITHDRAWN) return;
         for (const item of journalSegment.parse(value).items) items.push(item);
       }

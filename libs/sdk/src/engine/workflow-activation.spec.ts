@@ -55,6 +55,16 @@ describe('a workflow', () => {
     expect(owner.requests).toBe(2);
   });
 
+  it('sends what piles up while a request is under way in the next, in order', async () => {
+    const { owner, outcome } = await outcomeOf(async (ctx) => {
+      for (let index = 0; index < 3_000; index += 1) await ctx.step('add', () => index, { pure: true });
+      return 'done';
+    });
+    expect(outcome).toEqual({ status: 'completed', output: 'done' });
+    expect(owner.run.items.map((item) => item.call)).toEqual(Array.from({ length: 3_000 }, (_, index) => String(index + 1)));
+    expect(owner.requests).toBeLessThan(40);
+  });
+
   it('runs branches concurrently and sleeps without holding a slot', async () => {
     const { host, owner, begin } = started(async (ctx) => {
       const begunAtMs = ctx.now();

@@ -19,7 +19,10 @@ import { Scope } from './workflow-context';
  * 4. While recorded results remain, nothing new is begun: a divergence is found before anything is done.
  * 5. Nothing outside happens before the intention is recorded, and with it all that was queued before.
  */
-interface OpenCall extends CallIdentity, CallWork {
+interface OpenCall {
+  readonly call: string;
+  readonly kind: CallIdentity['kind'];
+  readonly work: CallWork;
   resolve(value: unknown): void;
   reject(error: unknown): void;
   lastAttempt: number;
@@ -209,8 +212,9 @@ export class WorkflowActivation extends Activation implements CallDesk {
       const difference = this.replay?.make(identity);
       if (difference !== undefined) return this.diverge(difference);
       const known = this.replay?.find(identity.call) ?? 'unknown';
-      const call: OpenCall = { ...identity, ...work, resolve, reject, lastAttempt: 0, uncertain: known === 'begun' };
-      this.open.set(identity.call, call);
+      const { call: id, kind } = identity;
+      const call: OpenCall = { call: id, kind, work, resolve, reject, lastAttempt: 0, uncertain: known === 'begun' };
+      this.open.set(id, call);
       if (known === 'unknown') this.beginOrDefer(call);
     });
     // A loser of a race may fail when nobody listens any more.
@@ -221,15 +225,15 @@ export class WorkflowActivation extends Activation implements CallDesk {
   private beginOrDefer(call: OpenCall): void {
     if (this.cancelled || this.diverged) return;
     if (this.replay !== undefined || this.draining || !this.isActive) this.deferred.push(call);
-    else call.begin();
+    else call.work.begin();
   }
 
   private tryAttempt(call: string, attempt: number): void {
     const open = this.open.get(call);
-    if (open?.attempt === undefined || attempt <= open.lastAttempt || this.cancelled || !this.isActive) return;
+    if (open?.work.attempt === undefined || attempt <= open.lastAttempt || this.cancelled || !this.isActive) return;
     open.lastAttempt = attempt;
     this.running += 1;
-    void open.attempt(attempt, open.uncertain).then(({ ended, text, isRepeated }) => {
+    void open.work.attempt(attempt, open.uncertain).then(({ ended, text, isRepeated }) => {
       this.queue({ call, ended, recordedFirst: true }, text, isRepeated);
     });
   }

@@ -36,7 +36,7 @@ export class FakeOwner implements Bus {
   manifest: BuildManifest | undefined;
   engine!: WorkerEngine;
   /** The worker broke the protocol. */
-  violation: unknown;
+  violation: Error | undefined;
   private seq = 0;
   private handler: ((text: string) => Claim) | undefined;
   private readonly limits: FakeLimits;
@@ -180,7 +180,7 @@ export class FakeOwner implements Bus {
     try {
       return JSON.stringify(this.answer(subject, JSON.parse(payload)));
     } catch (error) {
-      this.violation ??= error;
+      this.violation ??= error as Error;
       throw error;
     }
   }

@@ -1,0 +1,69 @@
+import { APICallError, type LanguageModel } from 'ai';
+import { z } from 'zod';
+import type { Message } from '../engine/definitions';
+import { aiSdkModel } from './ai-sdk';
+
+type Generate = Extract<Exclude<LanguageModel, string>, { specificationVersion: 'v3' }>['doGenerate'];
+
+function modelThat(doGenerate: Generate): LanguageModel {
+  return {
+    specificationVersion: 'v3', provider: 'mock', modelId: 'mock-1', supportedUrls: {}, doGenerate,
+    doStream: () => Promise.reject(new Error('not asked for')),
+  };
+}
+
+const usage = {
+  inputTokens: { total: 7, noCache: 7, cacheRead: undefined, cacheWrite: undefined },
+  outputTokens: { total: 3, text: 3, reasoning: undefined },
+};
+const signal = new AbortController().signal;
+const tools = [{ name: 'add', description: 'adds', input: z.object({ a: z.number() }) }];
+const messages: readonly Message[] = [
+  { role: 'user', text: 'go' },
+  { role: 'assistant', text: '', toolCalls: [{ toolCallId: 'c0', tool: 'add', args: { a: 1 } }] },
+  { role: 'tool', toolCallId: 'c0', tool: 'add', outcome: { ok: true, value: { sum: 1 } } },
+];
+
+describe('a model of the AI SDK', () => {
+  it('is called once, executes no tool, and what it decided comes back', async () => {
+    const prompts: unknown[] = [];
+    const model = aiSdkModel(
+      modelThat(async (options) => {
+        prompts.push(options.prompt);
+        return {
+          content: [{ type: 'tool-call', toolCallId: 'c1', toolName: 'add', input: '{"a":2}' }],
+          finishReason: { unified: 'tool-calls', raw: undefined },
+          usage,
+          warnings: [],
+        };
+      }),
+    );
+    expect(model.id).toBe('mock/mock-1');
+    const reply = await model.generate({ instructions: 'be brief', messages, tools, signal });
+    expect(reply).toEqual({
+      text: '',
+      toolCalls: [{ toolCallId: 'c1', tool: 'add', args: { a: 2 } }],
+      finishReason: 'tool-calls',
+      usage: { inputTokens: 7, outputTokens: 3 },
+      provider: 'mock',
+      modelVersion: 'mock-1',
+    });
+    expect(prompts).toHaveLength(1);
+    expect(prompts[0]).toMatchObject([{ role: 'system' }, { role: 'user' }, { role: 'assistant' }, { role: 'tool' }]);
+  });
+
+  it.each([
+    [429, 'retryable', 'ModelUnavailable'],
+    [400, 'terminal', 'ModelRefused'],
+  ])('answers %i with a %s error and does not retry by itself', async (statusCode, reaction, code) => {
+    let calls = 0;
+    const model = aiSdkModel(
+      modelThat(() => {
+        calls += 1;
+        return Promise.reject(new APICallError({ message: 'no', url: 'mock', requestBodyValues: {}, statusCode }));
+      }),
+    );
+    await expect(model.generate({ instructions: '', messages: [{ role: 'user', text: 'go' }], tools: [], signal })).rejects.toMatchObject({ reaction, code });
+    expect(calls).toBe(1);
+  });
+});
