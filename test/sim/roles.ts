@@ -1,5 +1,5 @@
 import { Admission } from '@perdure/admission-application';
-import type { BlobStore, Bus, EventStore, FactBus, KeyValue } from '@perdure/kernel';
+import { token, type BlobStore, type Bus, type EventStore, type FactBus, type KeyValue } from '@perdure/kernel';
 import { LogFollower } from '@perdure/keeper-application';
 import { PartitionOwnership } from '@perdure/platform-ownership';
 import { RunOwner } from '@perdure/run-application';
@@ -7,10 +7,9 @@ import { workerConnectionName } from '@perdure/run-contract';
 import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine } from '@perdure/sdk';
 import { StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
 import { SimBucket, SimFactBus, simBlobs, type SimBroker, type SimLink, type SimProcess, type SimStoreServer } from '@perdure/testing';
-import { token } from '@perdure/kernel';
+import { TimerKeeper } from '@perdure/timer-application';
 import { behavioursFor } from './behaviours';
 import type { OuterWorld } from './outer-world';
-import { TimerKeeper } from './timer-keeper';
 
 /** What all processes of one story share: the machines that do not die with them. */
 export interface Premises {
@@ -36,7 +35,7 @@ export interface Ports {
 
 export const TENANT = 'acme';
 export const POOL = 'default';
-const SLOTS = 3;
+export const SLOTS = 3;
 const WARM_RUNS_MAX = 4;
 
 export function portsOf(premises: Premises, process: SimProcess): Ports {
@@ -59,6 +58,8 @@ export interface Role {
   readonly process: SimProcess;
   readonly owner?: RunOwner;
   readonly admission?: Admission;
+  readonly timers?: TimerKeeper;
+  readonly follower?: LogFollower;
   readonly engine?: WorkerEngine;
 }
 
@@ -89,12 +90,12 @@ export function orchestrator(premises: Premises, ports: Ports): Beginning {
     await follower.start();
     await ownership.start();
   };
-  return { role: { process: host, owner }, start };
+  return { role: { process: host, owner, follower }, start };
 }
 
 export function admission(_premises: Premises, ports: Ports): Beginning {
   const { process: host, bus, store, blobs, leases } = ports;
-  const service = new Admission({ bus, leases, store, host });
+  const service = new Admission({ bus, leases, store, host, instanceId: host.name });
   const follower = new LogFollower({ store, blobs, host });
   follower.register(service.keeper);
   const start = async (): Promise<void> => {
@@ -102,19 +103,22 @@ export function admission(_premises: Premises, ports: Ports): Beginning {
     await follower.start();
     service.start();
   };
-  return { role: { process: host, admission: service }, start };
+  return { role: { process: host, admission: service, follower }, start };
 }
 
 export function timers(_premises: Premises, ports: Ports): Beginning {
-  const { process: host, bus, store, blobs } = ports;
-  const keeper = new TimerKeeper({ bus, host });
+  const { process: host, bus, store, blobs, leases, maps } = ports;
+  const ownership = new PartitionOwnership({ leases, maps, host, service: 'timers', instanceId: host.role });
+  const keeper = new TimerKeeper({ bus, host, ownership });
   const follower = new LogFollower({ store, blobs, host });
   follower.register(keeper);
   const start = async (): Promise<void> => {
     endWith(host, follower);
     await follower.start();
+    keeper.start();
+    await ownership.start();
   };
-  return { role: { process: host }, start };
+  return { role: { process: host, timers: keeper, follower }, start };
 }
 
 export function worker(premises: Premises, ports: Ports): Beginning {

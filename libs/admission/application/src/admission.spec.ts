@@ -40,7 +40,7 @@ class Cell extends KeeperWorld {
   admission(incarnation: string, options: AdmissionOptions = {}) {
     const host = this.hostOf(incarnation);
     const leases = new LoopbackView(this.leases);
-    const service = new Admission({ bus: this.bus, leases, store: this.store, host }, options);
+    const service = new Admission({ bus: this.bus, leases, store: this.store, host, instanceId: incarnation }, options);
     const follower = new LogFollower({ store: new MemoryEventStore(this.log), blobs: this.blobs, host });
     follower.register(service.keeper);
     return {

@@ -34,6 +34,8 @@ export interface AdmissionPorts {
   readonly leases: KeyValue;
   readonly store: EventStore;
   readonly host: Host;
+  /** The place that this process runs in: no two live processes share one. */
+  readonly instanceId: string;
 }
 
 export interface AdmissionOptions {

@@ -8,7 +8,9 @@ import type { TermMint } from './term-mint';
 // 2. The leader stops by its own clock before any standby can have waited the lease out.
 // 3. Who takes over from a dead leader waits until nothing that it sent can be accepted any more, then mints its term,
 //    and leads when the log has told it that term: by then it has folded everything that came before.
-// 4. Where there was no leader, or it said goodbye, nothing can be under way: there is no wait.
+// 4. Who finds the lease of its own place held by an earlier process has replaced that one, which is dead: it need not
+//    wait the lease out, only what was sent.
+// 5. Where there was no leader, or it said goodbye, nothing can be under way: there is no wait.
 
 /** Without a renewal for this long, by a standby's clock, the leader is dead. */
 export const LEASE_MS = 2_000;
@@ -40,7 +42,12 @@ export class Leadership {
   private running: Promise<void> = Promise.resolve();
 
   constructor(
-    private readonly ports: { readonly leases: KeyValue; readonly host: Host; readonly terms: TermMint },
+    private readonly ports: {
+      readonly leases: KeyValue;
+      readonly host: Host;
+      readonly terms: TermMint;
+      readonly instanceId: string;
+    },
     private readonly events: LeadershipEvents,
   ) {}
 
@@ -127,11 +134,11 @@ export class Leadership {
       // An attempt whose answer was lost, and that had succeeded.
       if (entry !== undefined && attempted !== undefined && this.isOwn(entry.value))
         return this.leaseFrom(entry.revision, nowMs, attempted);
-      if (entry !== undefined && entry.revision !== seen.revision) {
+      if (entry !== undefined && entry.revision !== seen.revision && !this.isReplaced(entry.value)) {
         seen = { revision: entry.revision, sinceMs: nowMs };
         continue;
       }
-      if (entry !== undefined && nowMs - seen.sinceMs < LEASE_MS) continue;
+      if (entry !== undefined && nowMs - seen.sinceMs < LEASE_MS && !this.isReplaced(entry.value)) continue;
       attempted = entry !== undefined;
       const revision = await leases
         .compareAndSet(ADMISSION_LEASE_KEY, this.value(0), entry?.revision ?? 0)
@@ -179,7 +186,14 @@ export class Leadership {
   }
 
   private value(renewal: number): string {
-    return JSON.stringify({ leader: this.ports.host.incarnation, renewal });
+    const { host, instanceId } = this.ports;
+    return JSON.stringify({ leader: host.incarnation, instanceId, renewal });
+  }
+
+  private isReplaced(value: string): boolean {
+    const parsed = admissionLease.safeParse(JSON.parse(value));
+    const { host, instanceId } = this.ports;
+    return parsed.success && parsed.data.instanceId === instanceId && parsed.data.leader !== host.incarnation;
   }
 
   private isOwn(value: string): boolean {

@@ -16,5 +16,10 @@ export type AdmissionTermStarted = z.infer<typeof admissionTermStarted>;
 export const ADMISSION_LEASE_KEY = 'admission-leader';
 
 /** Its value. Watchers judge a lease by their own monotonic clock, never by a time that stands in it. */
-export const admissionLease = z.object({ leader: z.string().min(1).max(200), renewal: z.number().int().nonnegative() });
+export const admissionLease = z.object({
+  leader: z.string().min(1).max(200),
+  /** The place that the leader runs in: a process that finds its own place here has replaced a dead one. */
+  instanceId: z.string().min(1).max(200),
+  renewal: z.number().int().nonnegative(),
+});
 export type AdmissionLease = z.infer<typeof admissionLease>;

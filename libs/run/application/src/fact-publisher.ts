@@ -20,6 +20,7 @@ import type { Ownership } from './ports';
  *    passes a fact whose append is under way: such a fact lies beyond the position that was the highest when it began.
  * 3. Facts beyond the mark are published again, in order, by whoever owns the partition next, or after the
  *    broker's confirmation failed: at least once, never silently not at all.
+ * 4. The broker confirms before its disk has synced, so the mark that is written is one period old.
  */
 
 const CONFIRM_EVERY_MS = 50;
@@ -61,6 +62,8 @@ export class FactPublisher {
   private readonly covered = new Set<number>();
   private highest: Position | 'start' = 'start';
   private mark: Position | 'start' = 'start';
+  /** The mark of one period ago: the broker's disk has it by now, also if the power goes. */
+  private settledMark: Position | 'start' = 'start';
   private written: Position | 'start' = 'start';
   private overflowed = false;
   private confirming = false;
@@ -186,7 +189,8 @@ export class FactPublisher {
   }
 
   private async writeMark(): Promise<void> {
-    const { mark } = this;
+    const mark = this.settledMark;
+    this.settledMark = this.mark;
     if (mark === 'start' || mark === this.written) return;
     const data: StoredMark = { position: mark, partitions: [...this.covered] };
     await this.ports.store.append(PUBLISHED_STREAM, 'any', [
