@@ -56,7 +56,12 @@ export async function benchStore(options: BenchStoreOptions = {}): Promise<reado
     for (const client of ['official', 'adapter'] as const) {
       await warmUp(clients[client], client);
       for (const count of inFlight) {
-        const measured = await measure(clients[client], { prefix: `${client}-${count}`, count, secondsEach, processId: server.processId });
+        const measured = await measure(clients[client], {
+          prefix: `${client}-${count}`,
+          count,
+          secondsEach,
+          processId: server.processId,
+        });
         figures.push({ client, inFlight: count, ...measured });
       }
     }
@@ -71,7 +76,12 @@ export async function benchStore(options: BenchStoreOptions = {}): Promise<reado
 
 function eventOf(data: unknown): EventData & { readonly metadata: Record<string, unknown> } {
   ids += 1;
-  return { id: `00000000-0000-4000-8000-${ids.toString(16).padStart(12, '0')}`, type: 'Measured', data, metadata: { tenant: 'bench' } };
+  return {
+    id: `00000000-0000-4000-8000-${ids.toString(16).padStart(12, '0')}`,
+    type: 'Measured',
+    data,
+    metadata: { tenant: 'bench' },
+  };
 }
 
 async function warmUp(append: Append, prefix: string): Promise<void> {
