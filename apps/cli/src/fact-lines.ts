@@ -62,7 +62,7 @@ export class FactLines {
       case 'ModelCallFailed':
         return ['✗', pc.red, `model call ${text(data.call)} failed: ${errorOf(data)}`];
       case 'StepsRecorded':
-        return ['·', pc.dim, `${(data.entries as readonly unknown[] | undefined)?.length ?? 0} journal entries`];
+        return ['·', pc.dim, recordedIn(data)];
       case 'EffectIntended':
         return this.intended(data, atMs);
       case 'EffectConfirmed':
@@ -111,6 +111,13 @@ function decided(data: Data): string {
   const decision = (data.decision ?? {}) as { readonly text?: string; readonly toolCalls?: readonly ToolCall[] };
   const calls = decision.toolCalls ?? [];
   return calls.length > 0 ? `model decides: ${counted(calls)}` : `model says: ${decision.text ?? ''}`;
+}
+
+/** Names of what the code was given: steps, and values that it asked for. */
+function recordedIn(data: Data): string {
+  const entries = (data.entries ?? []) as readonly { readonly type: string; readonly name?: string }[];
+  const names = entries.flatMap(({ type, name }) => (name === undefined ? [] : [type === 'step' ? `step ${name}` : name]));
+  return names.length === 0 ? 'delivered what it waited for' : `recorded ${names.join(', ')}`;
 }
 
 function errorOf(data: Data): string {

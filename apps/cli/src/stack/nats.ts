@@ -15,7 +15,14 @@ exec 3<&0
 server=$!
 printf '{"ready":true,"pid":%s}\\n' "$server"
 trap 'kill -TERM "$server" 2>/dev/null' TERM INT HUP
-( read -r _ <&3; kill -TERM "$server" 2>/dev/null; sleep 5; kill -KILL "$server" 2>/dev/null ) >/dev/null 2>&1 &
+guard() {
+  read -r _ <&3
+  kill -TERM "$server"
+  tries=0
+  while kill -0 "$server" && [ "$tries" -lt 50 ]; do sleep 0.1; tries=$((tries + 1)); done
+  [ "$tries" -lt 50 ] || kill -KILL "$server"
+}
+guard >/dev/null 2>&1 &
 guard=$!
 exec 3<&-
 while kill -0 "$server" 2>/dev/null; do wait "$server"; code=$?; done
