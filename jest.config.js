@@ -30,8 +30,15 @@ const shared = {
 const IGNORED = ['/node_modules/', '/dist/'];
 
 /** The suffix of a spec tells its cost. */
-function project(displayName, testTimeout, selection) {
-  return { ...shared, displayName, testTimeout, testPathIgnorePatterns: IGNORED, ...selection };
+function project(displayName, timeoutMs, selection) {
+  return {
+    ...shared,
+    displayName,
+    globals: { SPEC_TIMEOUT_MS: timeoutMs },
+    setupFilesAfterEnv: ['<rootDir>/tools/jest-timeout.cjs'],
+    testPathIgnorePatterns: IGNORED,
+    ...selection,
+  };
 }
 
 module.exports = {
