@@ -5,7 +5,16 @@ import { NoResponders, type Bus, type EventData } from '@perdure/kernel';
 import { MemoryBlobStore } from '@perdure/platform-blob-memory';
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
 import { systemHost } from '@perdure/platform-host-node';
-import { BLOB_STORE, BUS, EVENT_STORE, HOST, KEY_RING, LOG_FOLLOWER, type RunningService } from '@perdure/platform-nest-runtime';
+import {
+  BLOB_STORE,
+  BUS,
+  COMMAND_BUS,
+  EVENT_STORE,
+  HOST,
+  KEY_RING,
+  LOG_FOLLOWER,
+  type RunningService,
+} from '@perdure/platform-nest-runtime';
 import type { CommandEnvelope } from '@perdure/run-contract';
 import { GatewayModule } from './gateway.module';
 import { serveHttp } from './serve-http';
@@ -42,6 +51,7 @@ async function gatewayWith(answer: Answer) {
   const values: readonly (readonly [symbol, unknown])[] = [
     [HOST, host],
     [BUS, bus],
+    [COMMAND_BUS, {}],
     [EVENT_STORE, store],
     [BLOB_STORE, blobs],
     [KEY_RING, undefined],
