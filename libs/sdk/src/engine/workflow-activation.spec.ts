@@ -4,6 +4,7 @@ import { FakeOwner, type FakeOwnerOptions } from '../spec-kit/fake-owner';
 import { VirtualHost } from '../spec-kit/virtual-host';
 import { tool } from '../tool';
 import { workflow } from '../workflow';
+import { WINDOW_ENTRIES_MAX } from './bounds';
 import type { WorkflowContext } from './definitions';
 
 const anything = z.unknown();
@@ -55,14 +56,25 @@ describe('a workflow', () => {
     expect(owner.requests).toBe(2);
   });
 
-  it('sends what piles up while a request is under way in the next, in order', async () => {
-    const { owner, outcome } = await outcomeOf(async (ctx) => {
-      for (let index = 0; index < 3_000; index += 1) await ctx.step('add', () => index, { pure: true });
+  it('sends what piles up while a request is under way in the next, in order and within the window', async () => {
+    let mostAhead = 0;
+    const world: { owner?: FakeOwner } = {};
+    const add = (index: number): number => {
+      mostAhead = Math.max(mostAhead, index - (world.owner?.run.items.length ?? 0));
+      return index;
+    };
+    const run = async (ctx: WorkflowContext): Promise<string> => {
+      for (let index = 0; index < 3_000; index += 1) await ctx.step('add', () => add(index), { pure: true });
       return 'done';
-    });
-    expect(outcome).toEqual({ status: 'completed', output: 'done' });
+    };
+    const { owner, begin } = started(run, { replyMs: 3 });
+    world.owner = owner;
+    await begin();
+    expect(await owner.finish()).toEqual({ status: 'completed', output: 'done' });
     expect(owner.run.items.map((item) => item.call)).toEqual(Array.from({ length: 3_000 }, (_, index) => String(index + 1)));
     expect(owner.requests).toBeLessThan(40);
+    expect(mostAhead).toBeGreaterThan(400);
+    expect(mostAhead).toBeLessThanOrEqual(WINDOW_ENTRIES_MAX + 1);
   });
 
   it('runs branches concurrently and sleeps without holding a slot', async () => {

@@ -1,4 +1,4 @@
-import { NoResponders, RequestTimedOut, type Bus, type Headers, type Subscription } from '@perdure/kernel';
+import { delay, NoResponders, RequestTimedOut, type Bus, type Headers, type Subscription } from '@perdure/kernel';
 import { claim, commandEnvelope, heartbeat, PROGRESS_ENTRIES_MAX, type Claim, type Heartbeat, type ProgressAnswer, type RunCommandOf } from '@perdure/run-contract';
 import { tenantEnvelope, type BuildManifest } from '@perdure/tenant-contract';
 import type { Behaviour, Tool } from '../engine/definitions';
@@ -16,6 +16,8 @@ export interface FakeOwnerOptions {
   readonly warmRunsMax?: number;
   /** Part of the requests whose answer is lost, and of those that never arrive. */
   readonly lossOf?: number;
+  /** How long an answer is on its way. */
+  readonly replyMs?: number;
   /** Journal items that are sent as sealed segments. */
   readonly sealed?: number;
 }
@@ -168,10 +170,11 @@ export class FakeOwner implements Bus {
 
   async request(subject: string, payload: string): Promise<string> {
     this.requests += 1;
-    const { lossOf = 0 } = this.options;
+    const { lossOf = 0, replyMs = 0 } = this.options;
     if (this.host.fraction() < lossOf) throw new NoResponders(subject);
     const reply = this.replyTo(subject, payload);
-    await Promise.resolve();
+    if (replyMs > 0) await delay(this.host, replyMs);
+    await this.host.timers.turn();
     if (this.host.fraction() < lossOf) throw new RequestTimedOut(subject, 1);
     return reply;
   }
