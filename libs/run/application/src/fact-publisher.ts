@@ -1,5 +1,6 @@
 import {
   comparePositions,
+  delay,
   partitionOf,
   type Cancel,
   type EventStore,
@@ -20,7 +21,7 @@ import type { Ownership } from './ports';
  *    passes a fact whose append is under way: such a fact lies beyond the position that was the highest when it began.
  * 3. Facts beyond the mark are published again, in order, by whoever owns the partition next, or after the
  *    broker's confirmation failed: at least once, never silently not at all.
- * 4. The broker confirms before its disk has synced, so the mark that is written is one period old.
+ * 4. The mark speaks for a partition only after the broker has confirmed what was republished of it.
  */
 
 const CONFIRM_EVERY_MS = 50;
@@ -28,6 +29,8 @@ const MARK_EVERY_MS = 5_000;
 /** Unconfirmed facts kept in memory while the broker is away; beyond it they are read from the log again. */
 const UNCONFIRMED_MAX = 20_000;
 const RETRY_MS = 500;
+/** Facts republished between two confirmations: bounds what is in memory while the log is passed over. */
+const REPUBLISHED_PAGE = 1_000;
 export const PUBLISHED_STREAM = 'keeper-published';
 /** Marks kept: one event speaks for all partitions of one instance, so a few cover every partition. */
 const MARKS_KEPT = 64;
@@ -62,11 +65,10 @@ export class FactPublisher {
   private readonly covered = new Set<number>();
   private highest: Position | 'start' = 'start';
   private mark: Position | 'start' = 'start';
-  /** The mark of one period ago: the broker's disk has it by now, also if the power goes. */
-  private settledMark: Position | 'start' = 'start';
   private written: Position | 'start' = 'start';
   private overflowed = false;
   private confirming = false;
+  private stopped = false;
   private readonly cancels: Cancel[] = [];
 
   constructor(private readonly ports: PublisherPorts) {}
@@ -77,10 +79,14 @@ export class FactPublisher {
     this.every(1, MARK_EVERY_MS, () => this.writeMark());
   }
 
+  /** What is not confirmed by now lies beyond the mark: the next owner publishes it. */
   async stop(): Promise<void> {
+    this.stopped = true;
     for (const cancel of this.cancels) cancel();
-    await this.confirm();
-    await this.writeMark();
+    await this.confirm().then(
+      () => this.writeMark(),
+      () => undefined,
+    );
   }
 
   /** To be called before an append of facts, and to be ended by `publish` or `abandon`. */
@@ -104,7 +110,7 @@ export class FactPublisher {
 
   /** Partitions that this instance has just come to own: publishes what lies beyond their marks. */
   async takeOver(partitions: readonly number[]): Promise<void> {
-    const known = await this.readMarks();
+    const known = await this.persistently(() => this.readMarks());
     const after = partitions.map((partition) => known.get(partition) ?? 'start').reduce(earlier);
     await this.republish(after, new Set(partitions));
     for (const partition of partitions) if (this.ports.ownership.owns(partition)) this.covered.add(partition);
@@ -128,10 +134,10 @@ export class FactPublisher {
       await this.ports.facts.confirm();
       this.unconfirmed.splice(0, count);
       if (this.overflowed) await this.recoverOverflow();
-      else this.mark = this.heldBack(reached);
+      this.mark = this.heldBack(reached);
     } catch (error) {
-      this.ports.host.log.warn('facts not confirmed by the broker: publishing them again', { count, reason: String(error) });
       this.ports.facts.publish(this.unconfirmed.map(({ fact }) => fact));
+      throw error;
     } finally {
       this.confirming = false;
     }
@@ -145,22 +151,34 @@ export class FactPublisher {
   }
 
   private async recoverOverflow(): Promise<void> {
-    if (this.unconfirmed.length > 0) return;
     this.overflowed = false;
     await this.republish(this.mark, new Set(this.covered));
   }
 
-  /** One pass over the log from `after` to its head. */
-  private republish(after: Position | 'start', partitions: ReadonlySet<number>): Promise<void> {
+  /** One pass over the log from `after` to its head; resolves when the broker has confirmed all of it. */
+  private async republish(after: Position | 'start', partitions: ReadonlySet<number>): Promise<void> {
     const ticket: PublishTicket = { beyond: after };
     this.underWay.add(ticket);
+    let page: OutgoingFact[] = [];
+    const flush = async (): Promise<void> => {
+      await this.storedByBroker(page);
+      page = [];
+    };
+    await this.passOver(after, async (recorded) => {
+      const fact = this.factAgain(recorded, partitions);
+      if (fact !== undefined && page.push(fact) >= REPUBLISHED_PAGE) await flush();
+    });
+    await flush();
+    this.underWay.delete(ticket);
+  }
+
+  private passOver(after: Position | 'start', onEvent: (recorded: RecordedEvent) => Promise<void>): Promise<void> {
     return new Promise((resolve) => {
       const subscription = this.ports.store.followAll({
         after,
         filter: { by: 'stream-name', prefixes: [RUN_CATEGORY] },
-        onEvent: (recorded) => this.publishAgain(recorded, partitions),
+        onEvent,
         onCaughtUp: () => {
-          if (!this.underWay.delete(ticket)) return;
           void subscription.close();
           resolve();
         },
@@ -168,14 +186,33 @@ export class FactPublisher {
     });
   }
 
-  private publishAgain(recorded: RecordedEvent, partitions: ReadonlySet<number>): void {
+  private factAgain(recorded: RecordedEvent, partitions: ReadonlySet<number>): OutgoingFact | undefined {
     const address = runStream.parse(recorded.stream);
     const partition = partitionOf(address.runId);
-    if (!partitions.has(partition) || !this.ports.ownership.owns(partition)) return;
-    const fact = outgoingFact(address, recorded);
+    if (!partitions.has(partition) || !this.ports.ownership.owns(partition)) return undefined;
     this.highest = later(this.highest, recorded.position);
-    this.ports.facts.publish([fact]);
-    this.remember({ fact, ticket: { beyond: this.mark } });
+    return outgoingFact(address, recorded);
+  }
+
+  private async storedByBroker(facts: readonly OutgoingFact[]): Promise<void> {
+    if (facts.length === 0) return;
+    await this.persistently(async () => {
+      this.ports.facts.publish(facts);
+      await this.ports.facts.confirm();
+    });
+  }
+
+  /** Broker and store come back; until then what rests on them waits. */
+  private async persistently<T>(task: () => Promise<T>): Promise<T> {
+    for (;;) {
+      try {
+        return await task();
+      } catch (error) {
+        if (this.stopped) throw error;
+        this.ports.host.log.warn('publisher: trying again', { reason: String(error) });
+        await delay(this.ports.host, RETRY_MS);
+      }
+    }
   }
 
   private async readMarks(): Promise<ReadonlyMap<number, Position>> {
@@ -189,8 +226,7 @@ export class FactPublisher {
   }
 
   private async writeMark(): Promise<void> {
-    const mark = this.settledMark;
-    this.settledMark = this.mark;
+    const { mark } = this;
     if (mark === 'start' || mark === this.written) return;
     const data: StoredMark = { position: mark, partitions: [...this.covered] };
     await this.ports.store.append(PUBLISHED_STREAM, 'any', [

@@ -27,6 +27,9 @@ type MovedPayload = { readonly at: string; readonly blob: string } | { readonly 
 /** What stands in for text that was erased. */
 export const ERASED = '(erased)';
 
+/** Made once: a schema is compiled when it is first used. */
+const STORED_METADATA = eventMetadata.loose();
+
 /** A single payload above this leaves a large event. */
 const MOVED_BYTES_MIN = 1_024;
 /** Characters of the events of one append; three bytes each at most, the store takes 1 MiB. */
@@ -109,7 +112,7 @@ export class RunCodec {
         `${recorded.stream}@${recorded.revision}: unknown event type ${recorded.type}. A newer version wrote it; upgrade this one.`,
       );
     }
-    const metadata = eventMetadata.loose().parse(recorded.metadata) as EventMetadata & { payloads?: readonly MovedPayload[] };
+    const metadata = STORED_METADATA.parse(recorded.metadata) as EventMetadata & { payloads?: readonly MovedPayload[] };
     const data = upcast(recorded.type, metadata.schemaVersion, recorded.data);
     for (const payload of metadata.payloads ?? [])
       await this.restore({ address, sealed: metadata.keyId !== undefined }, data, payload);
