@@ -69,8 +69,8 @@ function timesAfter(
   const after = (type: string): number[] =>
     [...runs.values()]
       .flat()
-      .filter((fact) => fact.type === type && fact.atMs >= killedAtMs)
-      .map(({ atMs }) => atMs - killedAtMs)
+      .filter((fact) => fact.type === type && fact.recordedAtMs >= killedAtMs)
+      .map(({ recordedAtMs }) => recordedAtMs - killedAtMs)
       .sort((left, right) => left - right);
   const [lost, assigned] = [after('ActivationLost'), after('RunAssigned')];
   return {

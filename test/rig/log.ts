@@ -1,13 +1,12 @@
-import { EventStoreDBClient } from '@eventstore/db-client';
+import { EventStoreDBClient, type AllStreamRecordedEvent } from '@eventstore/db-client';
+import type { RecordedEvent } from '@perdure/kernel';
+
+type Fields = Readonly<Record<string, unknown>>;
 
 /** A fact as the log has it, read by the official client of the protocol: not by any code of ours. */
-export interface LoggedFact {
-  readonly revision: number;
-  readonly type: string;
-  /** By the clock of the store. */
-  readonly atMs: number;
-  readonly data: Readonly<Record<string, unknown>>;
-  readonly metadata: Readonly<Record<string, unknown>>;
+export interface LoggedFact extends RecordedEvent {
+  readonly data: Fields;
+  readonly metadata: Fields;
 }
 
 /** All facts of all runs of the tenant, by run id, in the order of the log. */
@@ -20,13 +19,7 @@ export async function readRuns(storeUrl: string, tenant = 'default'): Promise<Re
       if (!event?.streamId.startsWith(prefix)) continue;
       const runId = event.streamId.slice(prefix.length);
       const facts = runs.get(runId) ?? [];
-      facts.push({
-        revision: Number(event.revision),
-        type: event.type,
-        atMs: event.created.getTime(),
-        data: event.data as LoggedFact['data'],
-        metadata: (event.metadata ?? {}) as LoggedFact['metadata'],
-      });
+      facts.push(factOf(event));
       runs.set(runId, facts);
     }
   } finally {
@@ -35,19 +28,32 @@ export async function readRuns(storeUrl: string, tenant = 'default'): Promise<Re
   return runs;
 }
 
+function factOf(event: AllStreamRecordedEvent): LoggedFact {
+  return {
+    id: event.id,
+    stream: event.streamId,
+    type: event.type,
+    revision: Number(event.revision),
+    position: { commit: String(event.position.commit), prepare: String(event.position.prepare) },
+    recordedAtMs: event.created.getTime(),
+    data: event.data as Fields,
+    metadata: (event.metadata ?? {}) as Fields,
+  };
+}
+
 interface Entry {
   readonly type: string;
-  readonly call: string;
   readonly name?: string;
 }
 
-/** When the result of each call of a run was recorded, by call id. */
+/** When each result of a run was recorded, by the store's clock: of steps by name, of tools by call. */
 export function recordedAt(facts: readonly LoggedFact[]): ReadonlyMap<string, number> {
   const recorded = new Map<string, number>();
-  for (const { type, data, atMs } of facts) {
-    if (type === 'EffectConfirmed') recorded.set(String(data.call), atMs);
+  for (const { type, data, recordedAtMs } of facts) {
+    if (type === 'EffectConfirmed') recorded.set(String(data.call), recordedAtMs);
     if (type !== 'StepsRecorded') continue;
-    for (const entry of data.entries as readonly Entry[]) if (entry.type === 'step') recorded.set(entry.call, atMs);
+    for (const { type: kind, name } of data.entries as readonly Entry[])
+      if (kind === 'step' && name !== undefined) recorded.set(name, recordedAtMs);
   }
   return recorded;
 }

@@ -11,8 +11,9 @@ export const slowSteps = workflow(
   async (ctx, { steps, stepMs }) => {
     let sum = 0;
     for (let i = 0; i < steps; i += 1) {
-      sum += await ctx.step('slow', async () => {
-        writeSync(book, `${JSON.stringify({ runId: ctx.runId, what: String(i + 1), pid: process.pid, atMs: Date.now() })}\n`);
+      const what = `slow ${i}`;
+      sum += await ctx.step(what, async () => {
+        writeSync(book, `${JSON.stringify({ runId: ctx.runId, what, pid: process.pid, atMs: Date.now() })}\n`);
         await sleep(stepMs);
         return i;
       });
