@@ -70,7 +70,7 @@ export async function connectBus(options: ConnectBusOptions): Promise<BusConnect
       return main.connected;
     },
     serverVersion: main.nc.info?.version ?? '',
-    flush: () => main.nc.flush(),
+    flush: () => main.flush(),
     close: async () => {
       await main.close();
       if (answers !== main) await answers.close();

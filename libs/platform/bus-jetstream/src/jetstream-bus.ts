@@ -35,7 +35,7 @@ export class JetStreamBus implements Bus {
     checkSubject(subject);
     if (!this.links.main.connected) return;
     try {
-      this.links.main.nc.publish(subject, payload, headers === undefined ? undefined : { headers: toNatsHeaders(headers) });
+      this.links.main.publish(subject, payload, headers === undefined ? undefined : { headers: toNatsHeaders(headers) });
     } catch (error) {
       throw new BusUnavailable(`The message on ${subject} could not be written.`, error);
     }
@@ -101,7 +101,7 @@ class JetStreamMessage implements BusMessage {
     }
     if (!this.responder.connected) return;
     try {
-      this.responder.nc.publish(reply, payload);
+      this.responder.publish(reply, payload);
     } catch (error) {
       this.host.log.error('An answer could not be written', { subject: this.subject, error: String(error) });
     }

@@ -182,7 +182,7 @@ class JetStreamDelivery implements Delivery {
   }
 
   private tell(verdict: string): void {
-    if (this.parts.link.connected) this.parts.link.nc.publish(this.message.reply ?? '', verdict);
+    if (this.parts.link.connected) this.parts.link.publish(this.message.reply ?? '', verdict);
   }
 }
 

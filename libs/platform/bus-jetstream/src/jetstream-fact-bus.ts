@@ -108,7 +108,7 @@ export class JetStreamFactBus implements FactBus {
       return;
     }
     try {
-      this.parts.link.nc.publish(fact.subject, fact.payload, {
+      this.parts.link.publish(fact.subject, fact.payload, {
         headers: toNatsHeaders(fact.headers, { 'Nats-Msg-Id': fact.messageId }),
       });
       this.written += 1;

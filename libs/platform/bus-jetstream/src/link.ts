@@ -1,4 +1,4 @@
-import { connect, type NatsConnection } from '@nats-io/transport-node';
+import { connect, type NatsConnection, type PublishOptions } from '@nats-io/transport-node';
 import { BusUnavailable, Terminal, type Host } from '@perdure/kernel';
 import {
   BROKER_VERSION_MIN,
@@ -9,6 +9,9 @@ import {
   RECONNECT_WAIT_MS,
 } from './limits';
 
+/** Of one UTF-16 unit. */
+const UTF8_BYTES_MAX = 3;
+
 export interface LinkOptions {
   readonly url: string;
   /** Shown by the broker, and reported by it when the connection ends. */
@@ -18,9 +21,18 @@ export interface LinkOptions {
   readonly host: Host;
 }
 
+interface Outgoing {
+  readonly subject: string;
+  readonly payload: string;
+  readonly options: PublishOptions | undefined;
+}
+
 /**
  * One connection that never gives up. It tells when it goes down and comes back; what was written
  * around that moment may or may not have arrived.
+ *
+ * What is published in one turn of the event loop goes to the socket in one write: a system call for each message
+ * costs more than all else that a message costs.
  */
 export class Link {
   /** Goes up by one with each lost connection. */
@@ -30,6 +42,7 @@ export class Link {
   closed = false;
   private readonly downListeners = new Set<() => void>();
   private readonly upListeners = new Set<() => void>();
+  private outgoing: Outgoing[] = [];
 
   private constructor(
     readonly nc: NatsConnection,
@@ -78,10 +91,41 @@ export class Link {
     return () => this.upListeners.delete(listener);
   }
 
+  /** In order with everything else that is published here. @throws Error when it can never be sent */
+  publish(subject: string, payload: string, options?: PublishOptions): void {
+    const bytesMax = this.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
+    if (payload.length * UTF8_BYTES_MAX > bytesMax && Buffer.byteLength(payload) > bytesMax) {
+      throw new RangeError(`The message has more than the ${bytesMax} bytes that the broker accepts.`);
+    }
+    if (this.closed) throw new Error('The connection is closed.');
+    this.outgoing.push({ subject, payload, options });
+    if (this.outgoing.length === 1) setImmediate(() => this.write());
+  }
+
+  /** Everything published so far has reached the broker. */
+  async flush(): Promise<void> {
+    this.write();
+    await this.nc.flush();
+  }
+
   async close(): Promise<void> {
+    this.write();
     this.connected = false;
     this.closed = true;
     await this.nc.close();
+  }
+
+  private write(): void {
+    const { outgoing } = this;
+    this.outgoing = [];
+    for (const { subject, payload, options } of outgoing) {
+      try {
+        this.nc.publish(subject, payload, options);
+      } catch (error) {
+        // Only a connection that was closed underneath: like any message around that moment, it may be lost.
+        this.host.log.warn('A message was not written', { subject, error: String(error) });
+      }
+    }
   }
 
   private async followStatus(): Promise<void> {

@@ -89,7 +89,7 @@ export class PullConsumer implements Subscription {
     this.asked.set(id, free);
     this.askedTotal += free;
     this.lastHeardMs = this.parts.host.clock.monotonicMs();
-    link.nc.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, JSON.stringify(request), { reply: `${inbox}.${id}` });
+    link.publish(`$JS.API.CONSUMER.MSG.NEXT.${stream}.${consumer}`, JSON.stringify(request), { reply: `${inbox}.${id}` });
   }
 
   private onMessage(message: Msg): void {
@@ -103,7 +103,7 @@ export class PullConsumer implements Subscription {
     // The broker delivers under the message's own subject: which pull it answers does not matter.
     this.forgetOne();
     if (this.stopped || this.underWay >= this.parts.concurrency) {
-      this.parts.link.nc.publish(message.reply ?? '', '-NAK');
+      this.parts.link.publish(message.reply ?? '', '-NAK');
       return;
     }
     this.underWay += 1;

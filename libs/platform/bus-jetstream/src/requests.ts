@@ -42,11 +42,11 @@ export class Requests {
       this.pending.set(token, { subject, timeoutMs, resolve, reject, cancelTimer });
       const reply = this.prefix + token;
       if (this.link.connected)
-        this.write(token, () => this.link.nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers }));
+        this.write(token, () => this.link.publish(subject, payload, headers === undefined ? { reply } : { reply, headers }));
       else
         this.waiting.push({
           token,
-          send: () => this.link.nc.publish(subject, payload, headers === undefined ? { reply } : { reply, headers }),
+          send: () => this.link.publish(subject, payload, headers === undefined ? { reply } : { reply, headers }),
         });
     });
   }

@@ -133,12 +133,13 @@ export class ActivationKeeper {
     }
     keeping.dirty = true;
     // An epoch that has ended at its worker does not begin again: its reports were numbered.
-    if (answer?.claim === 'refused' || answer?.claim === 'unknown') return this.events.onUnclaimed(address, keeping.epoch, 'refused');
+    const isRefused = answer?.claim === 'refused' || answer?.claim === 'unknown';
+    const isLate = keeping.claimedAtMs === undefined && this.nowMs() - keeping.sinceMs >= CLAIM_MS;
+    if (isRefused || isLate) this.events.onUnclaimed(address, keeping.epoch, isRefused ? 'refused' : 'not-claimed');
+    // The first 'cold' is answered at once; whoever says so again is not to keep us busy.
+    const pauseMs = answer?.claim === 'cold' && !keeping.cold ? 0 : REPEAT_MS;
     if (answer?.claim === 'cold') keeping.cold = true;
-    if (keeping.claimedAtMs === undefined && this.nowMs() - keeping.sinceMs > CLAIM_MS && answer === undefined) {
-      return this.events.onUnclaimed(address, keeping.epoch, 'not-claimed');
-    }
-    const pauseMs = answer === undefined ? REPEAT_MS : 0;
+    // Also after the epoch was given up: should that not have been carried out, it is found here again.
     keeping.cancelRepeat = this.ports.host.timers.after(pauseMs, () => void this.push(address, keeping));
   }
 

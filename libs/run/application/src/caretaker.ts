@@ -130,7 +130,7 @@ export class Caretaker {
       return;
     }
     this.unplaced.delete(keyOf(address));
-    this.workers.notePlaced(beat.workerId);
+    this.workers.notePlaced(beat);
     const { workerId, sessionId, buildId } = beat;
     void this.ports.code
       .of(address.tenant, buildId, name)

@@ -1,6 +1,6 @@
 import { errorRecordOf, PerdureError, StoreUnavailable, type Decision, type ErrorRecord, type Host } from '@perdure/kernel';
 import { runStream, type RunAddress, type RunEvent, type RunRejection } from '@perdure/run-contract';
-import { evolve, isOpen, type DecidedCommand, type RunState } from '@perdure/run-domain';
+import { evolve, isOpen, noRun, type DecidedCommand, type RunState } from '@perdure/run-domain';
 import { outgoingFact, type FactPublisher } from './fact-publisher';
 import type { FactToStore, Provenance, RunCodec } from './run.codec';
 import type { RunLog } from './run.log';
@@ -120,9 +120,11 @@ export class RunActor {
   private async runBatch(): Promise<void> {
     const taken: Waiting[] = [];
     try {
-      const before = await this.settled();
+      // Awaited either way: what arrives in the same breath goes into the same append.
+      const before = await (this.presumedNew() ? noRun : this.settled());
       const batch = this.judge(before, taken);
-      const isCurrent = batch.events.length > 0 ? this.commit(before, batch) : this.ports.log.isHead(this.address, before.revision);
+      const isCurrent =
+        batch.events.length > 0 ? this.commit(before, batch) : this.ports.log.isHead(this.address, before.revision);
       if (!(await isCurrent)) return this.again(taken);
       for (const { job, rejection } of batch.judged) {
         job.resolve(rejection === undefined ? { accepted: true, state: batch.state } : { accepted: false, rejection });
@@ -135,6 +137,12 @@ export class RunActor {
       if (!(error instanceof PerdureError))
         this.ports.host.log.error('run not handled', { ...this.address, reason: String(error) });
     }
+  }
+
+  /** A run id is new nearly always when a run is requested: the append itself finds out, since it expects no stream. */
+  private presumedNew(): boolean {
+    const [first] = this.queue;
+    return this.held === undefined && first?.given.command.type === 'RequestRun' && first.fenced === 0;
   }
 
   private judge(before: RunState, taken: Waiting[]): Batch {

@@ -1,5 +1,5 @@
 import type { Bus, Cancel, Host, Subscription } from '@perdure/kernel';
-import { heartbeat, heartbeatSubject, type Heartbeat } from '@perdure/run-contract';
+import { heartbeat, heartbeatSubject, workerAddress, type Heartbeat } from '@perdure/run-contract';
 
 /**
  * Which workers live, as far as this process knows.
@@ -8,6 +8,9 @@ import { heartbeat, heartbeatSubject, type Heartbeat } from '@perdure/run-contra
  *    connection closed, or at once when a new session of the same worker appears or it says goodbye.
  * 2. A restarted observer has heard nobody yet, so it judges nobody before one full period has passed.
  * 3. Silence is measured on the monotonic clock.
+ * 4. A heartbeat speaks for the tenant, pool and worker of its subject and for nobody else: the broker confines
+ *    a tenant by subjects. Workers of two tenants may have the same id.
+ * 5. A session that was replaced stays dead, whatever it still sends.
  */
 
 export const DEAD_AFTER_MS = 3_000;
@@ -15,6 +18,8 @@ export const CLOSED_GRACE_MS = 1_000;
 /** The thread that runs user code has not turned for so long: what it holds goes elsewhere. */
 export const STALLED_AFTER_MS = 20_000;
 const SWEEP_MS = 250;
+/** Replaced sessions remembered: far more than can still be sending. */
+const REPLACED_MAX = 10_000;
 
 export interface LiveWorker {
   readonly beat: Heartbeat;
@@ -39,7 +44,10 @@ export interface RegistryListener {
 }
 
 export class WorkerRegistry {
+  /** By tenant, pool and worker id. */
   private readonly entries = new Map<string, Entry>();
+  private readonly bySession = new Map<string, Entry>();
+  private readonly replaced = new Set<string>();
   private readonly startedMs: number;
   private subscription: Subscription | undefined;
   private cancelSweep: Cancel = () => undefined;
@@ -54,7 +62,7 @@ export class WorkerRegistry {
   start(): void {
     this.subscription = this.ports.bus.subscribe(heartbeatSubject.all, (message) => {
       const parsed = heartbeat.safeParse(safeJson(message.payload));
-      if (parsed.success) this.hear(parsed.data);
+      if (parsed.success && heartbeatSubject.build(workerAddress(parsed.data)) === message.subject) this.hear(parsed.data);
     });
     this.scheduleSweep();
   }
@@ -66,22 +74,21 @@ export class WorkerRegistry {
 
   /** From the broker: the heartbeat connection of this session has closed. */
   connectionClosed(session: { readonly workerId: string; readonly sessionId: string }): void {
-    const entry = this.entries.get(session.workerId);
-    if (entry?.beat.sessionId === session.sessionId) entry.closedAtMs = this.nowMs();
+    const entry = this.entryOf(session);
+    if (entry !== undefined) entry.closedAtMs ??= this.nowMs();
   }
 
   /** Undefined while it is too early to say. */
   isAlive(session: { readonly workerId: string; readonly sessionId: string }): boolean | undefined {
-    const entry = this.entries.get(session.workerId);
-    if (entry?.beat.sessionId === session.sessionId) return !entry.stalled;
-    if (entry !== undefined) return false;
+    const entry = this.entryOf(session);
+    if (entry !== undefined) return !entry.stalled;
+    if (this.replaced.has(session.sessionId)) return false;
     return this.nowMs() - this.startedMs < DEAD_AFTER_MS ? undefined : false;
   }
 
   /** Whether the newest heartbeat of the session names the run; undefined when there is none. */
   holds(session: { readonly workerId: string; readonly sessionId: string }, runId: string): boolean | undefined {
-    const entry = this.entries.get(session.workerId);
-    return entry?.beat.sessionId === session.sessionId ? entry.beat.activations.includes(runId) : undefined;
+    return this.entryOf(session)?.beat.activations.includes(runId);
   }
 
   /** A live worker of the pool that hosts the name and has room, the one with most room first. */
@@ -101,21 +108,28 @@ export class WorkerRegistry {
     return best?.beat;
   }
 
-  notePlaced(workerId: string): void {
-    const entry = this.entries.get(workerId);
+  notePlaced(session: { readonly workerId: string; readonly sessionId: string }): void {
+    const entry = this.entryOf(session);
     if (entry !== undefined) entry.placed += 1;
   }
 
+  private entryOf(session: { readonly workerId: string; readonly sessionId: string }): Entry | undefined {
+    const entry = this.bySession.get(session.sessionId);
+    return entry?.beat.workerId === session.workerId ? entry : undefined;
+  }
+
   private hear(beat: Heartbeat): void {
-    const known = this.entries.get(beat.workerId);
-    if (known !== undefined && known.beat.sessionId !== beat.sessionId) this.die(known, 'worker-replaced');
+    if (this.replaced.has(beat.sessionId)) return;
+    const known = this.entries.get(keyOf(beat));
+    if (known !== undefined && known.beat.sessionId !== beat.sessionId) this.replace(known);
     if (beat.leaving) {
-      const entry = this.entries.get(beat.workerId);
-      if (entry !== undefined) this.die(entry, 'worker-lost');
+      if (known?.beat.sessionId === beat.sessionId) this.die(known, 'worker-lost');
       return;
     }
     const stalled = beat.loopLagMs > STALLED_AFTER_MS;
-    this.entries.set(beat.workerId, { beat, placed: 0, heardMs: this.nowMs(), closedAtMs: undefined, stalled });
+    const entry = { beat, placed: 0, heardMs: this.nowMs(), closedAtMs: undefined, stalled };
+    this.entries.set(keyOf(beat), entry);
+    this.bySession.set(beat.sessionId, entry);
     if (stalled && known?.stalled !== true) this.listener.onDeath(beat, 'worker-stalled');
     if (!stalled && !beat.draining && beat.freeSlots > 0) this.listener.onCapacity(beat);
   }
@@ -129,8 +143,16 @@ export class WorkerRegistry {
     }
   }
 
+  private replace(entry: Entry): void {
+    this.replaced.add(entry.beat.sessionId);
+    const [oldest] = this.replaced.size > REPLACED_MAX ? this.replaced : [];
+    if (oldest !== undefined) this.replaced.delete(oldest);
+    this.die(entry, 'worker-replaced');
+  }
+
   private die(entry: Entry, death: Death): void {
-    this.entries.delete(entry.beat.workerId);
+    this.entries.delete(keyOf(entry.beat));
+    this.bySession.delete(entry.beat.sessionId);
     this.listener.onDeath({ workerId: entry.beat.workerId, sessionId: entry.beat.sessionId }, death);
   }
 
@@ -144,6 +166,10 @@ export class WorkerRegistry {
   private nowMs(): number {
     return this.ports.host.clock.monotonicMs();
   }
+}
+
+function keyOf({ tenant, pool, workerId }: Heartbeat): string {
+  return `${tenant}.${pool}.${workerId}`;
 }
 
 function room(entry: Entry): number {
