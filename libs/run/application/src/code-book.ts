@@ -46,7 +46,8 @@ export class CodeBook {
     const issues = behaviour.inputSchema === undefined ? [] : this.ports.validator.issues(behaviour.inputSchema, input);
     if (issues.length > 0) return { error: invalidInput(name, issues) };
     const pool = command.pool ?? behaviour.pool;
-    const requestHash = this.ports.host.digest.sha256(canonicalJson({ name, input, pool, deadlineMs }));
+    // Of what was asked, not of what today's build makes of it: a repeat after a deployment is still a repeat.
+    const requestHash = this.ports.host.digest.sha256(canonicalJson({ name, input, pool: command.pool, deadlineMs }));
     return { type: 'RequestRun', kind: behaviour.kind, name, pool, input: input ?? null, requestHash, deadlineMs };
   }
 

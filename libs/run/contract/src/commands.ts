@@ -120,7 +120,7 @@ export type RunCommandOf<T extends RunCommandType> = Extract<RunCommand, { type:
 export const commandEnvelope = z.object({
   v: z.literal(1),
   /** A UUID of version 7: its time says whether a repeat can still be recognised. */
-  id: z.uuid(),
+  id: z.uuidv7(),
   actor,
   traceparent: z.string().max(200).optional(),
   command: runCommand,

@@ -24,7 +24,7 @@ export class StoredBuildCatalogue {
   constructor(private readonly ports: { readonly store: EventStore; readonly host: Host }) {}
 
   /**
-   * @throws Terminal `BuildConflict` when another manifest has this build id; `EffectClassUnsupported`; `UnknownTool`
+   * @throws Terminal `BuildConflict` when another manifest has this build id; `EffectClassUnsupported`; `UnknownTool`; `NameNotUnique`
    */
   async register(tenant: string, manifest: BuildManifest): Promise<{ readonly buildId: string; readonly registered: boolean }> {
     check(manifest);
@@ -110,6 +110,8 @@ function sameBehaviour(left: BehaviourManifest | undefined, right: BehaviourMani
 }
 
 function check(manifest: BuildManifest): void {
+  checkUnique('tool', manifest.tools);
+  checkUnique('agent or workflow', manifest.behaviours);
   const tools = new Set(manifest.tools.map((tool) => tool.name));
   for (const { name, effectClass } of manifest.tools) {
     if (SUPPORTED_EFFECTS.includes(effectClass)) continue;
@@ -126,6 +128,15 @@ function check(manifest: BuildManifest): void {
       details: { tool: missing },
     });
   }
+}
+
+function checkUnique(what: string, named: readonly { readonly name: string }[]): void {
+  const names = named.map(({ name }) => name);
+  const twice = names.find((name, index) => names.indexOf(name) !== index);
+  if (twice === undefined) return;
+  throw new Terminal('NameNotUnique', `The build holds more than one ${what} named ${twice}. Rename all but one.`, {
+    details: { name: twice },
+  });
 }
 
 function conflict(buildId: string): Terminal {
