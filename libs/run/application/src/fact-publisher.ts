@@ -1,4 +1,5 @@
 import {
+  BusUnavailable,
   comparePositions,
   delay,
   partitionOf,
@@ -66,6 +67,9 @@ export class FactPublisher {
   private highest: Position | 'start' = 'start';
   private mark: Position | 'start' = 'start';
   private written: Position | 'start' = 'start';
+  /** Republished, and not confirmed. */
+  private readonly pages = new Set<readonly OutgoingFact[]>();
+  private losses = 0;
   private overflowed = false;
   private confirming = false;
   private stopped = false;
@@ -131,16 +135,29 @@ export class FactPublisher {
     const count = this.unconfirmed.length;
     const reached = this.highest;
     try {
-      await this.ports.facts.confirm();
+      await this.confirmed();
       this.unconfirmed.splice(0, count);
       if (this.overflowed) await this.recoverOverflow();
       this.mark = this.heldBack(reached);
-    } catch (error) {
-      this.ports.facts.publish(this.unconfirmed.map(({ fact }) => fact));
-      throw error;
     } finally {
       this.confirming = false;
     }
+  }
+
+  /**
+   * The broker tells of a loss once, to whoever asks first: that one publishes again all that is in doubt, for whatever
+   * purpose it was published, and who asked at the same time asks again.
+   */
+  private async confirmed(): Promise<void> {
+    const { losses } = this;
+    try {
+      await this.ports.facts.confirm();
+    } catch (error) {
+      this.losses += 1;
+      this.ports.facts.publish([...[...this.pages].flat(), ...this.unconfirmed.map(({ fact }) => fact)]);
+      throw error;
+    }
+    if (this.losses !== losses) throw new BusUnavailable('Facts were lost while their confirmation was under way.');
   }
 
   private heldBack(reached: Position | 'start'): Position | 'start' {
@@ -196,10 +213,10 @@ export class FactPublisher {
 
   private async storedByBroker(facts: readonly OutgoingFact[]): Promise<void> {
     if (facts.length === 0) return;
-    await this.persistently(async () => {
-      this.ports.facts.publish(facts);
-      await this.ports.facts.confirm();
-    });
+    this.pages.add(facts);
+    this.ports.facts.publish(facts);
+    await this.persistently(() => this.confirmed());
+    this.pages.delete(facts);
   }
 
   /** Broker and store come back; until then what rests on them waits. */
