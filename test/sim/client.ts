@@ -26,6 +26,7 @@ export class Client {
   readonly cancelsAccepted = new Set<string>();
   readonly ended = new Map<string, RunView>();
   private readonly answers = new Map<string, string>();
+  private readonly resuming = new Set<string>();
 
   constructor(
     private readonly ports: { readonly process: SimProcess; readonly bus: Bus },
@@ -40,8 +41,12 @@ export class Client {
     for (const wish of wishes) this.ports.process.schedule(wish.startAtMs, `wishes ${wish.runId}`, () => void this.live(wish));
   }
 
+  /** Once at a time: what is not answered yet is under way. */
   async resume(runId: string): Promise<void> {
+    if (this.resuming.has(runId)) return;
+    this.resuming.add(runId);
     await this.ask(runId, this.envelope({ type: 'ResumeRun', reason: 'the operator has looked at it' }));
+    this.resuming.delete(runId);
   }
 
   private async live(wish: Wish): Promise<void> {

@@ -1,5 +1,6 @@
 import { MemoryBlobStore } from '@perdure/platform-blob-memory';
-import { drawFaults, FaultPlan, NO_FAULTS, SimBroker, SimBucket, SimProcess, SimStoreServer, Simulation, type FaultSettings, type SeededRandom, type Violation } from '@perdure/testing';
+import { drawFaults, FaultPlan, SimBroker, SimBucket, SimProcess, SimStoreServer, Simulation, type FaultSettings, type SeededRandom, type Violation } from '@perdure/testing';
+import { Auditor } from './auditor';
 import { Client, type Wish } from './client';
 import { OuterWorld } from './outer-world';
 import { drawPlan } from './program';
@@ -25,10 +26,12 @@ type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers';
 const PARK: readonly (readonly [RoleName, number])[] = [
   ['orchestrator', 2],
   ['admission', 2],
-  ['timers', 1],
+  ['timers', 2],
   ['worker', 3],
 ];
 const BEGINNINGS: Readonly<Record<RoleName, (premises: Premises, ports: Ports) => Beginning>> = { orchestrator, worker, admission, timers };
+
+export type { RoleName };
 
 /** Takes one defence away, to see whether that is noticed. */
 export interface Mutant {
@@ -57,6 +60,7 @@ export interface StoryResult {
   readonly facts: number;
   readonly virtualMs: number;
   readonly runs: number;
+  readonly reexecutedPure: number;
 }
 
 export class Story {
@@ -66,6 +70,8 @@ export class Story {
   readonly wishes: readonly Wish[];
   readonly roles = new Map<string, Role>();
   readonly client: Client;
+  private readonly auditor: Auditor;
+  private reexecutedPure = 0;
   private readonly incarnations = new Map<string, number>();
   private readonly chance: SeededRandom;
   private readonly crashes: SeededRandom;
@@ -89,6 +95,7 @@ export class Story {
     this.wishes = drawWishes(simulation.random.split('load'));
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
     this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
+    this.auditor = new Auditor(this);
   }
 
   async run(): Promise<void> {
@@ -97,7 +104,9 @@ export class Story {
     this.scheduleFaults();
     this.simulation.at(HEAL_MS, () => this.heal(), { label: 'HEAL' });
     this.simulation.at(HEAL_MS, () => this.look(), { label: 'look' });
+    this.auditor.watch();
     await this.simulation.run(HEAL_MS + LIVENESS_MS);
+    this.reexecutedPure = this.auditor.conclude();
   }
 
   result(): StoryResult {
@@ -112,6 +121,7 @@ export class Story {
       facts: this.premises.store.log.length,
       virtualMs: simulation.nowMs,
       runs: this.wishes.length,
+      reexecutedPure: this.reexecutedPure,
     };
   }
 
@@ -170,8 +180,9 @@ export class Story {
     this.faults.heal();
   }
 
-  /** Ends the story when nothing is left to wait for. */
+  /** Ends the story when nothing is left to wait for. Until then, an operator resumes what was paused. */
   private look(): void {
+    for (const runId of this.auditor.pausedRuns()) void this.client.resume(runId);
     if (this.allEnded) this.simulation.at(SETTLE_MS, () => this.simulation.stop(), { label: 'the end' });
     else this.simulation.at(LOOK_EVERY_MS, () => this.look(), { label: 'look' });
   }
@@ -191,5 +202,3 @@ function drawWishes(random: SeededRandom): readonly Wish[] {
     };
   });
 }
-
-export { NO_FAULTS };

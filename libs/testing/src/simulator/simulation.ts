@@ -91,7 +91,7 @@ export class Simulation {
   }
 
   at(delayMs: number, task: () => void, { label, owner }: { readonly label: string; readonly owner?: Owner | undefined }): Cancel {
-    const atMs = this.time + Math.max(0, Math.round(delayMs * 1_000) / 1_000);
+    const atMs = this.time + Math.max(0, Math.ceil(delayMs * 1_000) / 1_000);
     this.made += 1;
     const event: SimEvent = { atMs, tie: this.ties.fraction(), order: this.made, label, owner, task, cancelled: false };
     this.heap.push(event);

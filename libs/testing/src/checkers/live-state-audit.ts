@@ -1,0 +1,37 @@
+import { canonicalJson } from '@perdure/kernel';
+import { journalLength, tailItems, type RunState } from '@perdure/run-domain';
+import { oracleOf, type OracleRun, type StoredRunEvent } from '../oracle/run-oracle';
+
+/** What the real fold says of the things that the oracle knows; of an ended run it keeps the end only. */
+function seen(state: RunState): Partial<OracleRun> {
+  if (state.status === 'none') return { status: 'none' };
+  const { status, epoch } = state;
+  if (status === 'ended') return { status, epoch, outcome: state.outcome.status };
+  const delivered = tailItems(state.journal).filter((item) => item.type !== 'made');
+  return {
+    status,
+    epoch,
+    turn: state.turn,
+    journalLength: journalLength(state.journal),
+    openCalls: [...state.calls.keys()].sort(),
+    openTimers: [...state.timers.keys()].sort(),
+    deliveredCalls: delivered.map((item) => item.call),
+  };
+}
+
+/** I2: how the state that a process holds differs from what the log says at the same revision; undefined = not at all. */
+export function differenceFromLog(state: RunState, stored: readonly StoredRunEvent[]): string | undefined {
+  if (state.revision >= stored.length) return `it is at revision ${state.revision}, the log has ${stored.length} facts`;
+  try {
+    return difference(seen(state), stored.slice(0, state.revision + 1));
+  } catch (error) {
+    return `the log does not fold: ${String(error)}`;
+  }
+}
+
+function difference(held: Partial<OracleRun>, stored: readonly StoredRunEvent[]): string | undefined {
+  const expected = oracleOf(stored) as unknown as Readonly<Record<string, unknown>>;
+  const differing = Object.entries(held).filter(([field, value]) => canonicalJson(value) !== canonicalJson(expected[field]));
+  if (differing.length === 0) return undefined;
+  return differing.map(([field, value]) => `${field} is ${canonicalJson(value)}, by the log ${canonicalJson(expected[field])}`).join('; ');
+}

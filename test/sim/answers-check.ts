@@ -1,0 +1,48 @@
+import type { RecordedEvent } from '@perdure/kernel';
+import { requestSubject, runAddress, runStream, TERMINAL_EVENT_TYPES, type Answer, type CommandEnvelope } from '@perdure/run-contract';
+import type { Exchange, Simulation } from '@perdure/testing';
+import type { LogView } from './log-view';
+
+/** I1, at the moment when an answer leaves: what it says has its facts in the log already. */
+export function checkAnswers(simulation: Simulation, log: LogView): (exchange: Exchange) => void {
+  return ({ subject, request, reply, responder }) => {
+    const [root, kind, tenant, context, runId] = subject.split('.');
+    if (root !== 'perdure' || kind !== 'req' || context !== 'run' || tenant === undefined || runId === undefined) return;
+    const address = runAddress(tenant, runId);
+    if (requestSubject.build(address) !== subject) return;
+    const answer = JSON.parse(reply) as Answer;
+    if (!answer.ok) return;
+    const { command } = JSON.parse(request) as CommandEnvelope;
+    const missing = missingFact(command, log.of(runStream.build(address)));
+    if (missing !== undefined) simulation.violate('I1', `${responder.name} accepted ${command.type} of ${runId}, and ${missing}`);
+  };
+}
+
+function missingFact(command: CommandEnvelope['command'], facts: readonly RecordedEvent[]): string | undefined {
+  const has = (type: string, matches: (data: Readonly<Record<string, unknown>>) => boolean = () => true): boolean =>
+    facts.some((fact) => fact.type === type && matches(fact.data as Readonly<Record<string, unknown>>));
+  const hasEnded = TERMINAL_EVENT_TYPES.some((type) => has(type));
+  switch (command.type) {
+    case 'StartRun':
+      return has('RunRequested') ? undefined : 'the log has no such run';
+    case 'CancelRun':
+      return has('RunCancelRequested') || hasEnded ? undefined : 'no fact says that it was asked for';
+    case 'ReleaseRun':
+      return has('RunAssigned', ({ permitId }) => permitId === command.permitId) ? undefined : 'no assignment holds its permit';
+    case 'RecordProgress': {
+      const isReported = (fact: RecordedEvent): boolean => {
+        const { report } = fact.metadata as { report?: { epoch: number; seq: number } };
+        return report?.epoch === command.epoch && report.seq === command.seq;
+      };
+      return command.entries.length === 0 || facts.some(isReported) ? undefined : `no fact is of epoch ${command.epoch}, report ${command.seq}`;
+    }
+    case 'FireTimer': {
+      const { timerId } = command;
+      const isTimer = (data: Readonly<Record<string, unknown>>): boolean => data['timerId'] === timerId;
+      const isOver = hasEnded || has('TimerFired', isTimer) || has('TimerCancelled', isTimer);
+      return isOver || !has('TimerSet', isTimer) ? undefined : `the timer ${timerId} is still open`;
+    }
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,209 @@
+import type { AppendResult, Bus, EventStore, FactBus, Position } from '@perdure/kernel';
+import type { RunEvent } from '@perdure/run-contract';
+import type { DecidedCommand, RunState } from '@perdure/run-domain';
+import type { Ports, Role } from './roles';
+import type { Mutant, RoleName } from './story';
+
+/**
+ * Planted faults: each takes one defence away, in the simulated process only, by wrapping what it is given or by
+ * replacing a method of what it has made. One that is not found is an invariant that nobody checks.
+ */
+type Decision = { readonly accepted: readonly RunEvent[] } | { readonly rejected: unknown };
+type Decide = (given: DecidedCommand, state: RunState) => Decision;
+type Json = Record<string, unknown>;
+type GivePorts = NonNullable<Mutant['ports']>;
+type Alter = NonNullable<Mutant['alter']>;
+
+function store(change: (inner: EventStore, ports: Ports) => Partial<EventStore>): GivePorts {
+  return (role, ports) => (role === 'orchestrator' ? { ...ports, store: wrap(ports.store, change(ports.store, ports)) } : ports);
+}
+
+function facts(change: (inner: FactBus) => Partial<FactBus>): GivePorts {
+  return (role, ports) => (role === 'orchestrator' ? { ...ports, facts: wrap(ports.facts, change(ports.facts)) } : ports);
+}
+
+function workerBus(change: (inner: Bus, ports: Ports) => Partial<Bus>): GivePorts {
+  return (role, ports) => (role === 'worker' ? { ...ports, bus: wrap(ports.bus, change(ports.bus, ports)) } : ports);
+}
+
+function wrap<T extends object>(inner: T, change: Partial<T>): T {
+  return new Proxy(inner, {
+    get: (target, name) => {
+      const replaced = Reflect.get(change, name) as unknown;
+      if (replaced !== undefined) return replaced;
+      const value = Reflect.get(target, name) as unknown;
+      return typeof value === 'function' ? (value.bind(target) as unknown) : value;
+    },
+  });
+}
+
+/** Replaces methods of what an object holds inside. */
+function patch(owner: unknown, path: readonly string[], methods: (original: Json) => Json): void {
+  const target = path.reduce<Json>((inner, name) => inner[name] as Json, owner as Json);
+  Object.assign(target, methods(target));
+}
+
+function deciding(change: (decide: Decide) => Decide): Alter {
+  return (role, made) => {
+    if (role !== 'orchestrator') return;
+    patch(made.owner, ['runs', 'actorPorts'], (ports) => ({ decide: change(ports['decide'] as Decide) }));
+  };
+}
+
+function withoutEvents(decision: Decision, isDropped: (event: RunEvent) => boolean): Decision {
+  return 'accepted' in decision ? { accepted: decision.accepted.filter((event) => !isDropped(event)) } : decision;
+}
+
+function onlyIn(wanted: RoleName, alter: (made: Role) => void): Alter {
+  return (role, made) => {
+    if (role === wanted) alter(made);
+  };
+}
+
+const isRun = (stream: string): boolean => stream.startsWith('run-');
+const FAR: Position = { commit: '0', prepare: '0' };
+
+const answersEarly = store((inner) => ({
+  append: (stream, expected, events) => {
+    const appending = inner.append(stream, expected, events);
+    if (!isRun(stream)) return appending;
+    appending.catch(() => undefined);
+    const revision = (typeof expected === 'number' ? expected : -1) + events.length;
+    return Promise.resolve<AppendResult>({ outcome: 'appended', revision, position: FAR });
+  },
+}));
+
+const resendsUnderNewIds = store((inner, { process }) => {
+  const tried = new Set<string>();
+  return {
+    append: (stream, expected, events) => {
+      const key = `${stream} ${String(expected)} ${events[0]?.id}`;
+      const isRepeat = tried.has(key);
+      tried.add(key);
+      if (!isRun(stream) || !isRepeat) return inner.append(stream, expected, events);
+      return inner.append(stream, 'any', events.map((event) => ({ ...event, id: process.entropy.uuid() })));
+    },
+  };
+});
+
+const appendsAnywhere = store((inner) => ({
+  append: (stream, expected, events) => inner.append(stream, isRun(stream) ? 'any' : expected, events),
+}));
+
+const SKIPPED_EVERY = 7;
+const followerSkips: GivePorts = (_role, ports) => {
+  const { store: inner } = ports;
+  let seen = 0;
+  const followAll: EventStore['followAll'] = (options) =>
+    inner.followAll({
+      ...options,
+      onEvent: (event) => {
+        seen += 1;
+        return seen % SKIPPED_EVERY === 0 ? undefined : options.onEvent(event);
+      },
+    });
+  return { ...ports, store: wrap(inner, { followAll }) };
+};
+
+const acceptsOldEpochs = deciding((decide) => (given, state) => {
+  const { command } = given;
+  if (command.type !== 'RecordProgress' || state.status !== 'active' || command.epoch >= state.epoch) return decide(given, state);
+  const decision = decide({ ...given, command: { ...command, epoch: state.epoch, seq: state.lastSeq + 1 } }, state);
+  if (!('accepted' in decision)) return decision;
+  return { accepted: decision.accepted.map((event) => ({ ...event, report: { epoch: command.epoch, seq: command.seq } })) };
+});
+
+const forgetsReports = deciding((decide) => (given, state) => {
+  const { command } = given;
+  if (command.type !== 'RecordProgress' || state.status !== 'active' || command.epoch !== state.epoch) return decide(given, state);
+  if (command.seq > state.lastSeq) return decide(given, state);
+  return decide({ ...given, command: { ...command, seq: state.lastSeq + 1 } }, state);
+});
+
+const CLOCK_AHEAD_MS = 1_500;
+const firesEarly: Alter = (role, made) => {
+  deciding((decide) => (given, state) =>
+    decide(given.command.type === 'FireTimer' ? { ...given, at: { ...given.at, nowMs: given.at.nowMs + CLOCK_AHEAD_MS } } : given, state),
+  )(role, made);
+  if (role !== 'timers') return;
+  const { process } = made;
+  const clock = { nowMs: () => process.clock.nowMs() + CLOCK_AHEAD_MS, monotonicMs: () => process.clock.monotonicMs() };
+  patch(made.timers, ['ports'], () => ({ host: wrap(process, { clock } as Partial<typeof process>) }));
+};
+
+function reports(payload: string): readonly { readonly type: string }[] {
+  const { command } = JSON.parse(payload) as { command?: { type: string; entries?: readonly { type: string }[] } };
+  return command?.type === 'RecordProgress' ? (command.entries ?? []) : [];
+}
+
+const dropsResults = workerBus((inner) => ({
+  request: (subject, payload, options) => {
+    const entries = reports(payload);
+    if (!entries.some(({ type }) => type === 'effect-intended')) return inner.request(subject, payload, options);
+    const envelope = JSON.parse(payload) as { command: Json };
+    const left = entries.filter(({ type }) => type !== 'step');
+    return inner.request(subject, JSON.stringify({ ...envelope, command: { ...envelope.command, entries: left } }), options);
+  },
+}));
+
+const doesNotWaitForIntentions = workerBus((inner) => ({
+  request: (subject, payload, options) => {
+    const entries = reports(payload);
+    const sending = inner.request(subject, payload, options);
+    if (!entries.some(({ type }) => type === 'effect-intended')) return sending;
+    sending.catch(() => undefined);
+    const { seq } = (JSON.parse(payload) as { command: { seq: number } }).command;
+    const value = { seq, revision: 0, instructions: [], inbound: [], cancelRequested: false, ended: false };
+    return Promise.resolve(JSON.stringify({ ok: true, value }));
+  },
+}));
+
+const replaysBackwards = workerBus((inner) => ({
+  subscribe: (subject, handler, options) =>
+    inner.subscribe(
+      subject,
+      (message) => {
+        const order = JSON.parse(message.payload) as { journal?: readonly { type: string }[] };
+        const payload = order.journal === undefined ? message.payload : JSON.stringify({ ...order, journal: [...order.journal].reverse() });
+        handler({ ...message, payload });
+      },
+      options,
+    ),
+}));
+
+const changesKeys = onlyIn('worker', ({ process, engine }) => {
+  const tools = engine?.['tools'] as unknown as Map<string, { execute: (input: unknown, scope: { idempotencyKey: string }) => unknown }>;
+  for (const [name, tool] of tools) {
+    const execute = (input: unknown, scope: { idempotencyKey: string }): unknown =>
+      tool.execute(input, { ...scope, idempotencyKey: `${scope.idempotencyKey}/${process.incarnation}` });
+    tools.set(name, { ...tool, execute });
+  }
+});
+
+const leaksPermits = onlyIn('admission', ({ admission }) => {
+  patch(admission, [], (original) => {
+    const learn = (original['learn'] as (...given: unknown[]) => void).bind(admission);
+    return { learn: (fact: { change: { type: string } }, ...rest: unknown[]) => (fact.change.type === 'ended' ? undefined : learn(fact, ...rest)) };
+  });
+});
+
+export const MUTANTS: readonly Mutant[] = [
+  { name: 'answers before the append is acknowledged', ports: answersEarly },
+  { name: 'sends an ambiguous append again under new ids', ports: resendsUnderNewIds },
+  { name: 'appends without expecting a revision', ports: appendsAnywhere },
+  { name: 'accepts reports of epochs that have ended', alter: acceptsOldEpochs },
+  { name: 'does not recognise a repeated report', alter: forgetsReports },
+  { name: 'answers from a state that another owner has passed', alter: onlyIn('orchestrator', ({ owner }) => patch(owner, ['runs', 'actorPorts', 'log'], () => ({ isHead: () => Promise.resolve(true) }))) },
+  { name: 'believes a failed confirmation', ports: facts((inner) => ({ confirm: () => inner.confirm().catch(() => undefined) })) },
+  { name: 'publishes nothing again at a take-over', alter: onlyIn('orchestrator', ({ owner }) => patch(owner, ['publisher'], () => ({ takeOver: () => Promise.resolve() }))) },
+  { name: 'never judges a worker dead', alter: onlyIn('orchestrator', ({ owner }) => patch(owner, ['caretaker'], () => ({ loseActivation: () => Promise.resolve() }))) },
+  { name: 'fires timers before they are due', alter: firesEarly },
+  { name: 'forgets to wake a run', alter: deciding((decide) => (given, state) => withoutEvents(decide(given, state), ({ type }) => type === 'RunWoken')) },
+  { name: 'forgets the next attempt', alter: deciding((decide) => (given, state) => withoutEvents(decide(given, state), ({ type, data }) => type === 'TimerSet' && data.purpose === 'retry')) },
+  { name: 'loses facts that its follower should see', ports: followerSkips },
+  { name: 'never gives permits back', alter: leaksPermits },
+  { name: 'runs tools before their intention is recorded', ports: doesNotWaitForIntentions },
+  { name: 'does not record results before an effect', ports: dropsResults },
+  { name: 'replays results in another order', ports: replaysBackwards },
+  { name: 'gives a tool another key after a crash', alter: changesKeys },
+];

@@ -1,0 +1,116 @@
+import type { RecordedEvent } from '@perdure/kernel';
+import { runStream, runAddress } from '@perdure/run-contract';
+import type { Finding } from '@perdure/testing';
+import type { Wish } from './client';
+import type { LogView } from './log-view';
+import type { OuterWorld, WorkDone } from './outer-world';
+import { toolUsesOf, type Operation } from './program';
+import { TENANT } from './roles';
+
+/** What the log says of one piece of user code: when it was intended, and when its result was recorded. */
+interface Recorded {
+  readonly intended: RecordedEvent | undefined;
+  readonly ended: RecordedEvent | undefined;
+}
+
+export interface WorkAudit {
+  readonly findings: readonly Finding[];
+  /** Pure steps that were run again before their result was recorded: allowed, and counted. */
+  readonly reexecutedPure: number;
+}
+
+/** I3: what the outside world saw, against what the log says that was recorded. */
+export function auditWork(world: OuterWorld, log: LogView, wishes: readonly Wish[]): WorkAudit {
+  const findings: Finding[] = [];
+  const found = (message: string): void => void findings.push({ invariant: 'I3', message });
+  let reexecutedPure = 0;
+  for (const { runId, plan } of wishes) {
+    const facts = log.of(runStream.build(runAddress(TENANT, runId)));
+    const recorded = recordedWork(facts);
+    const work = world.work.filter((done) => done.runId === runId);
+    for (const done of work) checkAgain(done, recorded.get(done.name), found);
+    const pure = work.filter(({ kind }) => kind === 'pure-step').map(({ name }) => name);
+    reexecutedPure += pure.length - new Set(pure).size;
+    for (const id of toolUsesOf(plan)) checkUse(world, `${runId}/${id}`, found);
+    if (plan.kind === 'workflow') checkCausality(plan.operations, recorded, (message) => found(`${runId}: ${message}`));
+  }
+  return { findings, reexecutedPure };
+}
+
+function recordedWork(facts: readonly RecordedEvent[]): ReadonlyMap<string, Recorded> {
+  const recorded = new Map<string, Recorded>();
+  const nameOf = new Map<string, string>();
+  const note = (name: string, change: Partial<Recorded>): void =>
+    void recorded.set(name, { ...(recorded.get(name) ?? { intended: undefined, ended: undefined }), ...change });
+  for (const event of facts) {
+    const data = event.data as Readonly<Record<string, unknown>> & { readonly call?: string };
+    const call = data.call ?? '';
+    switch (event.type) {
+      case 'EffectIntended':
+        nameOf.set(call, String((data['args'] as { id?: unknown } | null)?.id ?? call));
+        note(nameOf.get(call) ?? call, { intended: event });
+        break;
+      case 'ModelCallIntended':
+        nameOf.set(call, `turn-${String(data['turn'])}`);
+        note(nameOf.get(call) ?? call, { intended: event });
+        break;
+      case 'EffectConfirmed':
+      case 'ModelCallCompleted':
+        note(nameOf.get(call) ?? call, { ended: event });
+        break;
+      case 'StepsRecorded':
+        for (const entry of data['entries'] as readonly { type: string; name?: string }[]) if (entry.type === 'step') note(entry.name ?? '', { ended: event });
+    }
+  }
+  return recorded;
+}
+
+/** The clock of the log counts whole milliseconds. */
+const GRAIN_MS = 1;
+
+function checkAgain(done: WorkDone, recorded: Recorded | undefined, found: (message: string) => void): void {
+  const { kind, runId, name, epoch, process, atMs } = done;
+  const what = `${process} ran ${kind} ${name} of ${runId} at epoch ${epoch ?? 'none'}, ${atMs.toFixed(1)} ms`;
+  const isIntended = kind === 'tool' || kind === 'model';
+  if (isIntended && (recorded?.intended === undefined || virtualMs(recorded.intended) > atMs + GRAIN_MS)) found(`${what}, before its intention was recorded`);
+  const ended = recorded?.ended;
+  if (ended === undefined || epoch === undefined || atMs <= virtualMs(ended) + GRAIN_MS) return;
+  const { report } = ended.metadata as { report?: { epoch: number } };
+  // A worker that has not noticed yet that another has taken over is a zombie: what it does was begun before.
+  if (epoch >= (report?.epoch ?? 0)) found(`${what}, after its result was recorded in epoch ${report?.epoch ?? 'none'}`);
+}
+
+function virtualMs({ recordedAtMs }: RecordedEvent): number {
+  return recordedAtMs - EPOCH_MS;
+}
+
+const EPOCH_MS = 1_767_225_600_000;
+
+function checkUse(world: OuterWorld, use: string, found: (message: string) => void): void {
+  const keys = world.keysOfUse.get(use);
+  if (keys !== undefined && keys.size > 1) found(`${use} was asked for under the keys ${[...keys].join(', ')}`);
+}
+
+/** Whatever is recorded was made from what is recorded before it: nothing outside rests on what a crash could take away. */
+function checkCausality(operations: readonly Operation[], recorded: ReadonlyMap<string, Recorded>, found: (message: string) => void): void {
+  const walk = (list: readonly Operation[], before: readonly string[]): string[] => {
+    const causes = [...before];
+    for (const operation of list) {
+      if (operation.do === 'all') {
+        causes.push(...operation.branches.flatMap((branch) => walk(branch, causes).slice(causes.length)));
+        continue;
+      }
+      if (operation.do !== 'step' && operation.do !== 'tool') continue;
+      const name = operation.do === 'step' ? operation.name : operation.id;
+      const facts = recorded.get(name);
+      const revision = facts?.intended?.revision ?? facts?.ended?.revision;
+      if (revision !== undefined) {
+        const missing = causes.find((cause) => (recorded.get(cause)?.ended?.revision ?? Number.POSITIVE_INFINITY) > revision);
+        if (missing !== undefined) found(`${name} is recorded at revision ${revision}, before ${missing}, which it rests on`);
+      }
+      causes.push(name);
+    }
+    return causes;
+  };
+  walk(operations, []);
+}
