@@ -322,8 +322,9 @@ export class WorkflowActivation extends Activation implements CallDesk {
     for (const { call, kind, lastAttempt } of this.open.values()) {
       // A call without an attempt is not recorded yet; one with an attempt waits for its next.
       if (kind !== 'sleep' && lastAttempt === 0) return undefined;
-      const dueMs = this.due.get(call);
-      if (dueMs === undefined || dueMs - this.home.host.clock.monotonicMs() <= SUSPEND_AFTER_MS) idleMs = SUSPEND_AFTER_MS;
+      const dueInMs = (this.due.get(call) ?? 0) - this.home.host.clock.monotonicMs();
+      // What is due soon is worth waiting for, and a little longer, since it comes by way of its keeper.
+      if (dueInMs <= SUSPEND_AFTER_MS) idleMs = Math.max(idleMs, SUSPEND_AFTER_MS + Math.max(0, dueInMs));
     }
     return idleMs;
   }
