@@ -23,7 +23,11 @@ export class OwnerKeeper implements Keeper {
   private readonly types = new Set<string>([...OPENING, ...CLOSING]);
   private readonly runs = new Map<string, { revision: number; sessionId: string | undefined; open: boolean }>();
 
-  constructor(private readonly onCaughtUp: () => void) {}
+  /** `onNews`: the log holds this fact, whoever appended it. */
+  constructor(
+    private readonly onCaughtUp: () => void,
+    private readonly onNews: (address: RunAddress, revision: number) => void = () => undefined,
+  ) {}
 
   restore(index: Json | undefined): void {
     this.runs.clear();
@@ -55,6 +59,7 @@ export class OwnerKeeper implements Keeper {
     } else {
       throw new InvariantViolated(`The index of owned runs does not know ${fact.type}.`);
     }
+    this.onNews(runStream.parse(fact.stream), fact.revision);
   }
 
   /** The checkpoint has passed every tombstone: what opened before them will not be seen again. */

@@ -101,9 +101,10 @@ export class RunActor {
 
   /** The present state, reading it if it is not held. */
   async settled(): Promise<RunState> {
-    if (this.held !== undefined) return this.held;
+    // That there is no such run may be true no longer: it costs one read to look again.
+    if (this.held !== undefined && this.held.status !== 'none') return this.held;
     const state = await this.ports.log.load(this.address);
-    this.held ??= state;
+    if (this.held === undefined || this.held.revision < state.revision) this.held = state;
     return this.held;
   }
 

@@ -38,7 +38,11 @@ export class RunOwner {
 
   constructor(private readonly ports: OwnerPorts) {
     const { host } = ports;
-    this.keeper = new OwnerKeeper(() => this.onIndexComplete());
+    this.keeper = new OwnerKeeper(
+      () => this.onIndexComplete(),
+      // Another instance may have appended it: whoever is asked here must not answer from before.
+      (address, revision) => this.runs.peek(address)?.forgetBefore(revision),
+    );
     this.publisher = new FactPublisher(ports);
     const waiters = new Waiters(host);
     const code = new CodeBook(ports);
