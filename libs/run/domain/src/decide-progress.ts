@@ -59,6 +59,8 @@ function decideEntries(report: Report, run: OpenRun): RunDecision {
   };
   const { entries } = report.command;
   for (let index = 0; index < entries.length;) {
+    // The worker could not know that the result before it was the last: letting go of an ended run says nothing new.
+    if (!isOpen(state) && entries.slice(index).every(isLettingGo)) break;
     if (!isOpen(state) || state.status !== 'active') return nothingMayFollow(entries[index]);
     const entry = entries[index] as ProgressEntry;
     if (isJournalEntry(entry)) {
@@ -219,6 +221,10 @@ function suspended(run: OpenRun, nowMs: number): RunDecision {
 
 export function isRunnable(call: OpenCall): boolean {
   return call.kind !== 'sleep' && !call.waitsForRetry;
+}
+
+function isLettingGo({ type }: ProgressEntry): boolean {
+  return type === 'cancelled' || type === 'suspended' || type === 'handed-over';
 }
 
 function isJournalEntry(entry: ProgressEntry): entry is JournalEntry {
