@@ -170,12 +170,10 @@ export class EsdbEventStore implements EventStore {
     };
   }
 
-  private async collect(
-    client: EventStoreDBClient,
-    source: AsyncIterable<Parameters<typeof recordedEventOf>[0]> & { cancel(): Promise<void> },
-  ): Promise<readonly RecordedEvent[]> {
+  private async collect(client: EventStoreDBClient, source: ReadSource): Promise<readonly RecordedEvent[]> {
     const deadlineMs = this.options.readDeadlineMs ?? READ_DEADLINE_MS;
     const found: RecordedEvent[] = [];
+    const cut = cutsOf(source);
     const reading = (async () => {
       for await (const resolved of source) {
         const event = recordedEventOf(resolved);
@@ -184,6 +182,7 @@ export class EsdbEventStore implements EventStore {
     })();
     try {
       await this.withDeadline(reading, { client, deadlineMs });
+      if (cut.error !== undefined) throw cut.error;
       return found;
     } catch (error) {
       if (error instanceof StreamNotFoundError || error instanceof StreamDeletedError) return [];
@@ -205,6 +204,19 @@ export class EsdbEventStore implements EventStore {
       answer.then(resolve, reject).finally(cancel);
     });
   }
+}
+
+type ReadSource = AsyncIterable<Parameters<typeof recordedEventOf>[0]>;
+
+/**
+ * The library says nothing of a call that was cancelled, as all are whose connection is dropped: the stream just ends,
+ * and a read that was cut short looks like a short stream, or like none. The call beneath it does say so.
+ */
+function cutsOf(source: ReadSource): { readonly error: unknown } {
+  const cut: { error: unknown } = { error: undefined };
+  const stream = source as unknown as NodeJS.EventEmitter;
+  stream.once('pipe', (call: NodeJS.EventEmitter) => call.once('error', (error: unknown) => (cut.error = error)));
+  return cut;
 }
 
 /** No event is read ahead of the handler, so that checkpoints keep their place in the order. */

@@ -152,6 +152,22 @@ describe('a client whose server goes away', () => {
     expect(await store.read('run-a', FORWARD)).toHaveLength(2);
   });
 
+  it('never takes a read that was cut short for a short stream', async () => {
+    const events = Array.from({ length: 200 }, event);
+    await store.append('run-a', 'no-stream', events);
+    const lengths = new Set<number>();
+    for (let round = 0; round < 40; round += 1) {
+      const reads = Array.from({ length: 12 }, () => store.read('run-a', FORWARD));
+      await new Promise((resolve) => setTimeout(resolve, round % 10));
+      link.cut();
+      for (const result of await Promise.allSettled(reads)) {
+        if (result.status === 'fulfilled') lengths.add(result.value.length);
+        else expect(result.reason).toBeInstanceOf(StoreUnavailable);
+      }
+    }
+    expect([...lengths].filter((length) => length !== events.length)).toEqual([]);
+  });
+
   it('fails at once while nobody listens', async () => {
     await store.append('run-a', 'no-stream', [event()]);
     await link.close();
