@@ -212,10 +212,10 @@ type ReadSource = AsyncIterable<Parameters<typeof recordedEventOf>[0]>;
  * The library says nothing of a call that was cancelled, as all are whose connection is dropped: the stream just ends,
  * and a read that was cut short looks like a short stream, or like none. The call beneath it does say so.
  */
-function cutsOf(source: ReadSource): { readonly error: unknown } {
-  const cut: { error: unknown } = { error: undefined };
+function cutsOf(source: ReadSource): { readonly error: Error | undefined } {
+  const cut: { error: Error | undefined } = { error: undefined };
   const stream = source as unknown as NodeJS.EventEmitter;
-  stream.once('pipe', (call: NodeJS.EventEmitter) => call.once('error', (error: unknown) => (cut.error = error)));
+  stream.once('pipe', (call: NodeJS.EventEmitter) => call.once('error', (error: Error) => (cut.error = error)));
   return cut;
 }
 
