@@ -26,6 +26,8 @@ const RESUBSCRIBE_MS = [5, 300] as const;
 /** The server: one log on a disk that survives everything here, and the time during which nobody answers. */
 export class SimStoreServer {
   readonly log: MemoryLog;
+  /** Ids of events whose append was answered to a process that lived to hear it. */
+  readonly acknowledged = new Set<string>();
   private downUntilMs = 0;
   private readonly drops = new Set<() => void>();
 
@@ -78,10 +80,13 @@ class SimStore implements EventStore {
     this.inner = new MemoryEventStore(log);
   }
 
-  append(stream: string, expected: ExpectedRevision, events: readonly EventData[]): Promise<AppendResult> {
+  async append(stream: string, expected: ExpectedRevision, events: readonly EventData[]): Promise<AppendResult> {
     // What is on the wire does not change when its sender goes on.
     const sent = structuredClone(events);
-    return this.call(`append ${stream} ${sent.map(({ type }) => type).join(',')}`, () => this.inner.append(stream, expected, sent));
+    const label = `append ${stream} ${sent.map(({ type }) => type).join(',')}`;
+    const result = await this.call(label, () => this.inner.append(stream, expected, sent));
+    if (result.outcome === 'appended') for (const { id } of sent) this.server.acknowledged.add(id);
+    return result;
   }
 
   read(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {

@@ -1,0 +1,32 @@
+import corpus from './corpus.json';
+import { hunt, tell } from './main';
+import { MUTANTS } from './mutants';
+
+/** The short form of `perdure simulate`, on every commit. A failure names its seed: `./perdure simulate --seed N`. */
+const SEEDS = Array.from({ length: 25 }, (_, index) => 1_000 + index);
+
+async function breaches(seed: number): Promise<readonly string[]> {
+  const { violations } = await tell(seed);
+  return violations.map(({ invariant, message }) => `seed ${seed}, ${invariant}: ${message}`);
+}
+
+describe('a simulated installation', () => {
+  it.each(SEEDS)('keeps its invariants under the faults of seed %d', async (seed) => {
+    expect(await breaches(seed)).toEqual([]);
+  });
+
+  it.each(corpus.map(({ seed, was }) => [seed, was] as const))('keeps them under seed %d, which once showed: %s', async (seed) => {
+    expect(await breaches(seed)).toEqual([]);
+  });
+
+  it.each([7, 1_001, 1_002])('tells the same story twice from seed %d', async (seed) => {
+    const [first, second] = [await tell(seed), await tell(seed)];
+    expect([second.traceHash, second.events]).toEqual([first.traceHash, first.events]);
+  });
+});
+
+describe('the checkers', () => {
+  it.each(MUTANTS.map((mutant) => [mutant.name, mutant] as const))('notice a system that %s', async (_name, mutant) => {
+    expect(await hunt(mutant)).toBeDefined();
+  });
+});
