@@ -65,7 +65,7 @@ function introduce(
   row('gateway', pc.cyan(stack.gatewayUrl));
   row('API', pc.dim(`${stack.gatewayUrl}/openapi.json`));
   row('bus', pc.dim(stack.natsUrl));
-  row('clients', `${pc.dim('PERDURE_URL=')}${stack.clientUrl}`);
+  row('clients', `${pc.dim('PERDURE_NATS_URL=')}${stack.clientUrl}`);
   row('log', `${pc.dim(stack.storeUrl)} ${pc.dim('(embedded event store: for one machine)')}`);
   row('data', fromHere(stack.dataDir));
   row('logs', join(fromHere(stack.logDir), '*.log'));
