@@ -1,3 +1,4 @@
+import type { IncomingMessage } from 'node:http';
 import { Catch, HttpException, type ArgumentsHost, type ExceptionFilter } from '@nestjs/common';
 import { PerdureError, type ErrorRecord, type Logger } from '@perdure/kernel';
 import { ZodError } from 'zod';
@@ -11,6 +12,9 @@ interface Reply {
 }
 
 export const BODY_BYTES_MAX = 1_200_000;
+/** Of a body that is refused for its size: read and thrown away, since a client that still writes reads no answer. */
+const DRAIN_BYTES_MAX = 32 * 1_024 * 1_024;
+const DRAIN_MS_MAX = 5_000;
 
 /** Every answer that is not a success has the form of an error record, and never a stack. */
 @Catch()
@@ -25,8 +29,30 @@ export class ErrorFilter implements ExceptionFilter {
     if (reply.sent) return;
     const retryAfter = retryAfterSeconds(error);
     if (retryAfter !== undefined) reply.header('retry-after', retryAfter);
-    reply.status(httpStatusOf(error)).send({ error });
+    const { raw } = context.switchToHttp().getRequest<{ readonly raw: IncomingMessage }>();
+    const send = (): unknown => reply.status(httpStatusOf(error)).send({ error });
+    if (error.code === 'PayloadTooLarge' && !raw.complete) drain(raw, send);
+    else send();
   }
+}
+
+/** Calls back once, when the rest of the body has come or it is not worth waiting for. */
+function drain(body: IncomingMessage, callback: () => unknown): void {
+  let bytes = 0;
+  let isOver = false;
+  const finish = (): void => {
+    if (isOver) return;
+    isOver = true;
+    clearTimeout(limit);
+    callback();
+  };
+  const limit = setTimeout(finish, DRAIN_MS_MAX);
+  body.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > DRAIN_BYTES_MAX) finish();
+  });
+  body.once('end', finish).once('close', finish);
+  body.resume();
 }
 
 function recordOf(thrown: unknown): ErrorRecord {
