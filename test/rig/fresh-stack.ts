@@ -23,27 +23,45 @@ export function newFolder(purpose: string): string {
   return mkdtempSync(join(parent, `${purpose}-`));
 }
 
-/** A stack with an empty log, on free ports, for as long as `use` takes; nothing of it is left afterwards. */
+export interface OpenRig extends Rig {
+  /** Stops everything and deletes the folder, or names it when it shall be kept. */
+  close(): Promise<void>;
+}
+
+/** A stack with an empty log, on free ports. */
+export async function openRig(options: (folder: string) => FreshStackOptions): Promise<OpenRig> {
+  const folder = newFolder('stack');
+  const { keep, ...rest } = options(folder);
+  const discard = (): void => {
+    if (keep?.()) process.stderr.write(`kept: ${folder}\n`);
+    else rmSync(folder, { recursive: true, force: true });
+  };
+  try {
+    const stack = await startStack({ ...rest, dataDir: join(folder, 'data') });
+    return { stack, folder, close: () => stack.stop().finally(discard) };
+  } catch (thrown) {
+    discard();
+    throw thrown;
+  }
+}
+
+/** A stack for as long as `use` takes; nothing of it is left afterwards, also when this program is interrupted. */
 export async function withFreshStack<T>(
   options: (folder: string) => FreshStackOptions,
   use: (rig: Rig) => Promise<T>,
 ): Promise<T> {
-  const folder = newFolder('stack');
-  const { keep, ...rest } = options(folder);
-  let stack: Stack | undefined;
+  let rig: OpenRig | undefined;
   const interrupted = (): void => {
-    stack?.stopNow();
-    rmSync(folder, { recursive: true, force: true });
+    rig?.stack.stopNow();
+    if (rig) rmSync(rig.folder, { recursive: true, force: true });
     process.exit(EXIT_INTERRUPTED);
   };
   for (const signal of SIGNALS) process.once(signal, interrupted);
   try {
-    stack = await startStack({ ...rest, dataDir: join(folder, 'data') });
-    return await use({ stack, folder });
+    rig = await openRig(options);
+    return await use(rig);
   } finally {
     for (const signal of SIGNALS) process.off(signal, interrupted);
-    await stack?.stop();
-    if (keep?.()) process.stderr.write(`kept: ${folder}\n`);
-    else rmSync(folder, { recursive: true, force: true });
+    await rig?.close();
   }
 }

@@ -60,8 +60,8 @@ export interface Stack {
   usage(): readonly ChildUsage[];
   /** Kills the broker, deletes all that it holds, and lets it start again. */
   wipeBus(): Promise<void>;
-  /** Another worker, for loads that need one. @returns its name */
-  addWorker(): Promise<string>;
+  /** Another worker, with another entry if one is given. @returns its name */
+  addWorker(entry?: string): Promise<string>;
   stop(): Promise<void>;
   /** Ends everything without waiting. */
   stopNow(): void;
@@ -182,10 +182,10 @@ class RunningStack implements Stack {
     await nats.replaced(0);
   }
 
-  async addWorker(): Promise<string> {
+  async addWorker(entry = this.options.entry): Promise<string> {
     this.workers += 1;
     const name = `worker-${this.workers}`;
-    await this.supervise(this.workerProgram(name)).start();
+    await this.supervise(this.workerProgram(name, entry)).start();
     return name;
   }
 
@@ -259,7 +259,7 @@ class RunningStack implements Stack {
     return { ...this.named(name), command: process.execPath, args: [program], env };
   }
 
-  private workerProgram(name: string): Program {
+  private workerProgram(name: string, entry: string): Program {
     const env = {
       ...this.shared(name),
       PERDURE_NATS_WORKER: login(this.plan.users.worker),
@@ -267,7 +267,7 @@ class RunningStack implements Stack {
       NODE_PATH: modulePath(),
       ...this.options.workerEnv,
     };
-    const { entry, slots } = this.options;
+    const { slots } = this.options;
     const args = [WORKER_PROGRAM, '--entry', resolve(entry), ...(slots === undefined ? [] : ['--slots', String(slots)])];
     return { ...this.named(name), command: process.execPath, args, env };
   }
