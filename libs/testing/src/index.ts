@@ -7,7 +7,7 @@ export { KeeperWorld, type Happening, type OwnerAnswer, type SentCommand } from 
 export { deciderSpec, type Asked, type GivenFacts } from './specs/decider-spec';
 export * from './fixtures/run-facts';
 export { SeededRandom } from './simulator/seeded-random';
-export { ProcessKilled, Simulation, type SimulationOptions, type Violation } from './simulator/simulation';
+export { Simulation, type SimulationOptions, type Violation } from './simulator/simulation';
 export { SimProcess, type SimProcessOptions } from './simulator/sim-process';
 export { drawFaults, FaultPlan, NO_FAULTS, type FaultSettings } from './simulator/fault-plan';
 export { SimBroker, type Exchange, type SimLink, type StoredFact } from './simulator/sim-broker';

@@ -108,7 +108,7 @@ export class Simulation {
   /** Runs until `untilMs`, or until stopped. @throws what an event threw */
   async run(untilMs: number): Promise<void> {
     const onRejection = (reason: unknown): void => {
-      if (!(reason instanceof ProcessKilled)) this.violate('unhandled', `nobody handled the rejection: ${describe(reason)}`);
+      this.violate('unhandled', `nobody handled the rejection: ${describe(reason)}`);
     };
     process.on('unhandledRejection', onRejection);
     this.guard.install();
@@ -156,7 +156,7 @@ export class Simulation {
     try {
       event.task();
     } catch (error) {
-      if (!(error instanceof ProcessKilled)) this.failure = error;
+      this.failure = error;
     }
   }
 }
@@ -171,14 +171,6 @@ function cancelledWith(event: SimEvent): { cancelled: boolean } {
       event.cancelled = value;
     },
   };
-}
-
-/** Thrown where a process ends in the middle of its code; what is left of it reaches nothing outside. */
-export class ProcessKilled extends Error {
-  constructor(name: string) {
-    super(`${name} was killed`);
-    this.name = 'ProcessKilled';
-  }
 }
 
 function describe(reason: unknown): string {
