@@ -105,6 +105,8 @@ export class RunActor {
     if (this.held !== undefined && this.held.status !== 'none') return this.held;
     const state = await this.ports.log.load(this.address);
     if (this.held === undefined || this.held.revision < state.revision) this.held = state;
+    // As if the last one had been taken in its time: else every cold start would take another.
+    this.snapshotRevision = Math.max(this.snapshotRevision, state.revision - (state.revision % SNAPSHOT_EVERY));
     return this.held;
   }
 

@@ -153,6 +153,11 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   EffectIntended: ['args'],
   EffectConfirmed: ['result'],
   EffectFailed: ['error.message', 'error.details'],
+  CodeDiverged: ['divergence.expected', 'divergence.found'],
+  RunResumed: ['reason'],
+  RunCancelRequested: ['reason'],
+  RunCancelled: ['reason'],
+  RunRefused: ['message'],
   RunCompleted: ['output'],
   RunFailed: ['error.message', 'error.details'],
 };

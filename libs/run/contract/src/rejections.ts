@@ -16,6 +16,8 @@ export type RunRejectionType =
   | 'CallConflict'
   | 'UnknownTool'
   | 'CommandIdExpired'
+  | 'NothingToWaitFor'
+  | 'NotForAgents'
   | 'UnknownAgent'
   | 'InvalidInput'
   | 'PayloadTooLarge'

@@ -215,6 +215,12 @@ describe('the loop of an agent', () => {
   it("is the engine's: a worker cannot call the model on its own", () => {
     given(...begun)
       .when(report([{ type: 'model-intended', call: '9', model: 'other', promptHash: 'p' }]))
-      .thenRejected('CallConflict');
+      .thenRejected('NotForAgents');
+  });
+
+  it("is the engine's: a worker cannot end the run on its own", () => {
+    given(...begun)
+      .when(report([{ type: 'completed', output: 'done' }]))
+      .thenRejected('NotForAgents');
   });
 });

@@ -63,6 +63,7 @@ function decideEntries(report: Report, run: OpenRun): RunDecision {
     if (!isOpen(state) && entries.slice(index).every(isLettingGo)) break;
     if (!isOpen(state) || state.status !== 'active') return nothingMayFollow(entries[index]);
     const entry = entries[index] as ProgressEntry;
+    if (state.request.kind === 'agent' && !OF_AGENTS.has(entry.type)) return notForAgents(entry);
     if (isJournalEntry(entry)) {
       const steps = entriesFrom(entries, index);
       const undeliverable = firstUndeliverable(steps, state.inbound);
@@ -77,6 +78,20 @@ function decideEntries(report: Report, run: OpenRun): RunDecision {
     index += 1;
   }
   return { accepted: events };
+}
+
+/** What a worker may say of an agent: the rest is the engine's to decide. */
+const OF_AGENTS: ReadonlySet<ProgressEntry['type']> = new Set([
+  'model-result',
+  'effect-result',
+  'suspended',
+  'handed-over',
+  'cancelled',
+  'failed',
+]);
+
+function notForAgents(entry: ProgressEntry): RunDecision {
+  return refusal('NotForAgents', `What an agent does next is decided by its owner; a worker may not report ${entry.type} of it.`);
 }
 
 function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, report: Report): RunDecision {
@@ -215,6 +230,12 @@ function diverged({ divergence }: EntryOf<'diverged'>, run: OpenRun, nowMs: numb
 function suspended(run: OpenRun, nowMs: number): RunDecision {
   if (run.cancel !== undefined) return accept(cancelled(run.cancel.reason, nowMs));
   const busy = run.inbound.length > 0 || [...run.calls.values()].some(isRunnable);
+  if (!busy && run.calls.size === 0) {
+    return refusal(
+      'NothingToWaitFor',
+      'A run may only be let go while it waits for something that can wake it. End it, or set a timer first.',
+    );
+  }
   const letGo: RunEvent = { type: 'RunSuspended', data: { epoch: run.epoch } };
   return busy ? accept(letGo, woken(run)) : accept(letGo);
 }

@@ -123,8 +123,14 @@ describe('a report', () => {
       .when(report({ type: 'completed', output: 1 }, step('1')))
       .thenRejected('UnknownCall');
     given(...active)
-      .when(report({ type: 'suspended' }, { type: 'suspended' }))
+      .when(report({ type: 'timer-set', call: '1', delayMs: 5_000 }, { type: 'suspended' }, { type: 'completed', output: 1 }))
       .thenRejected('UnknownCall');
+  });
+
+  it('does not let go of a run that nothing could wake', () => {
+    given(...active)
+      .when(report({ type: 'suspended' }))
+      .thenRejected('NothingToWaitFor');
   });
 
   it('ends the run as its code says', () => {
