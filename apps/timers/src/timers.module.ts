@@ -1,4 +1,11 @@
-import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown, type OnModuleInit, type Provider } from '@nestjs/common';
+import {
+  Inject,
+  Module,
+  type OnApplicationBootstrap,
+  type OnApplicationShutdown,
+  type OnModuleInit,
+  type Provider,
+} from '@nestjs/common';
 import type { LogFollower } from '@perdure/keeper-application';
 import type { Bus, Host, KeyValue } from '@perdure/kernel';
 import {

@@ -1,11 +1,6 @@
 /** Why the server does not start, or stops. The message is one line and says what to do. */
 export type StoreFault =
-  | 'PortTaken'
-  | 'DataFolderNotWritable'
-  | 'DataFolderLocked'
-  | 'UnknownFormatVersion'
-  | 'LogCorrupt'
-  | 'SyncFailed';
+  'PortTaken' | 'DataFolderNotWritable' | 'DataFolderLocked' | 'UnknownFormatVersion' | 'LogCorrupt' | 'SyncFailed';
 
 export class EventStoreServerError extends Error {
   constructor(
@@ -21,7 +16,9 @@ export class EventStoreServerError extends Error {
 /** The disk has no room. Writes are refused, reads go on; the next append tries again. */
 export class StorageFull extends Error {
   constructor(cause: unknown) {
-    super('The disk of the event store is full: nothing was written. Free some space; appends are accepted again at once.', { cause });
+    super('The disk of the event store is full: nothing was written. Free some space; appends are accepted again at once.', {
+      cause,
+    });
     this.name = 'StorageFull';
   }
 }

@@ -96,7 +96,8 @@ describe('the process', () => {
       expect(Number(event.revision)).toBe(ids.length);
       ids.push(event.id);
     }
-    for (const { stream, revision, ids } of acknowledged) expect(content.get(stream)?.slice(revision - 2, revision + 1)).toEqual(ids);
+    for (const { stream, revision, ids } of acknowledged)
+      expect(content.get(stream)?.slice(revision - 2, revision + 1)).toEqual(ids);
     for (const ids of content.values()) {
       expect(ids.length % 3).toBe(0);
       expect(new Set(ids).size).toBe(ids.length);
@@ -106,7 +107,9 @@ describe('the process', () => {
 
   it('says where it serves, and stops cleanly when asked', async () => {
     const portFile = join(folder, 'port');
-    const child = spawn(process.execPath, [ENTRY, '--data', folder, '--port-file', portFile], { stdio: ['ignore', 'pipe', 'ignore'] });
+    const child = spawn(process.execPath, [ENTRY, '--data', folder, '--port-file', portFile], {
+      stdio: ['ignore', 'pipe', 'ignore'],
+    });
     const line = await new Promise<string>((resolve) => child.stdout.setEncoding('utf8').once('data', resolve));
     const ready = JSON.parse(line) as { ready: boolean; port: number; pid: number };
     expect(ready).toEqual({ ready: true, port: Number(readFileSync(portFile, 'utf8')), pid: child.pid });
@@ -125,7 +128,10 @@ describe('the process', () => {
 
   it('refuses a data folder that another one uses, and takes it over from a dead one', async () => {
     const first = await start();
-    expect(await refusal(['--data', folder])).toMatchObject({ code: 1, complaint: expect.stringMatching(/^DataFolderLocked: .+\n$/) as unknown });
+    expect(await refusal(['--data', folder])).toMatchObject({
+      code: 1,
+      complaint: expect.stringMatching(/^DataFolderLocked: .+\n$/) as unknown,
+    });
     await first.kill();
     await start();
   });
@@ -134,13 +140,19 @@ describe('the process', () => {
     const other = createServer();
     await new Promise<void>((resolve) => other.listen(0, '127.0.0.1', resolve));
     const { port } = other.address() as AddressInfo;
-    expect(await refusal(['--data', folder, '--port', String(port)])).toMatchObject({ code: 1, complaint: expect.stringMatching(/^PortTaken: .+\n$/) as unknown });
+    expect(await refusal(['--data', folder, '--port', String(port)])).toMatchObject({
+      code: 1,
+      complaint: expect.stringMatching(/^PortTaken: .+\n$/) as unknown,
+    });
     other.close();
   });
 
   it('refuses a format that it does not know, and touches nothing', async () => {
     writeFileSync(join(folder, 'format.json'), '{"format":"perdure-event-log","version":99}');
-    expect(await refusal(['--data', folder])).toMatchObject({ code: 1, complaint: expect.stringMatching(/^UnknownFormatVersion: .+\n$/) as unknown });
+    expect(await refusal(['--data', folder])).toMatchObject({
+      code: 1,
+      complaint: expect.stringMatching(/^UnknownFormatVersion: .+\n$/) as unknown,
+    });
     expect(readFileSync(join(folder, 'format.json'), 'utf8')).toContain('99');
   });
 
@@ -148,7 +160,10 @@ describe('the process', () => {
     const file = join(folder, 'file');
     writeFileSync(file, '');
     for (const data of [file, join(file, 'below'), '/proc/nowhere/below']) {
-      expect(await refusal(['--data', data])).toMatchObject({ code: 1, complaint: expect.stringMatching(/^DataFolderNotWritable: .+\n$/) as unknown });
+      expect(await refusal(['--data', data])).toMatchObject({
+        code: 1,
+        complaint: expect.stringMatching(/^DataFolderNotWritable: .+\n$/) as unknown,
+      });
     }
   });
 

@@ -69,8 +69,12 @@ describe('appending with the official client', () => {
     const refused = client.appendToStream('a', event(), { expectedRevision: 0n, ...options });
     await expect(refused).rejects.toThrow(WrongExpectedVersionError);
     await expect(refused).rejects.toMatchObject({ streamName: 'a', expectedVersion: 0n, actualVersion: 1n });
-    await expect(client.appendToStream('b', event(), { expectedRevision: 3n, ...options })).rejects.toMatchObject({ actualVersion: 'no_stream' });
-    expect(await client.appendToStream('a', [], { expectedRevision: 1n, ...options })).toMatchObject({ nextExpectedRevision: 1n });
+    await expect(client.appendToStream('b', event(), { expectedRevision: 3n, ...options })).rejects.toMatchObject({
+      actualVersion: 'no_stream',
+    });
+    expect(await client.appendToStream('a', [], { expectedRevision: 1n, ...options })).toMatchObject({
+      nextExpectedRevision: 1n,
+    });
   });
 
   it.each([
@@ -111,7 +115,15 @@ describe('reading with the official client', () => {
     const sent = event('Typed');
     const { position } = await client.appendToStream('a.é', sent);
     for await (const { event: found } of client.readStream('a.é')) {
-      expect(found).toMatchObject({ id: sent.id, type: 'Typed', data: sent.data, metadata: sent.metadata, streamId: 'a.é', position, isJson: true });
+      expect(found).toMatchObject({
+        id: sent.id,
+        type: 'Typed',
+        data: sent.data,
+        metadata: sent.metadata,
+        streamId: 'a.é',
+        position,
+        isJson: true,
+      });
       expect(Math.abs(Date.now() - Number(found?.created))).toBeLessThan(60_000);
     }
   });
@@ -119,7 +131,8 @@ describe('reading with the official client', () => {
   it('reads the log inclusively forwards and exclusively backwards', async () => {
     await client.appendToStream('a', [event('One'), event('Two'), event('Three')]);
     const positions: { commit: bigint; prepare: bigint }[] = [];
-    for await (const resolved of client.readAll()) positions.push((resolved.event as unknown as { position: { commit: bigint; prepare: bigint } }).position);
+    for await (const resolved of client.readAll())
+      positions.push((resolved.event as unknown as { position: { commit: bigint; prepare: bigint } }).position);
     const [, second] = positions;
     expect(await logTypes({ fromPosition: second as never })).toEqual(['Two', 'Three']);
     expect(await logTypes({ fromPosition: second as never, direction: 'backwards' })).toEqual(['One']);
@@ -135,7 +148,10 @@ describe('reading with the official client', () => {
     await expect(revisions('a')).rejects.toThrow(StreamNotFoundError);
     await client.appendToStream('a', event(), { expectedRevision: 'no_stream' });
     expect(await revisions('a')).toEqual([2]);
-    await expect(client.deleteStream('missing', { expectedRevision: 5n })).rejects.toMatchObject({ streamName: 'missing', expectedVersion: 5n });
+    await expect(client.deleteStream('missing', { expectedRevision: 5n })).rejects.toMatchObject({
+      streamName: 'missing',
+      expectedVersion: 5n,
+    });
   });
 
   it('ends a stream for ever with a tombstone', async () => {
@@ -185,12 +201,19 @@ describe('subscribing with the official client', () => {
   });
 
   it('gives a checkpoint when it has caught up, and others as often as asked for', async () => {
-    await client.appendToStream('a', Array.from({ length: 50 }, () => event('Other')));
+    await client.appendToStream(
+      'a',
+      Array.from({ length: 50 }, () => event('Other')),
+    );
     const positions: bigint[] = [];
     const reached = new Promise<void>((resolve) => {
       const checkpointReached = (_: unknown, { commit }: { commit: bigint }): void => {
         positions.push(commit);
-        if (positions.length === 1) void client.appendToStream('a', Array.from({ length: 20 }, () => event('Other')));
+        if (positions.length === 1)
+          void client.appendToStream(
+            'a',
+            Array.from({ length: 20 }, () => event('Other')),
+          );
         if (positions.length === 3) resolve();
       };
       const filter = eventTypeFilter({ prefixes: ['Wanted'], maxSearchWindow: 10, checkpointInterval: 1, checkpointReached });
@@ -216,7 +239,9 @@ describe('subscribing with the official client', () => {
 
   it('serves a thousand subscriptions on one connection', async () => {
     const subscriptions = Array.from({ length: 1000 }, (_, at) => client.subscribeToStream(`s-${at % 10}`));
-    const delivered = subscriptions.map((subscription) => new Promise((resolve, reject) => subscription.once('data', resolve).once('error', reject)));
+    const delivered = subscriptions.map(
+      (subscription) => new Promise((resolve, reject) => subscription.once('data', resolve).once('error', reject)),
+    );
     await Promise.all(Array.from({ length: 10 }, (_, at) => client.appendToStream(`s-${at}`, event())));
     expect(await Promise.all(delivered)).toHaveLength(1000);
     for (const subscription of subscriptions) subscription.on('error', () => undefined);

@@ -79,7 +79,11 @@ async function serve(
       ...(options.appendBytesMax === undefined ? {} : { appendBytesMax: options.appendBytesMax }),
     });
     const { port, streamsPerConnection } = options;
-    grpc = await GrpcServer.listen(methods, { host, port, ...(streamsPerConnection === undefined ? {} : { streamsPerConnection }) });
+    grpc = await GrpcServer.listen(methods, {
+      host,
+      port,
+      ...(streamsPerConnection === undefined ? {} : { streamsPerConnection }),
+    });
   } catch (error) {
     await engine.close();
     throw error;

@@ -97,9 +97,13 @@ export class NoResponders extends Retryable {
 
 export class RequestTimedOut extends Retryable {
   constructor(subject: string, timeoutMs: number) {
-    super('RequestTimedOut', `No answer on ${subject} within ${timeoutMs} ms; it may have been handled. Repeat it with the same id.`, {
-      details: { subject, timeoutMs },
-    });
+    super(
+      'RequestTimedOut',
+      `No answer on ${subject} within ${timeoutMs} ms; it may have been handled. Repeat it with the same id.`,
+      {
+        details: { subject, timeoutMs },
+      },
+    );
   }
 }
 

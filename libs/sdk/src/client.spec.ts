@@ -5,7 +5,9 @@ import { Client } from './client';
 import { VirtualHost } from './spec-kit/virtual-host';
 import { workflow } from './workflow';
 
-const order = workflow({ name: 'order', pool: 'shop', input: z.object({ cents: z.number() }) }, (_, { cents }) => ({ paid: cents }));
+const order = workflow({ name: 'order', pool: 'shop', input: z.object({ cents: z.number() }) }, (_, { cents }) => ({
+  paid: cents,
+}));
 
 /** Answers each command from a script; what the script throws stands for the bus. */
 function world(answer: (command: RunCommand, attempt: number) => unknown) {
@@ -38,8 +40,17 @@ const startedAs = (runId: string) => ok({ runId, started: true });
 
 function view(outcome?: RunOutcome): unknown {
   return ok({
-    runId: 'run1', tenant: 'acme', kind: 'workflow', name: 'order', status: outcome === undefined ? 'active' : 'ended', revision: 3, epoch: 1,
-    requestedAtMs: 1, cancelRequested: false, waitingOn: [], ...(outcome === undefined ? {} : { outcome }),
+    runId: 'run1',
+    tenant: 'acme',
+    kind: 'workflow',
+    name: 'order',
+    status: outcome === undefined ? 'active' : 'ended',
+    revision: 3,
+    epoch: 1,
+    requestedAtMs: 1,
+    cancelRequested: false,
+    waitingOn: [],
+    ...(outcome === undefined ? {} : { outcome }),
   });
 }
 
@@ -97,7 +108,10 @@ describe('a client', () => {
   });
 
   it('throws what the owner refuses, at once', async () => {
-    const { client, sent, settle } = world(() => ({ ok: false, error: { code: 'RunNotFound', message: 'none', reaction: 'terminal' } }));
+    const { client, sent, settle } = world(() => ({
+      ok: false,
+      error: { code: 'RunNotFound', message: 'none', reaction: 'terminal' },
+    }));
     await expect(settle(client.cancel('run1'))).rejects.toMatchObject({ code: 'RunNotFound' });
     expect(sent).toHaveLength(1);
   });

@@ -1,7 +1,15 @@
 import { Cancelled, InvariantViolated, Retryable, Terminal, token, type Bus, type Host } from '@perdure/kernel';
 import type { BusConnection } from '@perdure/platform-bus-jetstream';
 import { systemHost } from '@perdure/platform-host-node';
-import { requestSubject, runAddress, runView, startAnswer, type CommandEnvelopeInput, type RunOutcome, type RunView } from '@perdure/run-contract';
+import {
+  requestSubject,
+  runAddress,
+  runView,
+  startAnswer,
+  type CommandEnvelopeInput,
+  type RunOutcome,
+  type RunView,
+} from '@perdure/run-contract';
 import type { z } from 'zod';
 import { connect, resolveConnection, type ConnectionOptions } from './connection';
 import type { Agent, Behaviour, Workflow } from './engine/definitions';
@@ -76,7 +84,10 @@ export class Client {
     if (typeof what !== 'string') await checkInput(what, input);
     const plain = serialise(input, 'The input').value;
     const runId = this.runIdOf(idempotencyKey);
-    const known = typeof what === 'string' ? { name: what, ...(pool === undefined ? {} : { pool }) } : { name: what.name, kind: what.kind, pool: pool ?? what.pool };
+    const known =
+      typeof what === 'string'
+        ? { name: what, ...(pool === undefined ? {} : { pool }) }
+        : { name: what.name, kind: what.kind, pool: pool ?? what.pool };
     const answer = await this.command(runId, {
       type: 'StartRun',
       ...known,
@@ -141,7 +152,9 @@ export class Client {
 async function checkInput(behaviour: Behaviour, input: unknown): Promise<void> {
   const parsed = await behaviour.input.safeParseAsync(input);
   if (parsed.success) return;
-  throw new Terminal('InvalidInput', `The input does not fit ${behaviour.name}: ${parsed.error.message}`, { details: { name: behaviour.name } });
+  throw new Terminal('InvalidInput', `The input does not fit ${behaviour.name}: ${parsed.error.message}`, {
+    details: { name: behaviour.name },
+  });
 }
 
 function resultOf(runId: string, outcome: RunOutcome): unknown {
@@ -153,7 +166,9 @@ function resultOf(runId: string, outcome: RunOutcome): unknown {
     case 'cancelled':
       throw new Cancelled('RunCancelled', `The run was cancelled: ${outcome.reason}`, { details: { runId } });
     case 'timed-out':
-      throw new Terminal('RunTimedOut', 'The run did not end before its deadline.', { details: { runId, deadlineAtMs: outcome.deadlineAtMs } });
+      throw new Terminal('RunTimedOut', 'The run did not end before its deadline.', {
+        details: { runId, deadlineAtMs: outcome.deadlineAtMs },
+      });
     case 'refused': {
       const { code, message, retryAfterMs } = outcome;
       if (retryAfterMs === undefined) throw new Terminal(code, message, { details: { runId } });

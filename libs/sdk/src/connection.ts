@@ -19,7 +19,10 @@ export interface ResolvedConnection {
 export function resolveConnection(given: ConnectionOptions): ResolvedConnection {
   const text = given.url ?? process.env['PERDURE_NATS_URL'];
   if (text === undefined || text === '') {
-    throw new Terminal('UrlMissing', 'Say where the bus is: pass url, or set PERDURE_NATS_URL. A running `perdure dev` prints it.');
+    throw new Terminal(
+      'UrlMissing',
+      'Say where the bus is: pass url, or set PERDURE_NATS_URL. A running `perdure dev` prints it.',
+    );
   }
   const url = new URL(text.includes('://') ? text : `nats://${text}`);
   const user = given.user ?? decodeURIComponent(url.username);

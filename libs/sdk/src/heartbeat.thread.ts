@@ -24,10 +24,12 @@ async function main({ connection, identity, status: first, pulse }: HeartbeatThr
       return;
     }
     loop.leave();
-    void flush().then(close).finally(() => {
-      parentPort?.postMessage('left');
-      parentPort?.close();
-    });
+    void flush()
+      .then(close)
+      .finally(() => {
+        parentPort?.postMessage('left');
+        parentPort?.close();
+      });
   });
   loop.start();
   await flush();

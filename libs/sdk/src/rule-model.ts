@@ -1,7 +1,8 @@
 import type { Model, ModelReply, ModelRequest } from './engine/definitions';
 
 /** What a rule decides: a text ends the loop, tool calls go on. */
-export type RuleDecision = string | { readonly text?: string; readonly toolCalls?: readonly { readonly tool: string; readonly args: unknown }[] };
+export type RuleDecision =
+  string | { readonly text?: string; readonly toolCalls?: readonly { readonly tool: string; readonly args: unknown }[] };
 
 /** A model without a provider and without a key: rules written in code. For examples, tests and fixed procedures. */
 export function ruleModel(id: string, rule: (request: ModelRequest) => RuleDecision | Promise<RuleDecision>): Model {

@@ -22,7 +22,9 @@ export interface ToolOptions<I extends z.ZodType, R> {
 const TIMEOUT_MS = 60_000;
 
 /** A capability that agents and workflows use: recorded before and after, retried as declared. */
-export function tool<I extends z.ZodType, O extends z.ZodType>(options: ToolOptions<I, z.input<O>> & { readonly output: O }): Tool<I, z.output<O>>;
+export function tool<I extends z.ZodType, O extends z.ZodType>(
+  options: ToolOptions<I, z.input<O>> & { readonly output: O },
+): Tool<I, z.output<O>>;
 export function tool<I extends z.ZodType, R>(options: ToolOptions<I, R>): Tool<I, R>;
 export function tool(options: ToolOptions<z.ZodType, unknown> & { readonly output?: z.ZodType }): Tool {
   const { name, description, input, output, effect = 'irreversible', timeoutMs = TIMEOUT_MS } = options;

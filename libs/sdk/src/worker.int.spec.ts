@@ -28,7 +28,10 @@ describe('a worker on a real broker', () => {
         message.respond('{"ok":true,"value":{}}');
       }),
     );
-    subscriptions = [...registry, services.bus.subscribe(heartbeatSubject.all, ({ payload }) => void heartbeats.push(heartbeat.parse(JSON.parse(payload))))];
+    subscriptions = [
+      ...registry,
+      services.bus.subscribe(heartbeatSubject.all, ({ payload }) => void heartbeats.push(heartbeat.parse(JSON.parse(payload)))),
+    ];
     await services.flush();
   });
 
@@ -49,9 +52,24 @@ describe('a worker on a real broker', () => {
 
   it('registers, says that it lives even while its main thread is blocked, and says goodbye', async () => {
     const { user, pass } = users.worker;
-    const worker = new Worker({ url: broker.url, user, pass, workerId: 'w1', behaviours: [noop], slots: 7, handleSignals: false, host });
+    const worker = new Worker({
+      url: broker.url,
+      user,
+      pass,
+      workerId: 'w1',
+      behaviours: [noop],
+      slots: 7,
+      handleSignals: false,
+      host,
+    });
     await worker.start();
-    expect(await seen(({ workerId }) => workerId === 'w1')).toMatchObject({ hosts: ['noop'], slots: 7, freeSlots: 7, draining: false, leaving: false });
+    expect(await seen(({ workerId }) => workerId === 'w1')).toMatchObject({
+      hosts: ['noop'],
+      slots: 7,
+      freeSlots: 7,
+      draining: false,
+      leaving: false,
+    });
     const blockedUntilMs = performance.now() + 1_200;
     while (performance.now() < blockedUntilMs);
     expect((await seen(({ loopLagMs }) => loopLagMs > 400)).workerId).toBe('w1');
@@ -59,4 +77,3 @@ describe('a worker on a real broker', () => {
     expect(await seen(({ leaving }) => leaving)).toMatchObject({ draining: true, freeSlots: 0 });
   });
 });
-

@@ -112,7 +112,10 @@ export class Worker {
     const empty = engine.drain();
     const cancel = this.host.timers.after(graceMs, () => engine.handOverNow());
     let giveUp: (() => void) | undefined;
-    await Promise.race([empty, new Promise<void>((resolve) => (giveUp = this.host.timers.after(graceMs + HAND_OVER_MS, resolve)))]);
+    await Promise.race([
+      empty,
+      new Promise<void>((resolve) => (giveUp = this.host.timers.after(graceMs + HAND_OVER_MS, resolve))),
+    ]);
     cancel();
     giveUp?.();
     await this.heartbeat?.leave();
@@ -147,10 +150,15 @@ function poolOf({ pool, behaviours }: WorkerOptions): string {
   const chosen = pool ?? behaviours[0]?.pool ?? 'default';
   const other = behaviours.find((behaviour) => behaviour.pool !== chosen);
   if (other === undefined) return token(chosen, 'pool');
-  throw new Terminal('PoolMismatch', `${other.name} belongs to the pool ${other.pool}, this worker to ${chosen}. Use one worker for each pool.`);
+  throw new Terminal(
+    'PoolMismatch',
+    `${other.name} belongs to the pool ${other.pool}, this worker to ${chosen}. Use one worker for each pool.`,
+  );
 }
 
 function defaultWorkerId(): string {
-  const machine = hostname().replace(/[^A-Za-z0-9_-]/g, '-').slice(0, 40);
+  const machine = hostname()
+    .replace(/[^A-Za-z0-9_-]/g, '-')
+    .slice(0, 40);
   return `${machine}-${process.pid}`;
 }

@@ -25,7 +25,10 @@ function proposed(sequence: number, size = 100): ProposedEvent {
   return { id, type: 'Happened', contentType: 'application/json', data, metadata: Buffer.alloc(0) };
 }
 
-async function open(disk: SimulatedDisk, onFailed: (error: EventStoreServerError) => void = () => undefined): Promise<StoreEngine> {
+async function open(
+  disk: SimulatedDisk,
+  onFailed: (error: EventStoreServerError) => void = () => undefined,
+): Promise<StoreEngine> {
   return StoreEngine.open({ files: disk, folder: FOLDER, nowMs: () => 1_767_225_600_000, segmentBytes: 16 * 1024, onFailed });
 }
 
@@ -86,7 +89,10 @@ async function crashRound(seed: number, disk: SimulatedDisk, into: Load): Promis
   // What survived counts from now on: it was read.
   for (const [stream, appends] of into.sent) {
     const content = contentOf(engine, stream);
-    into.sent.set(stream, appends.filter((sequences) => content.includes(sequences[0] as number)));
+    into.sent.set(
+      stream,
+      appends.filter((sequences) => content.includes(sequences[0] as number)),
+    );
     into.acknowledged.set(stream, into.sent.get(stream) ?? []);
   }
   let syncsLeft = 1 + Math.floor(chance() * 12);
@@ -106,12 +112,15 @@ async function crashRound(seed: number, disk: SimulatedDisk, into: Load): Promis
 }
 
 describe('the log on a disk that loses power', () => {
-  it.each(Array.from({ length: 20 }, (_, round) => SEED + round))('loses nothing acknowledged and tears no append, seed %i', async (seed) => {
-    const disk = new SimulatedDisk(chanceFrom(seed));
-    const into: Load = { acknowledged: new Map(), sent: new Map() };
-    for (let round = 0; round < 5; round += 1) await crashRound(seed * 10 + round, disk, into);
-    expectNothingLost(await open(disk), into);
-  });
+  it.each(Array.from({ length: 20 }, (_, round) => SEED + round))(
+    'loses nothing acknowledged and tears no append, seed %i',
+    async (seed) => {
+      const disk = new SimulatedDisk(chanceFrom(seed));
+      const into: Load = { acknowledged: new Map(), sent: new Map() };
+      for (let round = 0; round < 5; round += 1) await crashRound(seed * 10 + round, disk, into);
+      expectNothingLost(await open(disk), into);
+    },
+  );
 
   it('would be caught: a disk that lies about syncs loses what was acknowledged', async () => {
     const lost: number[] = [];
@@ -150,13 +159,20 @@ describe('the log on a full disk', () => {
     const together = await Promise.all([
       append(engine, { stream: 'a', expected: 0, events: [proposed(1)] }),
       append(engine, { stream: 'a', expected: 1, events: [proposed(2)] }),
-      append(engine, { stream: '$$a', expected: 'any', events: [{ ...proposed(3), type: '$metadata', data: Buffer.from('{"$maxCount":0}') }] }),
+      append(engine, {
+        stream: '$$a',
+        expected: 'any',
+        events: [{ ...proposed(3), type: '$metadata', data: Buffer.from('{"$maxCount":0}') }],
+      }),
     ]);
     for (const outcome of together) expect(outcome).toMatchObject({ kind: 'failed', error: expect.any(StorageFull) as unknown });
     expect(contentOf(engine, 'a')).toEqual([0]);
     expect(engine.index.find('a')?.limits).toBeUndefined();
     disk.room = 1_000_000;
-    expect(await append(engine, { stream: 'a', expected: 0, events: [proposed(1)] })).toMatchObject({ kind: 'appended', revision: 1 });
+    expect(await append(engine, { stream: 'a', expected: 0, events: [proposed(1)] })).toMatchObject({
+      kind: 'appended',
+      revision: 1,
+    });
     await engine.close();
     expect(contentOf(await open(disk), 'a')).toEqual([0, 1]);
   });
@@ -169,7 +185,10 @@ describe('the log after a failed sync', () => {
     const engine = await open(disk, ({ code }) => void failures.push(code));
     await append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(0)] });
     disk.syncFails = true;
-    expect(await append(engine, { stream: 'a', expected: 0, events: [proposed(1)] })).toMatchObject({ kind: 'failed', error: { code: 'SyncFailed' } });
+    expect(await append(engine, { stream: 'a', expected: 0, events: [proposed(1)] })).toMatchObject({
+      kind: 'failed',
+      error: { code: 'SyncFailed' },
+    });
     disk.syncFails = false;
     expect(await append(engine, { stream: 'a', expected: 0, events: [proposed(2)] })).toMatchObject({ kind: 'failed' });
     expect(failures).toEqual(['SyncFailed']);
@@ -191,8 +210,12 @@ describe('groups', () => {
     const disk = new SimulatedDisk(chanceFrom(SEED));
     const engine = await open(disk);
     const order: string[] = [];
-    const first = append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(0)] }).then(() => order.push('appended'));
-    const second = append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(1)] }).then((outcome) => order.push(outcome.kind));
+    const first = append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(0)] }).then(() =>
+      order.push('appended'),
+    );
+    const second = append(engine, { stream: 'a', expected: 'no-stream', events: [proposed(1)] }).then((outcome) =>
+      order.push(outcome.kind),
+    );
     await Promise.all([first, second]);
     expect(order).toEqual(['appended', 'wrong-version']);
     expect(disk.syncs).toBeGreaterThan(0);

@@ -76,7 +76,11 @@ export class StoreEngine implements LogListener {
   append(request: AppendRequest, settled: Settled): void {
     this.attempt(settled, () => {
       const stream = this.index.enter(request.stream);
-      const verdict = this.check(stream, request.expected, request.events.map((event) => event.id));
+      const verdict = this.check(
+        stream,
+        request.expected,
+        request.events.map((event) => event.id),
+      );
       if (verdict.verdict !== 'write') return this.settleVerdict(verdict, settled);
       const outcome = this.write(stream, request.events, verdict.revives);
       this.log.whenDurable((error) => settled(error === undefined ? outcome : { kind: 'failed', error }));

@@ -24,7 +24,8 @@ export function parseLimits(text: string): StreamLimits | undefined {
   return {
     maxCount: countOf(fields['$maxCount']),
     maxAgeSeconds: countOf(fields['$maxAge']),
-    truncateBefore: truncateBefore !== undefined && truncateBefore > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : truncateBefore,
+    truncateBefore:
+      truncateBefore !== undefined && truncateBefore > Number.MAX_SAFE_INTEGER ? Number.POSITIVE_INFINITY : truncateBefore,
   };
 }
 

@@ -61,12 +61,16 @@ export function recordSize(placed: PlacedEvent): number {
   return HEADER_BYTES + placed.streamName.length + placed.type.length + recordedEventSize(placed);
 }
 
-export function putRecord(target: Buffer, at: number, record: { readonly placed: PlacedEvent; readonly place: RecordPlace }): number {
+export function putRecord(
+  target: Buffer,
+  at: number,
+  record: { readonly placed: PlacedEvent; readonly place: RecordPlace },
+): number {
   const { placed, place } = record;
   const { streamName, type, revision, event } = placed;
   putU64(target, at + POSITION_AT, placed.position);
   putU64(target, at + GROUP_AT, place.groupStart);
-  target.writeInt32LE(revision < 0 ? -1 : revision % TWO_32 | 0, at + REVISION_AT);
+  target.writeInt32LE(revision < 0 ? -1 : (revision % TWO_32) | 0, at + REVISION_AT);
   target.writeInt32LE(revision < 0 ? -1 : Math.floor(revision / TWO_32), at + REVISION_AT + 4);
   putU64(target, at + TIME_AT, place.recordedAtMicros);
   event.id.copy(target, at + ID_AT);

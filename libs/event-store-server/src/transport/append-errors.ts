@@ -58,10 +58,7 @@ export function failureError(error: Error): GrpcError {
 }
 
 /** The form of a refusal inside the answer to a batch append. */
-export function batchErrorOf(
-  outcome: Exclude<AppendOutcome, { kind: 'appended' }>,
-  target: AppendTarget,
-): BatchError {
+export function batchErrorOf(outcome: Exclude<AppendOutcome, { kind: 'appended' }>, target: AppendTarget): BatchError {
   if (outcome.kind === 'wrong-version') {
     return {
       code: Code.alreadyExists,

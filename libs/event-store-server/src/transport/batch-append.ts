@@ -43,7 +43,8 @@ export class BatchAppendCall implements CallHandler {
     const append = this.unfinished.get(part.correlationKey) ?? this.begin(part);
     this.collect(append, part);
     if (!part.isFinal) {
-      if (this.unfinished.size >= PARTS_UNFINISHED_MAX) throw new GrpcError(Code.resourceExhausted, 'Too many unfinished appends.');
+      if (this.unfinished.size >= PARTS_UNFINISHED_MAX)
+        throw new GrpcError(Code.resourceExhausted, 'Too many unfinished appends.');
       this.unfinished.set(part.correlationKey, append);
       return;
     }

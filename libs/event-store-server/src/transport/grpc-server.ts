@@ -85,6 +85,9 @@ export class GrpcServer {
 
 function listenError(error: unknown, { host, port }: GrpcServerOptions): unknown {
   if (errorCodeOf(error) !== 'EADDRINUSE') return error;
-  return new EventStoreServerError('PortTaken', `Port ${port} on ${host} is taken: choose another port, or 0 for a free one.`, error);
+  return new EventStoreServerError(
+    'PortTaken',
+    `Port ${port} on ${host} is taken: choose another port, or 0 for a free one.`,
+    error,
+  );
 }
-

@@ -34,7 +34,11 @@ export interface MethodOptions {
 
 export function methodTable({ engine, node, appendBytesMax }: MethodOptions): ReadonlyMap<string, Method> {
   const features = supportedMethods(
-    SUPPORTED.map(({ service, method, features: list }) => ({ service: service.toLowerCase(), method: method.toLowerCase(), features: list })),
+    SUPPORTED.map(({ service, method, features: list }) => ({
+      service: service.toLowerCase(),
+      method: method.toLowerCase(),
+      features: list,
+    })),
     SERVER_VERSION,
   );
   return new Map<string, Method>([

@@ -12,7 +12,15 @@ import {
 } from '../engine/readers';
 import { type AppendTarget, type ReadRequest, decodeAppend, decodeDelete, decodeRead } from '../wire/requests';
 import type { ProposedEvent } from '../wire/recorded-event';
-import { CAUGHT_UP, appendSuccess, appendWrongVersion, checkpoint, confirmation, deleted, streamNotFound } from '../wire/responses';
+import {
+  CAUGHT_UP,
+  appendSuccess,
+  appendWrongVersion,
+  checkpoint,
+  confirmation,
+  deleted,
+  streamNotFound,
+} from '../wire/responses';
 import {
   APPEND_BYTES_MAX,
   appendBytes,
@@ -103,7 +111,8 @@ export function readCall(engine: StoreEngine, call: GrpcCall): CallHandler {
 /** EventStoreDB refuses a bad position in a subscription as an argument, in a read as unknown. */
 function requestError(error: unknown, request: ReadRequest): unknown {
   if (error instanceof InvalidFilter) return new GrpcError(Code.invalidArgument, error.message);
-  if (error instanceof InvalidPosition) return new GrpcError(request.subscribe ? Code.invalidArgument : Code.unknown, error.message);
+  if (error instanceof InvalidPosition)
+    return new GrpcError(request.subscribe ? Code.invalidArgument : Code.unknown, error.message);
   return error;
 }
 

@@ -36,7 +36,8 @@ export interface BatchAppendPart {
   readonly correlationId: Buffer;
   /** For use as a key. */
   readonly correlationKey: string;
-  readonly options: (AppendTarget & { readonly deadlineAtMs: number | undefined; readonly timeoutMs: number | undefined }) | undefined;
+  readonly options:
+    (AppendTarget & { readonly deadlineAtMs: number | undefined; readonly timeoutMs: number | undefined }) | undefined;
   readonly events: readonly (ProposedEvent | InvalidEvent)[];
   readonly isFinal: boolean;
 }
@@ -240,4 +241,3 @@ function readFilter(reader: ProtoReader): EventFilter {
   });
   return { on, regex: regex === '' ? undefined : regex, prefixes, checkpointInterval: window * multiplier };
 }
-

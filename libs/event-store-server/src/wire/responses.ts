@@ -18,7 +18,11 @@ function readEventSize(recordedBytes: number, position: number): number {
 }
 
 /** A framed `ReadResp` around the stored bytes of a recorded event. Returns the next offset. */
-export function putReadEvent(target: Buffer, at: number, event: { readonly recorded: Buffer; readonly position: number }): number {
+export function putReadEvent(
+  target: Buffer,
+  at: number,
+  event: { readonly recorded: Buffer; readonly position: number },
+): number {
   const { recorded, position } = event;
   const inner = readEventSize(recorded.length, position);
   target[at] = 0;
@@ -187,7 +191,12 @@ export function supportedMethods(methods: readonly SupportedMethod[], version: s
 }
 
 /** One node that leads itself. */
-export function clusterInfo(node: { readonly address: string; readonly port: number; readonly instanceId: string; readonly nowMs: number }): Buffer {
+export function clusterInfo(node: {
+  readonly address: string;
+  readonly port: number;
+  readonly instanceId: string;
+  readonly nowMs: number;
+}): Buffer {
   const LEADER = 8;
   const write = (member: ProtoWriter): void => {
     member

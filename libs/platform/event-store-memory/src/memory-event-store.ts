@@ -43,7 +43,13 @@ export class MemoryEventStore implements EventStore {
     return ordered.slice(0, limit).map((index) => this.log.event(index));
   }
 
-  async readAll({ after, limit }: { readonly after: Position | 'start'; readonly limit: number }): Promise<readonly RecordedEvent[]> {
+  async readAll({
+    after,
+    limit,
+  }: {
+    readonly after: Position | 'start';
+    readonly limit: number;
+  }): Promise<readonly RecordedEvent[]> {
     this.checkOpen();
     const found: RecordedEvent[] = [];
     for (let index = startOf(this.log, after); index < this.log.length && found.length < limit; index += 1) {

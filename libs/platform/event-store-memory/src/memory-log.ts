@@ -59,7 +59,10 @@ export class MemoryLog {
     if (refused !== undefined) return { outcome: 'refused', reason: refused };
     const indexes = this.streams.get(stream) ?? [];
     const ids = proposed.map(({ id }) => id.toLowerCase());
-    const verdict = typeof expected === 'string' && expected !== 'no-stream' ? this.checkLoose(stream, expected, ids) : this.checkExact(indexes, expected, ids);
+    const verdict =
+      typeof expected === 'string' && expected !== 'no-stream'
+        ? this.checkLoose(stream, expected, ids)
+        : this.checkExact(indexes, expected, ids);
     if (verdict !== 'write') return verdict;
     for (const event of proposed) this.push(stream, indexes, event);
     if (proposed.length > 0) {
@@ -152,7 +155,9 @@ export class MemoryLog {
       if (type === '') return 'The event type is empty.';
       bytes += byteLength(JSON.stringify(data)) + byteLength(JSON.stringify(metadata) ?? '') + 2 * type.length;
     }
-    return bytes > this.appendBytesMax ? `The append is larger than the event store accepts (${this.appendBytesMax} bytes).` : undefined;
+    return bytes > this.appendBytesMax
+      ? `The append is larger than the event store accepts (${this.appendBytesMax} bytes).`
+      : undefined;
   }
 
   private checkLoose(stream: string, expected: 'any' | 'stream-exists', ids: readonly string[]): 'write' | MemoryAppendOutcome {
@@ -165,7 +170,11 @@ export class MemoryLog {
     return { outcome: 'appended', revision: this.stored(last).revision, index: last };
   }
 
-  private checkExact(indexes: readonly number[], expected: ExpectedRevision, ids: readonly string[]): 'write' | MemoryAppendOutcome {
+  private checkExact(
+    indexes: readonly number[],
+    expected: ExpectedRevision,
+    ids: readonly string[],
+  ): 'write' | MemoryAppendOutcome {
     const from = typeof expected === 'number' ? expected : -1;
     const current = indexes.length - 1;
     if (from === current) return 'write';

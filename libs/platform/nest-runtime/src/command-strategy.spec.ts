@@ -37,7 +37,10 @@ describe('durable commands as a Nest transport', () => {
     answers = [];
     publisher.bus.subscribe(INBOX, ({ payload }) => void answers.push(JSON.parse(payload)));
     const { commands, bus } = broker.connect('service');
-    app = await NestFactory.createMicroservice(SpecModule, { strategy: new CommandStrategy({ commands, bus, consumer: 'runs' }), logger: false });
+    app = await NestFactory.createMicroservice(SpecModule, {
+      strategy: new CommandStrategy({ commands, bus, consumer: 'runs' }),
+      logger: false,
+    });
     app.useGlobalFilters(new PassErrorsOn());
     await app.listen();
   });
@@ -45,14 +48,19 @@ describe('durable commands as a Nest transport', () => {
   afterEach(() => app.close());
 
   const publish = async (payload: string, reply = INBOX): Promise<void> => {
-    await publisher.commands.publish('perdure.cmd.acme.run.r1', payload, { messageId: payload, headers: { 'perdure-reply': reply } });
+    await publisher.commands.publish('perdure.cmd.acme.run.r1', payload, {
+      messageId: payload,
+      headers: { 'perdure-reply': reply },
+    });
     await host.settle();
   };
 
   it('answers and acknowledges what was handled', async () => {
     SpecController.handle = async (payload, context) => ({ payload, ...context });
     await publish('start');
-    expect(answers).toEqual([{ payload: 'start', subject: expect.stringMatching(/^perdure\.part\.\d+\.cmd\.acme\.run\.r1$/), attempt: 1 }]);
+    expect(answers).toEqual([
+      { payload: 'start', subject: expect.stringMatching(/^perdure\.part\.\d+\.cmd\.acme\.run\.r1$/), attempt: 1 },
+    ]);
     expect(broker.commands.size).toBe(0);
   });
 
@@ -76,8 +84,14 @@ describe('durable commands as a Nest transport', () => {
     };
     await publish('refused');
     await publish('{bad json');
-    expect(broker.deadLetters.map(({ headers }) => headers['perdure-dead-reason'])).toEqual(['NoSuchCommand: There is none.', expect.stringMatching(/^SyntaxError/)]);
-    expect(answers).toMatchObject([{ ok: false, error: { code: 'NoSuchCommand' } }, { ok: false, error: { code: 'SyntaxError' } }]);
+    expect(broker.deadLetters.map(({ headers }) => headers['perdure-dead-reason'])).toEqual([
+      'NoSuchCommand: There is none.',
+      expect.stringMatching(/^SyntaxError/),
+    ]);
+    expect(answers).toMatchObject([
+      { ok: false, error: { code: 'NoSuchCommand' } },
+      { ok: false, error: { code: 'SyntaxError' } },
+    ]);
     expect(broker.commands.size).toBe(0);
   });
 

@@ -10,7 +10,8 @@ import { assign, nobodysMap, parseMap, sameMap, type PartitionMap } from './assi
  * 3. An instance owns what the newest map that it has seen says, also while the store of the leases is away:
  *    a wrong belief is harmless, since appends expect revisions.
  * 4. Lease and map may be wiped at any moment: both are written again from what is believed.
- * 5. Silence counts only while it could have been broken. Whoever owns a part of the map that is found at the start, was
+ * 5. Who did not see every map may have lost a partition and regained it: what is owned then counts as gained anew.
+ * 6. Silence counts only while it could have been broken. Whoever owns a part of the map that is found at the start, was
  *    silent while our own renewal failed or while we stood still ourselves, has a full DEAD_AFTER_MS from then on.
  */
 
@@ -83,7 +84,7 @@ export class PartitionOwnership {
     this.cancelTick();
     for (const subscription of this.subscriptions) await subscription.close();
     // Let go first: then the successor finds nobody at work.
-    this.adopt(nobodysMap);
+    this.adopt(nobodysMap, { missed: false });
     await this.attempt(() => this.options.leases.delete(this.leaseKey));
   }
 
@@ -149,8 +150,9 @@ export class PartitionOwnership {
   private onMap(value: string | undefined, revision: number): void {
     if (this.stopped) return;
     const map = value === undefined ? undefined : parseMap(value);
+    const missed = revision !== this.mapRevision && revision !== this.mapRevision + 1;
     this.mapRevision = value === undefined ? 0 : revision;
-    if (map !== undefined) this.adopt(map);
+    if (map !== undefined) this.adopt(map, { missed });
   }
 
   private async readMap(): Promise<void> {
@@ -175,11 +177,11 @@ export class PartitionOwnership {
     await this.readMap();
   }
 
-  private adopt(next: PartitionMap): void {
+  private adopt(next: PartitionMap, { missed }: { readonly missed: boolean }): void {
     const before = new Set(this.ownedIn(this.map));
     this.map = next;
     const after = this.ownedIn(next);
-    const gained = after.filter((partition) => !before.has(partition));
+    const gained = missed ? after : after.filter((partition) => !before.has(partition));
     const kept = new Set(after);
     const lost = [...before].filter((partition) => !kept.has(partition));
     if (gained.length === 0 && lost.length === 0) return;

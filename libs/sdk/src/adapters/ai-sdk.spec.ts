@@ -7,7 +7,11 @@ type Generate = Extract<Exclude<LanguageModel, string>, { specificationVersion: 
 
 function modelThat(doGenerate: Generate): LanguageModel {
   return {
-    specificationVersion: 'v3', provider: 'mock', modelId: 'mock-1', supportedUrls: {}, doGenerate,
+    specificationVersion: 'v3',
+    provider: 'mock',
+    modelId: 'mock-1',
+    supportedUrls: {},
+    doGenerate,
     doStream: () => Promise.reject(new Error('not asked for')),
   };
 }
@@ -63,7 +67,9 @@ describe('a model of the AI SDK', () => {
         return Promise.reject(new APICallError({ message: 'no', url: 'mock', requestBodyValues: {}, statusCode }));
       }),
     );
-    await expect(model.generate({ instructions: '', messages: [{ role: 'user', text: 'go' }], tools: [], signal })).rejects.toMatchObject({ reaction, code });
+    await expect(
+      model.generate({ instructions: '', messages: [{ role: 'user', text: 'go' }], tools: [], signal }),
+    ).rejects.toMatchObject({ reaction, code });
     expect(calls).toBe(1);
   });
 });

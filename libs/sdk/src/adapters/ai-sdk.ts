@@ -28,7 +28,11 @@ async function generate(model: LanguageModel, { instructions, messages, tools, s
     });
     return {
       text: result.text,
-      toolCalls: result.toolCalls.map(({ toolCallId, toolName, input }) => ({ toolCallId, tool: toolName, args: input as unknown })),
+      toolCalls: result.toolCalls.map(({ toolCallId, toolName, input }) => ({
+        toolCallId,
+        tool: toolName,
+        args: input as unknown,
+      })),
       finishReason: result.finishReason,
       usage: { inputTokens: result.usage.inputTokens ?? 0, outputTokens: result.usage.outputTokens ?? 0 },
       provider: typeof model === 'string' ? 'gateway' : model.provider,
@@ -37,7 +41,9 @@ async function generate(model: LanguageModel, { instructions, messages, tools, s
   } catch (error) {
     if (!APICallError.isInstance(error)) throw error;
     const details = { details: { statusCode: error.statusCode }, cause: error };
-    throw error.isRetryable ? new Retryable('ModelUnavailable', error.message, details) : new Terminal('ModelRefused', error.message, details);
+    throw error.isRetryable
+      ? new Retryable('ModelUnavailable', error.message, details)
+      : new Terminal('ModelRefused', error.message, details);
   }
 }
 
@@ -50,13 +56,21 @@ function toModelMessage(message: Message): ModelMessage {
         role: 'assistant',
         content: [
           ...(message.text === '' ? [] : [{ type: 'text' as const, text: message.text }]),
-          ...message.toolCalls.map(({ toolCallId, tool, args }) => ({ type: 'tool-call' as const, toolCallId, toolName: tool, input: args })),
+          ...message.toolCalls.map(({ toolCallId, tool, args }) => ({
+            type: 'tool-call' as const,
+            toolCallId,
+            toolName: tool,
+            input: args,
+          })),
         ],
       };
     case 'tool': {
       const { toolCallId, tool, outcome } = message;
       const output = outcome.ok
-        ? { type: 'text' as const, value: typeof outcome.value === 'string' ? outcome.value : JSON.stringify(outcome.value ?? null) }
+        ? {
+            type: 'text' as const,
+            value: typeof outcome.value === 'string' ? outcome.value : JSON.stringify(outcome.value ?? null),
+          }
         : { type: 'error-text' as const, value: `${outcome.error.code}: ${outcome.error.message}` };
       return { role: 'tool', content: [{ type: 'tool-result', toolCallId, toolName: tool, output }] };
     }

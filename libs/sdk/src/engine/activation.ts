@@ -1,5 +1,13 @@
 import { PerdureError, type Bus, type Cancel, type Host } from '@perdure/kernel';
-import { requestSubject, runAddress, type Activate, type InboundFact, type Instruction, type JournalItem, type ProgressAnswer } from '@perdure/run-contract';
+import {
+  requestSubject,
+  runAddress,
+  type Activate,
+  type InboundFact,
+  type Instruction,
+  type JournalItem,
+  type ProgressAnswer,
+} from '@perdure/run-contract';
 import { CANCEL_GRACE_MS, SUSPEND_AFTER_MS } from './bounds';
 import { CANCELLED_ENTRY, failedEntry, HANDED_OVER_ENTRY, SUSPENDED_ENTRY } from './entries';
 import { runCancelled, type Execution } from './execution';
@@ -128,7 +136,9 @@ export abstract class Activation {
   handOverNow(): void {
     if (this.phase !== 'active') return;
     this.letGo(HANDED_OVER_ENTRY, () => this.dispose());
-    this.controller.abort(new PerdureError('WorkerDraining', 'cancelled', 'The worker is going away; another goes on with the run.'));
+    this.controller.abort(
+      new PerdureError('WorkerDraining', 'cancelled', 'The worker is going away; another goes on with the run.'),
+    );
   }
 
   /** The run belongs to somebody else now, or has ended: stops everything, says nothing. */
@@ -235,4 +245,3 @@ export abstract class Activation {
     this.end(failedEntry(JSON.stringify(record)), true);
   }
 }
-

@@ -15,7 +15,8 @@ const add = tool({
   execute: ({ a, b }) => a + b,
 });
 
-const given = (message: Message | undefined): number => (message?.role === 'tool' && message.outcome.ok ? (message.outcome.value as number) : 0);
+const given = (message: Message | undefined): number =>
+  message?.role === 'tool' && message.outcome.ok ? (message.outcome.value as number) : 0;
 
 /** Adds up its way to the target, one call of `add` a turn. */
 const counting = ruleModel('rules-1', ({ instructions, messages }) => {
@@ -25,7 +26,13 @@ const counting = ruleModel('rules-1', ({ instructions, messages }) => {
 });
 
 function agentOf(model: Model, tools: readonly Tool[] = [add as unknown as Tool]): Agent {
-  return agent({ name: 'agent', input: z.object({ target: z.number() }), instructions: ({ target }) => `count to ${target}`, model, tools }) as unknown as Agent;
+  return agent({
+    name: 'agent',
+    input: z.object({ target: z.number() }),
+    instructions: ({ target }) => `count to ${target}`,
+    model,
+    tools,
+  }) as unknown as Agent;
 }
 
 async function begun(behaviour: Agent, target: unknown = 3) {
@@ -59,9 +66,17 @@ describe('an agent', () => {
   it('is told of unknown tools and of arguments that do not fit', async () => {
     const told: string[] = [];
     const model = ruleModel('wrong', ({ messages }) => {
-      const outcomes = messages.flatMap((message) => (message.role === 'tool' && !message.outcome.ok ? [message.outcome.error.code] : []));
+      const outcomes = messages.flatMap((message) =>
+        message.role === 'tool' && !message.outcome.ok ? [message.outcome.error.code] : [],
+      );
       told.push(outcomes.join(','));
-      if (outcomes.length === 0) return { toolCalls: [{ tool: 'divide', args: {} }, { tool: 'add', args: { a: 'x' } }] };
+      if (outcomes.length === 0)
+        return {
+          toolCalls: [
+            { tool: 'divide', args: {} },
+            { tool: 'add', args: { a: 'x' } },
+          ],
+        };
       return 'understood';
     });
     const { owner } = await begun(agentOf(model));
@@ -84,7 +99,9 @@ describe('an agent', () => {
           world.host?.timers.after(50, () => resolve((running -= 1)));
         }),
     });
-    const model = ruleModel('many', ({ messages }) => (messages.length > 1 ? 'done' : { toolCalls: [1, 2, 3].map(() => ({ tool: 'slow', args: {} })) }));
+    const model = ruleModel('many', ({ messages }) =>
+      messages.length > 1 ? 'done' : { toolCalls: [1, 2, 3].map(() => ({ tool: 'slow', args: {} })) },
+    );
     const { host, owner } = await begun(agentOf(model, [slow as unknown as Tool]));
     world.host = host;
     await owner.finish();
@@ -104,7 +121,9 @@ describe('an agent', () => {
         return 'done';
       },
     });
-    const model = ruleModel('one', ({ messages }) => (messages.length > 1 ? 'finished' : { toolCalls: [{ tool: 'flaky', args: {} }] }));
+    const model = ruleModel('one', ({ messages }) =>
+      messages.length > 1 ? 'finished' : { toolCalls: [{ tool: 'flaky', args: {} }] },
+    );
     const { owner } = await begun(agentOf(model, [flaky as unknown as Tool]));
     expect(await owner.finish()).toEqual({ status: 'completed', output: 'finished' });
     expect(attempts).toEqual([1, 2, 3]);
@@ -114,7 +133,12 @@ describe('an agent', () => {
     const failing: Model = { id: 'm', generate: () => Promise.reject(new Retryable('Overloaded', 'later')) };
     const { owner, host } = await begun(agentOf(failing));
     await host.until(() => owner.facts.length > 1);
-    expect(owner.facts[1]).toMatchObject({ type: 'model-result', call: 't1', attempt: 1, result: { ok: false, error: { code: 'Overloaded' } } });
+    expect(owner.facts[1]).toMatchObject({
+      type: 'model-result',
+      call: 't1',
+      attempt: 1,
+      result: { ok: false, error: { code: 'Overloaded' } },
+    });
     const nonsense = { id: 'm', generate: () => Promise.resolve({ text: 7 }) } as unknown as Model;
     const second = await begun(agentOf(nonsense));
     await second.host.until(() => second.owner.facts.length > 1);
@@ -128,7 +152,12 @@ describe('an agent', () => {
 
   it('ends when it is cancelled, with the signal of its tool fired', async () => {
     const signals: AbortSignal[] = [];
-    const deaf = tool({ name: 'deaf', description: '', input: z.object({}), execute: (_, { signal }) => (signals.push(signal), new Promise(() => undefined)) });
+    const deaf = tool({
+      name: 'deaf',
+      description: '',
+      input: z.object({}),
+      execute: (_, { signal }) => (signals.push(signal), new Promise(() => undefined)),
+    });
     const model = ruleModel('one', () => ({ toolCalls: [{ tool: 'deaf', args: {} }] }));
     const { host, owner } = await begun(agentOf(model, [deaf as unknown as Tool]));
     await host.until(() => signals.length === 1);
@@ -139,7 +168,11 @@ describe('an agent', () => {
 
   it('does what its model has decided before it is handed over', async () => {
     const world: { host?: VirtualHost } = {};
-    const slow = tool({ ...add, name: 'add', execute: ({ a, b }) => new Promise<number>((resolve) => world.host?.timers.after(50, () => resolve(a + b))) });
+    const slow = tool({
+      ...add,
+      name: 'add',
+      execute: ({ a, b }) => new Promise<number>((resolve) => world.host?.timers.after(50, () => resolve(a + b))),
+    });
     const { host, owner } = await begun(agentOf(counting, [slow as unknown as Tool]));
     world.host = host;
     await host.passes(10);

@@ -36,7 +36,11 @@ export class AgentActivation extends Activation {
   /** Tool calls that an earlier activation may have begun. */
   private readonly uncertain = new Set<string>();
 
-  constructor(home: ActivationHome, order: Activate, offer: { readonly agent: Agent; readonly tools: ReadonlyMap<string, Tool> }) {
+  constructor(
+    home: ActivationHome,
+    order: Activate,
+    offer: { readonly agent: Agent; readonly tools: ReadonlyMap<string, Tool> },
+  ) {
     super(home, order);
     this.agent = offer.agent;
     this.tools = offer.tools;
@@ -110,7 +114,12 @@ export class AgentActivation extends Activation {
   private async callModel({ call, attempt }: CallModel): Promise<void> {
     this.writeTurns();
     const { agent, instructions, digest } = this;
-    const prompt = { instructions, messages: [...this.messages], tools: agent.tools, promptHash: this.home.host.digest.sha256(`${digest}${instructions}`) };
+    const prompt = {
+      instructions,
+      messages: [...this.messages],
+      tools: agent.tools,
+      promptHash: this.home.host.digest.sha256(`${digest}${instructions}`),
+    };
     const ended = await callModel(this.execution, agent.model, prompt);
     this.running -= 1;
     if (!this.isActive) return;
@@ -133,7 +142,10 @@ export class AgentActivation extends Activation {
     this.proceed();
   }
 
-  private useTool(tool: Tool | undefined, use: { name: string; call: string; args: unknown; attempt: number; idempotencyKey: string }): Promise<Ended> {
+  private useTool(
+    tool: Tool | undefined,
+    use: { name: string; call: string; args: unknown; attempt: number; idempotencyKey: string },
+  ): Promise<Ended> {
     const { name, call, args, attempt, idempotencyKey } = use;
     if (tool === undefined) return Promise.resolve(unknownTool(name, this.agent));
     if (this.uncertain.has(call) && !mayRunAgain(tool)) return Promise.resolve(effectUnknown(tool));

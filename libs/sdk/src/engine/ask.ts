@@ -45,7 +45,9 @@ function backoffMs(attempt: number, host: Host): number {
 }
 
 function asPerdureError(error: unknown): PerdureError {
-  return error instanceof PerdureError ? error : new Retryable('RequestFailed', 'The request failed before it was answered.', { cause: error });
+  return error instanceof PerdureError
+    ? error
+    : new Retryable('RequestFailed', 'The request failed before it was answered.', { cause: error });
 }
 
 type Reply = { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly error: ErrorRecord };

@@ -111,8 +111,7 @@ export interface StepOptions {
 }
 
 export type ModelPrompt = { readonly instructions?: string; readonly tools?: readonly ModelTool[] } & (
-  | { readonly prompt: string }
-  | { readonly messages: readonly Message[] }
+  { readonly prompt: string } | { readonly messages: readonly Message[] }
 );
 
 type Branch = (ctx: WorkflowContext) => unknown;

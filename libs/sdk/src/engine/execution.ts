@@ -40,9 +40,13 @@ export async function runTool(execution: Execution, use: ToolUse): Promise<Ended
   const parsed = await tool.input.safeParseAsync(use.args).catch((error: unknown) => ({ success: false as const, error }));
   if (!parsed.success) return failed(invalidArguments(tool, parsed.error));
   const timedOut = (): Retryable =>
-    new Retryable('ToolTimedOut', `${tool.name} did not end within ${tool.timeoutMs} ms; raise its timeoutMs or make it quicker.`, {
-      details: { tool: tool.name, timeoutMs: tool.timeoutMs },
-    });
+    new Retryable(
+      'ToolTimedOut',
+      `${tool.name} did not end within ${tool.timeoutMs} ms; raise its timeoutMs or make it quicker.`,
+      {
+        details: { tool: tool.name, timeoutMs: tool.timeoutMs },
+      },
+    );
   return limited(execution, {
     what: `The result of the tool ${tool.name}`,
     reaction: reactionToStrangers(tool),
@@ -53,14 +57,21 @@ export async function runTool(execution: Execution, use: ToolUse): Promise<Ended
 }
 
 export function invalidArguments(tool: Tool, error: unknown): ReturnType<typeof recordOf> {
-  return recordOf(new Terminal('InvalidArguments', `The arguments of ${tool.name} do not fit its input: ${textOf(error)}`), 'terminal');
+  return recordOf(
+    new Terminal('InvalidArguments', `The arguments of ${tool.name} do not fit its input: ${textOf(error)}`),
+    'terminal',
+  );
 }
 
 function textOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-export async function callModel(execution: Execution, model: Model, request: Omit<ModelRequest, 'signal'> & { promptHash: string }): Promise<Ended> {
+export async function callModel(
+  execution: Execution,
+  model: Model,
+  request: Omit<ModelRequest, 'signal'> & { promptHash: string },
+): Promise<Ended> {
   const { promptHash, ...prompt } = request;
   return limited(execution, {
     what: `The reply of the model ${model.id}`,
@@ -70,7 +81,10 @@ export async function callModel(execution: Execution, model: Model, request: Omi
     run: async (signal) => {
       const reply = modelDecision.safeParse({ ...(await model.generate({ ...prompt, signal })), promptHash });
       if (reply.success) return reply.data;
-      throw new Terminal('InvalidModelReply', `${model.id} replied with something that is not a decision: ${reply.error.message}`);
+      throw new Terminal(
+        'InvalidModelReply',
+        `${model.id} replied with something that is not a decision: ${reply.error.message}`,
+      );
     },
   });
 }
@@ -116,7 +130,12 @@ export interface StepUse {
 
 /** Retries of a step are local: nothing of it is known outside before it has ended. */
 export async function runStep({ host, signal }: Execution, use: StepUse): Promise<Ended> {
-  const { attemptsMax = use.retry === undefined ? 1 : 3, initialDelayMs = 100, factor = 2, delayMaxMs = 10_000 } = use.retry ?? {};
+  const {
+    attemptsMax = use.retry === undefined ? 1 : 3,
+    initialDelayMs = 100,
+    factor = 2,
+    delayMaxMs = 10_000,
+  } = use.retry ?? {};
   for (let attempt = 1; ; attempt += 1) {
     try {
       return succeeded(await use.run({ signal, attempt }), `The result of the step ${JSON.stringify(use.name)}`);

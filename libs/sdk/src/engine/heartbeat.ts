@@ -43,7 +43,16 @@ export class HeartbeatLoop {
   private beat(leaving: boolean): void {
     const { bus, identity, host } = this.options;
     const { slots, freeSlots, activations, draining } = this.options.status();
-    const heartbeat: Heartbeat = { v: 1, ...identity, slots, freeSlots, activations: [...activations], draining, leaving, loopLagMs: this.options.loopLagMs() };
+    const heartbeat: Heartbeat = {
+      v: 1,
+      ...identity,
+      slots,
+      freeSlots,
+      activations: [...activations],
+      draining,
+      leaving,
+      loopLagMs: this.options.loopLagMs(),
+    };
     try {
       bus.publish(this.subject, JSON.stringify(heartbeat));
     } catch (error) {

@@ -16,7 +16,8 @@ export type Ended =
 /** @throws Terminal `OutputNotSerialisable` or `PayloadTooLarge`, naming `what` */
 export function serialise(value: unknown, what: string): Serialised {
   if (value === undefined || value === null) return { text: 'null', value: null };
-  const isPlain = typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value));
+  const isPlain =
+    typeof value === 'string' || typeof value === 'boolean' || (typeof value === 'number' && Number.isFinite(value));
   const text = isPlain ? JSON.stringify(value) : textOf(value, what);
   refuseLarge(text, what);
   return { text, value: isPlain ? value : (JSON.parse(text) as unknown) };
@@ -31,15 +32,20 @@ function textOf(value: unknown, what: string): string {
   } catch (error) {
     reason = error instanceof Error ? error.message : 'it threw while it was written';
   }
-  throw new Terminal('OutputNotSerialisable', `${what} cannot be written as JSON: ${reason ?? 'it has no JSON form'}. Return plain data.`, {
-    details: { what },
-  });
+  throw new Terminal(
+    'OutputNotSerialisable',
+    `${what} cannot be written as JSON: ${reason ?? 'it has no JSON form'}. Return plain data.`,
+    {
+      details: { what },
+    },
+  );
 }
 
 /** Where JSON would silently lose something; undefined if nowhere. */
 function lossOf(value: unknown, path: string, parents: Set<object>): string | undefined {
   const where = path === '' ? 'it' : path;
-  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint') return `${where} is a ${typeof value}`;
+  if (typeof value === 'function' || typeof value === 'symbol' || typeof value === 'bigint')
+    return `${where} is a ${typeof value}`;
   if (typeof value === 'number' && !Number.isFinite(value)) return `${where} is ${value}`;
   if (typeof value !== 'object' || value === null) return undefined;
   if (parents.has(value)) return `${where} refers back to what contains it`;
@@ -76,9 +82,13 @@ function refuseLarge(text: string, what: string): void {
   if (text.length * 3 <= PAYLOAD_BYTES_MAX) return;
   const bytes = text.length > PAYLOAD_BYTES_MAX ? text.length : utf8Bytes(text);
   if (bytes <= PAYLOAD_BYTES_MAX) return;
-  throw new Terminal('PayloadTooLarge', `${what} takes ${bytes} bytes or more; the limit is ${PAYLOAD_BYTES_MAX}. Store it elsewhere and return a reference.`, {
-    details: { what, bytesMax: PAYLOAD_BYTES_MAX },
-  });
+  throw new Terminal(
+    'PayloadTooLarge',
+    `${what} takes ${bytes} bytes or more; the limit is ${PAYLOAD_BYTES_MAX}. Store it elsewhere and return a reference.`,
+    {
+      details: { what, bytesMax: PAYLOAD_BYTES_MAX },
+    },
+  );
 }
 
 function utf8Bytes(text: string): number {

@@ -73,10 +73,11 @@ export class ProgressReporter {
   flush(): void {
     if (this.unsent.length === 0 || this.asking || this.stopped) return;
     if (this.prompt) this.send();
-    else this.cancelDelay ??= this.options.host.timers.after(BACKGROUND_DELAY_MS, () => {
-      this.cancelDelay = undefined;
-      this.send();
-    });
+    else
+      this.cancelDelay ??= this.options.host.timers.after(BACKGROUND_DELAY_MS, () => {
+        this.cancelDelay = undefined;
+        this.send();
+      });
   }
 
   /** Forgets what is not sent yet: what takes its place makes it meaningless. */

@@ -64,28 +64,36 @@ describe('replay', () => {
 
   it('after crashes at any moment, with lost requests and answers, repeats nothing that was recorded', async () => {
     await fc.assert(
-      fc.asyncProperty(program, fc.nat(), fc.array(fc.constantFrom(0, 1, 5, 45, 700, 3_000), { maxLength: 4 }), async (steps, seed, crashes) => {
-        const { host, run, owner } = await runOnce(steps, seed, 0.15);
-        for (const afterMs of crashes) {
-          await host.passes(afterMs);
-          if (owner.isOver) break;
-          const recorded = new Set(owner.run.items.map((item) => ('name' in item ? item.name : '')));
-          run.onBegin = (name) => {
-            if (recorded.has(name)) throw new Error(`${name} is recorded and runs again`);
-          };
-          await owner.crash();
-        }
-        const outcome = await owner.finish();
-        expect(outcome.status).toBe('completed');
-        expect(await goOn({ owner }, owner.facts.length - 1)).toEqual(outcome);
-      }),
+      fc.asyncProperty(
+        program,
+        fc.nat(),
+        fc.array(fc.constantFrom(0, 1, 5, 45, 700, 3_000), { maxLength: 4 }),
+        async (steps, seed, crashes) => {
+          const { host, run, owner } = await runOnce(steps, seed, 0.15);
+          for (const afterMs of crashes) {
+            await host.passes(afterMs);
+            if (owner.isOver) break;
+            const recorded = new Set(owner.run.items.map((item) => ('name' in item ? item.name : '')));
+            run.onBegin = (name) => {
+              if (recorded.has(name)) throw new Error(`${name} is recorded and runs again`);
+            };
+            await owner.crash();
+          }
+          const outcome = await owner.finish();
+          expect(outcome.status).toBe('completed');
+          expect(await goOn({ owner }, owner.facts.length - 1)).toEqual(outcome);
+        },
+      ),
       { numRuns: 100, seed: SEED },
     );
   }, 60_000);
 
   it('reads sealed segments before the tail', async () => {
     const host = new VirtualHost();
-    const run = programRun(Array.from({ length: 7 }, () => ({ op: 'step' as const, pure: false, takesMs: 0, fails: false })), host);
+    const run = programRun(
+      Array.from({ length: 7 }, () => ({ op: 'step' as const, pure: false, takesMs: 0, fails: false })),
+      host,
+    );
     const owner = new FakeOwner(host, { ...run, sealed: 3 });
     await owner.startWorker();
     owner.activate();
@@ -96,7 +104,13 @@ describe('replay', () => {
 });
 
 describe('divergence', () => {
-  const lookup = tool({ name: 'lookup', description: '', input: z.object({ id: z.number() }), effect: 'pure', execute: ({ id }) => id });
+  const lookup = tool({
+    name: 'lookup',
+    description: '',
+    input: z.object({ id: z.number() }),
+    effect: 'pure',
+    execute: ({ id }) => id,
+  });
 
   /** Runs `before` until `recorded` facts are there, then `after` over what is recorded. */
   async function diverged(before: (ctx: WorkflowContext) => unknown, after: (ctx: WorkflowContext) => unknown) {
@@ -111,18 +125,30 @@ describe('divergence', () => {
   }
 
   it('names a call of another name', async () => {
-    const outcome = await diverged((ctx) => ctx.step('charge', () => 1), (ctx) => ctx.step('refund', () => 1));
+    const outcome = await diverged(
+      (ctx) => ctx.step('charge', () => 1),
+      (ctx) => ctx.step('refund', () => 1),
+    );
     expect(outcome).toEqual({ status: 'diverged', text: '1@0: expected step "charge", found step "refund"' });
   });
 
   it('names a call of another kind', async () => {
-    const outcome = await diverged((ctx) => ctx.now(), (ctx) => ctx.step('now', () => 1));
+    const outcome = await diverged(
+      (ctx) => ctx.now(),
+      (ctx) => ctx.step('now', () => 1),
+    );
     expect(outcome).toEqual({ status: 'diverged', text: '1@0: expected value "now", found step "now"' });
   });
 
   it('names other arguments of a tool', async () => {
-    const outcome = await diverged((ctx) => ctx.tool(lookup, { id: 1 }), (ctx) => ctx.tool(lookup, { id: 2 }));
-    expect(outcome).toEqual({ status: 'diverged', text: '1@0: expected tool "lookup", found tool "lookup" with other arguments' });
+    const outcome = await diverged(
+      (ctx) => ctx.tool(lookup, { id: 1 }),
+      (ctx) => ctx.tool(lookup, { id: 2 }),
+    );
+    expect(outcome).toEqual({
+      status: 'diverged',
+      text: '1@0: expected tool "lookup", found tool "lookup" with other arguments',
+    });
   });
 
   it('names a recorded call that the code no longer makes, and begins nothing new before that', async () => {
@@ -154,7 +180,10 @@ describe('divergence', () => {
   });
 
   it('names a foreign await on replay', async () => {
-    const outcome = await diverged((ctx) => ctx.step('a', () => 1), () => new Promise(() => undefined));
+    const outcome = await diverged(
+      (ctx) => ctx.step('a', () => 1),
+      () => new Promise(() => undefined),
+    );
     expect(outcome).toMatchObject({ status: 'diverged', text: expect.stringContaining('ForeignAwait') });
   });
 

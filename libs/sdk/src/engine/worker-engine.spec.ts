@@ -49,11 +49,17 @@ describe('what code gives back', () => {
     ['bytes', new Uint8Array(2), 'it is a binary buffer'],
   ])('is refused when it is %s, saying where', async (_, value, where) => {
     const outcome = await outcomeOf((ctx) => ctx.step('make', () => value));
-    expect(outcome).toMatchObject({ status: 'failed', error: { code: 'OutputNotSerialisable', message: expect.stringContaining(where) } });
+    expect(outcome).toMatchObject({
+      status: 'failed',
+      error: { code: 'OutputNotSerialisable', message: expect.stringContaining(where) },
+    });
     expect(await outcomeOf(() => value)).toMatchObject({ status: 'failed', error: { code: 'OutputNotSerialisable' } });
   });
 
-  it.each([['ascii', 'x'.repeat(1_000_001)], ['three bytes a letter', '€'.repeat(400_000)]])('is refused when it is too large: %s', async (_, text) => {
+  it.each([
+    ['ascii', 'x'.repeat(1_000_001)],
+    ['three bytes a letter', '€'.repeat(400_000)],
+  ])('is refused when it is too large: %s', async (_, text) => {
     expect(await outcomeOf(() => text)).toMatchObject({ status: 'failed', error: { code: 'PayloadTooLarge' } });
   });
 
@@ -62,8 +68,23 @@ describe('what code gives back', () => {
     ['nothing', undefined, { code: 'NonErrorThrown', message: 'undefined' }],
     ['a cycle', cyclic, { code: 'NonErrorThrown' }],
     ['an error without a name', Object.assign(new Error('bare'), { name: '' }), { code: 'Error', message: 'bare' }],
-    ['a proxy that refuses', new Proxy({}, { getPrototypeOf: () => { throw new Error('no'); } }), { code: 'NonErrorThrown' }],
-    ['an error of ours', new Retryable('Busy', 'later', { retryAfterMs: 1.5, details: { at: cyclic } }), { code: 'Busy', reaction: 'retryable', retryAfterMs: 2 }],
+    [
+      'a proxy that refuses',
+      new Proxy(
+        {},
+        {
+          getPrototypeOf: () => {
+            throw new Error('no');
+          },
+        },
+      ),
+      { code: 'NonErrorThrown' },
+    ],
+    [
+      'an error of ours',
+      new Retryable('Busy', 'later', { retryAfterMs: 1.5, details: { at: cyclic } }),
+      { code: 'Busy', reaction: 'retryable', retryAfterMs: 2 },
+    ],
     ['a very long text', new Error('x'.repeat(100_000)), { code: 'Error' }],
   ])('is a typed error when it throws %s', async (_, thrown, error) => {
     const throws = (): never => {
@@ -78,11 +99,15 @@ describe('a step', () => {
   it('is tried again when it says so, with jittered pauses', async () => {
     const attempts: number[] = [];
     const run: Code = (ctx) =>
-      ctx.step('unsteady', ({ attempt }) => {
-        attempts.push(attempt);
-        if (attempt < 3) throw new Error('not yet');
-        return attempt;
-      }, { retry: { attemptsMax: 5 } });
+      ctx.step(
+        'unsteady',
+        ({ attempt }) => {
+          attempts.push(attempt);
+          if (attempt < 3) throw new Error('not yet');
+          return attempt;
+        },
+        { retry: { attemptsMax: 5 } },
+      );
     expect(await outcomeOf(run)).toEqual({ status: 'completed', output: 3 });
     expect(attempts).toEqual([1, 2, 3]);
   });
@@ -90,10 +115,14 @@ describe('a step', () => {
   it('is not tried again after a terminal error', async () => {
     let attempts = 0;
     const run: Code = (ctx) =>
-      ctx.step('wrong', () => {
-        attempts += 1;
-        throw new Terminal('Wrong', 'for good');
-      }, { retry: { attemptsMax: 5 } });
+      ctx.step(
+        'wrong',
+        () => {
+          attempts += 1;
+          throw new Terminal('Wrong', 'for good');
+        },
+        { retry: { attemptsMax: 5 } },
+      );
     expect(await outcomeOf(run)).toMatchObject({ status: 'failed', error: { code: 'Wrong' } });
     expect(attempts).toBe(1);
   });
@@ -101,7 +130,15 @@ describe('a step', () => {
 
 describe('a tool', () => {
   const stuck = (signals: AbortSignal[]): Tool =>
-    tool({ name: 'stuck', description: '', input: z.object({}), effect: 'idempotent', timeoutMs: 100, retry: { attemptsMax: 1 }, execute: (_, { signal }) => (signals.push(signal), never()) });
+    tool({
+      name: 'stuck',
+      description: '',
+      input: z.object({}),
+      effect: 'idempotent',
+      timeoutMs: 100,
+      retry: { attemptsMax: 1 },
+      execute: (_, { signal }) => (signals.push(signal), never()),
+    });
 
   it('that never returns ends as ToolTimedOut, and its signal fires', async () => {
     const signals: AbortSignal[] = [];
@@ -126,8 +163,17 @@ describe('a tool', () => {
     ['idempotent', 2, { status: 'completed', output: 'paid' }],
   ] as const)('that is %s and was under way when its worker was lost runs %i times', async (effect, times, expected) => {
     let calls = 0;
-    const pay = tool({ name: 'pay', description: '', input: z.object({}), effect, execute: () => ((calls += 1) === 1 ? never() : 'paid') });
-    const { host, owner } = await begun(flow((ctx) => ctx.tool(pay, {})), { tools: [pay] });
+    const pay = tool({
+      name: 'pay',
+      description: '',
+      input: z.object({}),
+      effect,
+      execute: () => ((calls += 1) === 1 ? never() : 'paid'),
+    });
+    const { host, owner } = await begun(
+      flow((ctx) => ctx.tool(pay, {})),
+      { tools: [pay] },
+    );
     await host.until(() => calls === 1);
     await owner.crash();
     expect(await owner.finish()).toMatchObject(expected);
@@ -141,7 +187,10 @@ describe('cancelling', () => {
     const { host, owner } = await begun(
       flow(async (ctx) => {
         try {
-          await ctx.step('wait', ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve('stopped'))));
+          await ctx.step(
+            'wait',
+            ({ signal }) => new Promise((resolve) => signal.addEventListener('abort', () => resolve('stopped'))),
+          );
         } catch (error) {
           seen.push(error);
           throw error;
@@ -177,7 +226,9 @@ describe('cancelling', () => {
 
 describe('the worker', () => {
   it('lets go without a word when its epoch is over', async () => {
-    const { host, owner } = await begun(flow((ctx) => ctx.step('slow', () => new Promise((resolve) => host.timers.after(100, () => resolve(1))))));
+    const { host, owner } = await begun(
+      flow((ctx) => ctx.step('slow', () => new Promise((resolve) => host.timers.after(100, () => resolve(1))))),
+    );
     await host.passes(1);
     owner.epoch += 1;
     await host.until(() => owner.engine.status().activations.length === 0);
@@ -198,15 +249,46 @@ describe('the worker', () => {
   });
 
   it('answers a repeated push, and refuses what is not for it', async () => {
-    const { owner } = await begun(flow((ctx) => ctx.step('long', never)), { slots: 1 });
-    const order = { type: 'activate', v: 1, tenant: 'acme', runId: 'run1', kind: 'workflow', name: 'flow', buildId: 'build-1', epoch: 1, sessionId: 'session-1', revision: 0, input: {}, segments: 0, journal: [], inbound: [], instructions: [], cancelRequested: false };
+    const { owner } = await begun(
+      flow((ctx) => ctx.step('long', never)),
+      { slots: 1 },
+    );
+    const order = {
+      type: 'activate',
+      v: 1,
+      tenant: 'acme',
+      runId: 'run1',
+      kind: 'workflow',
+      name: 'flow',
+      buildId: 'build-1',
+      epoch: 1,
+      sessionId: 'session-1',
+      revision: 0,
+      input: {},
+      segments: 0,
+      journal: [],
+      inbound: [],
+      instructions: [],
+      cancelRequested: false,
+    };
     expect(owner.send(order)).toEqual({ claim: 'accepted' });
     expect(owner.send({ ...order, runId: 'run2' })).toEqual({ claim: 'refused', reason: 'no free slot' });
     expect(owner.send({ ...order, epoch: 2, sessionId: 'other' })).toMatchObject({ claim: 'refused' });
     expect(owner.send({ ...order, epoch: 2, buildId: 'other' })).toMatchObject({ claim: 'refused' });
     expect(owner.send({ ...order, epoch: 2, name: 'other' })).toMatchObject({ claim: 'refused' });
     expect(owner.send({ type: 'nonsense' })).toMatchObject({ claim: 'refused', reason: 'malformed message' });
-    expect(owner.send({ type: 'inbound', v: 1, tenant: 'acme', runId: 'run9', epoch: 1, inbound: [], instructions: [], cancelRequested: false })).toEqual({ claim: 'unknown' });
+    expect(
+      owner.send({
+        type: 'inbound',
+        v: 1,
+        tenant: 'acme',
+        runId: 'run9',
+        epoch: 1,
+        inbound: [],
+        instructions: [],
+        cancelRequested: false,
+      }),
+    ).toEqual({ claim: 'unknown' });
     expect(owner.engine.status().activations).toEqual(['run1']);
   });
 
@@ -224,7 +306,9 @@ describe('the worker', () => {
       await host.until(() => owner.run.letGo === 'suspended');
       expect(await owner.finish()).toEqual({ status: 'completed', output: 'awake' });
       expect(starts).toBe(warmRunsMax === 1 ? 1 : 2);
-      expect(owner.claims.map(({ claim }) => claim)).toEqual(warmRunsMax === 1 ? ['accepted', 'accepted'] : ['accepted', 'cold', 'accepted']);
+      expect(owner.claims.map(({ claim }) => claim)).toEqual(
+        warmRunsMax === 1 ? ['accepted', 'accepted'] : ['accepted', 'cold', 'accepted'],
+      );
     }
   });
 
@@ -245,10 +329,11 @@ describe('the worker', () => {
 
 describe('draining', () => {
   const twoSteps = (host: () => VirtualHost, begunSteps: string[]): Behaviour => {
-    const slow = (name: string) => () => new Promise((resolve) => {
-      begunSteps.push(name);
-      host().timers.after(100, () => resolve(name));
-    });
+    const slow = (name: string) => () =>
+      new Promise((resolve) => {
+        begunSteps.push(name);
+        host().timers.after(100, () => resolve(name));
+      });
     return flow(async (ctx) => [await ctx.step('one', slow('one')), await ctx.step('two', slow('two'))]);
   };
 

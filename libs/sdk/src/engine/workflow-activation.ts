@@ -64,7 +64,11 @@ export class WorkflowActivation extends Activation implements CallDesk {
   private lateEntries: string[] = [];
   private cancelWatch: Cancel | undefined;
 
-  constructor(home: ActivationHome, order: Activate, offer: { readonly workflow: Workflow; readonly tools: ReadonlyMap<string, Tool> }) {
+  constructor(
+    home: ActivationHome,
+    order: Activate,
+    offer: { readonly workflow: Workflow; readonly tools: ReadonlyMap<string, Tool> },
+  ) {
     super(home, order);
     this.workflow = offer.workflow;
     this.calls = new WorkflowCalls({ ...offer, order, execution: this.execution, log: this.quietWhileReplaying() }, this);
@@ -77,7 +81,9 @@ export class WorkflowActivation extends Activation implements CallDesk {
 
   private async run(): Promise<void> {
     this.pumping = true;
-    const input = await this.workflow.input.safeParseAsync(this.order.input).catch((error: unknown) => ({ success: false as const, error }));
+    const input = await this.workflow.input
+      .safeParseAsync(this.order.input)
+      .catch((error: unknown) => ({ success: false as const, error }));
     if (!this.isActive) return;
     if (!input.success) return this.refuseInput(input.error);
     void this.runCode(input.data);
@@ -288,7 +294,9 @@ export class WorkflowActivation extends Activation implements CallDesk {
   private takeResult(): QueuedResult | undefined {
     const next = this.results[0];
     if (next === undefined || this.finished !== undefined || this.cancelled || this.diverged || !this.isActive) return undefined;
-    const mayBeGiven = next.recordedFirst ? this.reporter.recorded >= next.ordinal : this.reporter.unrecorded <= WINDOW_ENTRIES_MAX;
+    const mayBeGiven = next.recordedFirst
+      ? this.reporter.recorded >= next.ordinal
+      : this.reporter.unrecorded <= WINDOW_ENTRIES_MAX;
     return mayBeGiven ? this.results.shift() : undefined;
   }
 
@@ -334,7 +342,9 @@ export class WorkflowActivation extends Activation implements CallDesk {
   }
 
   private reportEnd(finish: Finish): void {
-    const ended = finish.ok ? succeeded(finish.output, `The output of ${this.workflow.name}`) : failed(recordOf(finish.error, 'terminal'));
+    const ended = finish.ok
+      ? succeeded(finish.output, `The output of ${this.workflow.name}`)
+      : failed(recordOf(finish.error, 'terminal'));
     if (ended.ok) this.end(entry.completedEntry(ended.text.slice(OK_PREFIX.length, -1)));
     else this.end(entry.failedEntry(JSON.stringify(ended.error)));
   }
@@ -346,7 +356,12 @@ export class WorkflowActivation extends Activation implements CallDesk {
     this.cancelWatch?.();
     this.cancelWatch = this.home.host.timers.after(FOREIGN_AWAIT_MS, () => {
       if (!this.isActive || this.finished !== undefined || this.open.size > 0 || this.callsMade !== callsMade) return;
-      this.diverge({ call: String(callsMade + 1), expected: 'a call of ctx, or the end of the code', found: FOREIGN_AWAIT, position: callsMade });
+      this.diverge({
+        call: String(callsMade + 1),
+        expected: 'a call of ctx, or the end of the code',
+        found: FOREIGN_AWAIT,
+        position: callsMade,
+      });
     });
   }
 

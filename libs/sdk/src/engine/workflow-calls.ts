@@ -65,7 +65,8 @@ export class WorkflowCalls implements CallPort {
   }
 
   step(call: string, name: string, use: Parameters<CallPort['step']>[2]): Promise<unknown> {
-    if (name.length < 1 || name.length > 200) return rejected(new Terminal('InvalidName', 'The name of a step has 1 to 200 characters.'));
+    if (name.length < 1 || name.length > 200)
+      return rejected(new Terminal('InvalidName', 'The name of a step has 1 to 200 characters.'));
     const { pure = false, retry } = use.options;
     const begin = (): void => {
       this.desk.startStep();
@@ -79,7 +80,9 @@ export class WorkflowCalls implements CallPort {
   tool(call: string, tool: Tool, args: unknown): Promise<unknown> {
     const { execution, tools } = this.given;
     if (!tools.has(tool.name)) {
-      return rejected(new Terminal('UnknownTool', `The worker does not host the tool ${tool.name}: add it to the tools of the worker.`));
+      return rejected(
+        new Terminal('UnknownTool', `The worker does not host the tool ${tool.name}: add it to the tools of the worker.`),
+      );
     }
     let plain: ReturnType<typeof serialise>;
     try {
@@ -96,28 +99,40 @@ export class WorkflowCalls implements CallPort {
       if (isUncertain && !mayRunAgain(tool)) return Promise.resolve(effectUnknown(tool));
       return runTool(execution, { tool, args: plain.value, attempt, idempotencyKey, log: execution.host.log });
     };
-    return this.desk.make({ call, kind: 'tool', name: tool.name, hash: argsHash }, {
-      begin: () => this.desk.intend(call, intention),
-      attempt: async (attempt, isUncertain) => {
-        const ended = await run(attempt, isUncertain);
-        return { ended, text: entry.effectResultEntry(call, attempt, ended.text), isRepeated: isRepeated(ended, attempt, tool.retry.attemptsMax) };
+    return this.desk.make(
+      { call, kind: 'tool', name: tool.name, hash: argsHash },
+      {
+        begin: () => this.desk.intend(call, intention),
+        attempt: async (attempt, isUncertain) => {
+          const ended = await run(attempt, isUncertain);
+          return {
+            ended,
+            text: entry.effectResultEntry(call, attempt, ended.text),
+            isRepeated: isRepeated(ended, attempt, tool.retry.attemptsMax),
+          };
+        },
       },
-    });
+    );
   }
 
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown> {
     const { execution, workflow } = this.given;
     const { instructions = '', tools = [] } = prompt;
     const messages = 'prompt' in prompt ? [{ role: 'user' as const, text: prompt.prompt }] : prompt.messages;
-    const promptHash = execution.host.digest.sha256(canonicalJson({ instructions, messages, tools: tools.map((tool) => tool.name) }));
-    return this.desk.make({ call, kind: 'model', name: model.id, hash: promptHash }, {
-      begin: () => this.desk.intend(call, entry.modelIntendedEntry(call, model.id, promptHash)),
-      attempt: async (attempt) => {
-        const ended = await callModel(execution, model, { instructions, messages, tools, promptHash });
-        const text = entry.modelResultEntry(call, attempt, ended.text);
-        return { ended, text, isRepeated: isRepeated(ended, attempt, workflow.modelRetry.attemptsMax) };
+    const promptHash = execution.host.digest.sha256(
+      canonicalJson({ instructions, messages, tools: tools.map((tool) => tool.name) }),
+    );
+    return this.desk.make(
+      { call, kind: 'model', name: model.id, hash: promptHash },
+      {
+        begin: () => this.desk.intend(call, entry.modelIntendedEntry(call, model.id, promptHash)),
+        attempt: async (attempt) => {
+          const ended = await callModel(execution, model, { instructions, messages, tools, promptHash });
+          const text = entry.modelResultEntry(call, attempt, ended.text);
+          return { ended, text, isRepeated: isRepeated(ended, attempt, workflow.modelRetry.attemptsMax) };
+        },
       },
-    });
+    );
   }
 
   sleep(call: string, durationMs: number): Promise<unknown> {

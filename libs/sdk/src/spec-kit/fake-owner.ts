@@ -1,5 +1,14 @@
 import { delay, NoResponders, RequestTimedOut, type Bus, type Headers, type Subscription } from '@perdure/kernel';
-import { claim, commandEnvelope, heartbeat, PROGRESS_ENTRIES_MAX, type Claim, type Heartbeat, type ProgressAnswer, type RunCommandOf } from '@perdure/run-contract';
+import {
+  claim,
+  commandEnvelope,
+  heartbeat,
+  PROGRESS_ENTRIES_MAX,
+  type Claim,
+  type Heartbeat,
+  type ProgressAnswer,
+  type RunCommandOf,
+} from '@perdure/run-contract';
 import { tenantEnvelope, type BuildManifest } from '@perdure/tenant-contract';
 import type { Behaviour, Tool } from '../engine/definitions';
 import { WorkerEngine } from '../engine/worker-engine';
@@ -88,10 +97,22 @@ export class FakeOwner implements Bus {
     const { behaviour, input = {}, sealed = 0 } = this.options;
     const segments = withJournal && sealed > 0 && this.run.items.length > sealed ? 1 : 0;
     return this.send({
-      type: 'activate', v: 1, tenant: 'acme', runId: RUN_ID, kind: behaviour.kind, name: behaviour.name, buildId: 'build-1',
-      epoch: this.epoch, sessionId: SESSION, revision: this.run.revision, input, segments,
+      type: 'activate',
+      v: 1,
+      tenant: 'acme',
+      runId: RUN_ID,
+      kind: behaviour.kind,
+      name: behaviour.name,
+      buildId: 'build-1',
+      epoch: this.epoch,
+      sessionId: SESSION,
+      revision: this.run.revision,
+      input,
+      segments,
       ...(withJournal ? { journal: this.run.items.slice(segments * sealed) } : {}),
-      inbound: this.run.inbound, instructions: this.run.instructions, cancelRequested: this.cancelRequested,
+      inbound: this.run.inbound,
+      instructions: this.run.instructions,
+      cancelRequested: this.cancelRequested,
     });
   }
 
@@ -161,8 +182,14 @@ export class FakeOwner implements Bus {
   private tell(): void {
     const { run } = this;
     this.send({
-      type: 'inbound', v: 1, tenant: 'acme', runId: RUN_ID, epoch: this.epoch,
-      inbound: run.inbound, instructions: run.instructions, cancelRequested: this.cancelRequested,
+      type: 'inbound',
+      v: 1,
+      tenant: 'acme',
+      runId: RUN_ID,
+      epoch: this.epoch,
+      inbound: run.inbound,
+      instructions: run.instructions,
+      cancelRequested: this.cancelRequested,
     });
   }
 
@@ -218,10 +245,15 @@ export class FakeOwner implements Bus {
     }
     const { run } = this;
     const value: ProgressAnswer = {
-      seq, revision: run.revision, instructions: run.instructions, inbound: run.inbound,
-      cancelRequested: this.cancelRequested, ended: run.outcome !== undefined && run.outcome.status !== 'diverged',
+      seq,
+      revision: run.revision,
+      instructions: run.instructions,
+      inbound: run.inbound,
+      cancelRequested: this.cancelRequested,
+      ended: run.outcome !== undefined && run.outcome.status !== 'diverged',
     };
-    if (run.letGo === 'suspended' && (run.inbound.length > 0 || run.instructions.length > 0)) this.host.timers.after(1, () => this.activate('warm'));
+    if (run.letGo === 'suspended' && (run.inbound.length > 0 || run.instructions.length > 0))
+      this.host.timers.after(1, () => this.activate('warm'));
     return { ok: true, value };
   }
 

@@ -56,7 +56,11 @@ export class FakeRun {
       case 'delivered':
         return this.delivered(fact.revision);
       case 'effect-intended':
-        return this.intended(fact.call, { kind: 'tool', name: fact.tool, args: fact.args, attempt: 1, waits: false }, fact.argsHash);
+        return this.intended(
+          fact.call,
+          { kind: 'tool', name: fact.tool, args: fact.args, attempt: 1, waits: false },
+          fact.argsHash,
+        );
       case 'model-intended':
         return this.intended(fact.call, { kind: 'model', name: fact.model, attempt: 1, waits: false }, fact.promptHash);
       case 'timer-set':
@@ -67,7 +71,9 @@ export class FakeRun {
       case 'effect-result':
         return this.ended(fact.call, fact.attempt, fact.outcome);
       case 'model-result':
-        return fact.result.ok ? this.decided(fact.call, fact.attempt, fact.result.decision) : this.ended(fact.call, fact.attempt, fact.result);
+        return fact.result.ok
+          ? this.decided(fact.call, fact.attempt, fact.result.decision)
+          : this.ended(fact.call, fact.attempt, fact.result);
       case 'suspended':
       case 'handed-over':
         this.letGo = fact.type;
@@ -103,7 +109,8 @@ export class FakeRun {
 
   private openCall(call: string, attempt: number): FakeCall {
     const open = this.calls.get(call);
-    if (open === undefined || open.attempt !== attempt || open.waits) throw new Error(`attempt ${attempt} of ${call} is not open`);
+    if (open === undefined || open.attempt !== attempt || open.waits)
+      throw new Error(`attempt ${attempt} of ${call} is not open`);
     return open;
   }
 
@@ -134,7 +141,9 @@ export class FakeRun {
       this.outcome = { status: 'completed', output: decision.text };
       return;
     }
-    decision.toolCalls.forEach(({ tool, args, toolCallId }, index) => this.decidedTool(`${call}.${index}`, tool, { args, toolCallId }));
+    decision.toolCalls.forEach(({ tool, args, toolCallId }, index) =>
+      this.decidedTool(`${call}.${index}`, tool, { args, toolCallId }),
+    );
     if (this.calls.size === 0) this.intendModel();
   }
 

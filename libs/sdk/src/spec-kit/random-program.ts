@@ -18,16 +18,39 @@ export type Program = readonly Op[];
 
 const latency = fc.constantFrom(0, 0, 0, 3, 40, 2_000);
 const leaf: fc.Arbitrary<Op> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ op: fc.constant('step' as const), pure: fc.boolean(), takesMs: latency, fails: fc.nat(9).map((n) => n === 0) }) },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant('tool' as const), takesMs: latency, failures: fc.constantFrom(0, 0, 1, 3) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      op: fc.constant('step' as const),
+      pure: fc.boolean(),
+      takesMs: latency,
+      fails: fc.nat(9).map((n) => n === 0),
+    }),
+  },
+  {
+    weight: 2,
+    arbitrary: fc.record({ op: fc.constant('tool' as const), takesMs: latency, failures: fc.constantFrom(0, 0, 1, 3) }),
+  },
   { weight: 1, arbitrary: fc.constant({ op: 'model' as const }) },
   { weight: 2, arbitrary: fc.record({ op: fc.constant('sleep' as const), ms: fc.constantFrom(0, 5, 900, 60_000) }) },
-  { weight: 2, arbitrary: fc.record({ op: fc.constant('value' as const), name: fc.constantFrom('now' as const, 'random' as const, 'uuid' as const) }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      op: fc.constant('value' as const),
+      name: fc.constantFrom('now' as const, 'random' as const, 'uuid' as const),
+    }),
+  },
 );
 
 function programOf(depth: number): fc.Arbitrary<Program> {
   const branches = depth === 0 ? undefined : fc.array(programOf(depth - 1), { minLength: 1, maxLength: 3 });
-  const op = branches === undefined ? leaf : fc.oneof({ weight: 5, arbitrary: leaf }, { weight: 2, arbitrary: fc.record({ op: fc.constantFrom('all' as const, 'race' as const), branches }) });
+  const op =
+    branches === undefined
+      ? leaf
+      : fc.oneof(
+          { weight: 5, arbitrary: leaf },
+          { weight: 2, arbitrary: fc.record({ op: fc.constantFrom('all' as const, 'race' as const), branches }) },
+        );
   return fc.array(op, { maxLength: depth === 0 ? 3 : 5 });
 }
 
@@ -45,7 +68,8 @@ export interface ProgramRun {
 /** A workflow that makes the calls of a program and returns all that it was given. */
 export function programRun(steps: Program, host: VirtualHost): ProgramRun {
   const begun: string[] = [];
-  const takes = (ms: number): Promise<void> | undefined => (ms === 0 ? undefined : new Promise((resolve) => host.timers.after(ms, resolve)));
+  const takes = (ms: number): Promise<void> | undefined =>
+    ms === 0 ? undefined : new Promise((resolve) => host.timers.after(ms, resolve));
   const unsteady = tool({
     name: 'unsteady',
     description: '',
@@ -58,7 +82,12 @@ export function programRun(steps: Program, host: VirtualHost): ProgramRun {
     },
   });
   const model = ruleModel('echo', ({ messages }) => JSON.stringify(messages));
-  const run: ProgramRun = { behaviour: workflow({ name: 'program', input: z.unknown() }, (ctx) => follow(ctx, steps, '')), tools: [unsteady], begun, onBegin: () => undefined };
+  const run: ProgramRun = {
+    behaviour: workflow({ name: 'program', input: z.unknown() }, (ctx) => follow(ctx, steps, '')),
+    tools: [unsteady],
+    begun,
+    onBegin: () => undefined,
+  };
 
   async function follow(ctx: WorkflowContext, ops: Program, path: string): Promise<unknown[]> {
     const given: unknown[] = [];
@@ -81,7 +110,11 @@ export function programRun(steps: Program, host: VirtualHost): ProgramRun {
       case 'all':
         return ctx.all(op.branches.map((branch, index) => (scope: WorkflowContext) => follow(scope, branch, `${path}.${index}`)));
       case 'race':
-        return { winner: await ctx.race(op.branches.map((branch, index) => (scope: WorkflowContext) => follow(scope, branch, `${path}.${index}`))) };
+        return {
+          winner: await ctx.race(
+            op.branches.map((branch, index) => (scope: WorkflowContext) => follow(scope, branch, `${path}.${index}`)),
+          ),
+        };
     }
   }
 

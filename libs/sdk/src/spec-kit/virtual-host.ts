@@ -49,7 +49,7 @@ export class VirtualHost implements Host {
       this.nowMs = Math.max(this.nowMs, next.atMs);
       next.task();
     }
-    throw new Error(`It does not come to an end. ${this.lines.slice(-5).join("; ")}`);
+    throw new Error(`It does not come to an end. ${this.lines.slice(-5).join('; ')}`);
   }
 
   async passes(durationMs: number): Promise<void> {
@@ -85,7 +85,10 @@ export class VirtualHost implements Host {
   }
 
   private uuid(): string {
-    const hex = (): string => Math.floor(this.fraction() * 4_294_967_296).toString(16).padStart(8, '0');
+    const hex = (): string =>
+      Math.floor(this.fraction() * 4_294_967_296)
+        .toString(16)
+        .padStart(8, '0');
     const time = Math.floor(this.nowMs).toString(16).padStart(12, '0');
     return `${time.slice(0, 8)}-${time.slice(8)}-7${hex().slice(0, 3)}-8${hex().slice(0, 3)}-${hex()}${hex().slice(0, 4)}`;
   }

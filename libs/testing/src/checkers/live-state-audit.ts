@@ -33,5 +33,7 @@ function difference(held: Partial<OracleRun>, stored: readonly StoredRunEvent[])
   const expected = oracleOf(stored) as unknown as Readonly<Record<string, unknown>>;
   const differing = Object.entries(held).filter(([field, value]) => canonicalJson(value) !== canonicalJson(expected[field]));
   if (differing.length === 0) return undefined;
-  return differing.map(([field, value]) => `${field} is ${canonicalJson(value)}, by the log ${canonicalJson(expected[field])}`).join('; ');
+  return differing
+    .map(([field, value]) => `${field} is ${canonicalJson(value)}, by the log ${canonicalJson(expected[field])}`)
+    .join('; ');
 }

@@ -65,7 +65,8 @@ class RunAudit {
     }
     const report = (metadata as { report?: Report } | null)?.report;
     if (report === undefined) return;
-    if (report.epoch < this.epoch) found('I4', `a worker of epoch ${report.epoch} wrote it after the assignment of epoch ${this.epoch}`);
+    if (report.epoch < this.epoch)
+      found('I4', `a worker of epoch ${report.epoch} wrote it after the assignment of epoch ${this.epoch}`);
     if (report.seq !== this.seq && report.seq !== this.seq + 1) found('I4', `report ${report.seq} follows report ${this.seq}`);
     this.seq = report.seq;
   }
@@ -82,7 +83,8 @@ class RunAudit {
     if (timer?.open !== true) found('I5', `the timer ${timerId} is not open`);
     else timer.open = false;
     const earlyMs = (timer?.dueAtMs ?? 0) - recordedAtMs;
-    if (type === 'TimerFired' && earlyMs > this.options.clockSkewMs) found('I5', `the timer ${timerId} fired ${earlyMs} ms before it was due`);
+    if (type === 'TimerFired' && earlyMs > this.options.clockSkewMs)
+      found('I5', `the timer ${timerId} fired ${earlyMs} ms before it was due`);
   }
 
   private seeResult({ type, data }: RecordedEvent, found: (invariant: string, message: string) => void): void {

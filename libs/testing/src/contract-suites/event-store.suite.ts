@@ -1,4 +1,11 @@
-import { type EventData, type EventStore, type FollowAllOptions, type RecordedEvent, AppendRefused, comparePositions } from '@perdure/kernel';
+import {
+  type EventData,
+  type EventStore,
+  type FollowAllOptions,
+  type RecordedEvent,
+  AppendRefused,
+  comparePositions,
+} from '@perdure/kernel';
 import { Collected } from './collected';
 
 export interface EventStoreFixture {
@@ -91,7 +98,9 @@ function describeAppending(given: () => EventStoreFixture): void {
     const { store } = given();
     const other = given().another();
     await store.append('run-a', 'no-stream', [event()]);
-    const results = await Promise.all(Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? store : other).append('run-a', 0, [event()])));
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, at) => (at % 2 === 0 ? store : other).append('run-a', 0, [event()])),
+    );
     expect(results.filter(({ outcome }) => outcome === 'appended')).toHaveLength(1);
     expect(await store.read('run-a', FORWARD)).toHaveLength(2);
   });
@@ -164,7 +173,10 @@ function describeRepeats(given: () => EventStoreFixture): void {
 function describeReading(given: () => EventStoreFixture): void {
   it('gives back what was appended', async () => {
     const { store } = given();
-    const appended = { ...event('Typed', { text: 'é€😀\u0000', nested: [1, null, { deep: true }], empty: {} }), metadata: { tenant: 'acme', trace: 'é' } };
+    const appended = {
+      ...event('Typed', { text: 'é€😀\u0000', nested: [1, null, { deep: true }], empty: {} }),
+      metadata: { tenant: 'acme', trace: 'é' },
+    };
     await store.append('run-a.é', 'no-stream', [appended]);
     const [found] = await store.read('run-a.é', FORWARD);
     expect(found).toMatchObject({ ...appended, stream: 'run-a.é', revision: 0 });
@@ -196,7 +208,7 @@ function describeReading(given: () => EventStoreFixture): void {
     const { store } = given();
     for (let at = 0; at < 10; at += 1) await store.append(`run-${at % 3}`, 'any', events(2));
     const pages: RecordedEvent[] = [];
-    for (let page = await store.readAll({ after: 'start', limit: 7 }); page.length > 0; ) {
+    for (let page = await store.readAll({ after: 'start', limit: 7 }); page.length > 0;) {
       pages.push(...page);
       page = await store.readAll({ after: (page[page.length - 1] as RecordedEvent).position, limit: 7 });
     }
@@ -229,7 +241,11 @@ function describeFollowing(given: () => EventStoreFixture): void {
     const { store } = given();
     await store.append('run-a', 'no-stream', events(3));
     const seen = new Collected<number>();
-    const subscription = store.follow('run-a', { after: 'start', onEvent: ({ revision }) => seen.add(revision), onCaughtUp: () => seen.caughtUp() });
+    const subscription = store.follow('run-a', {
+      after: 'start',
+      onEvent: ({ revision }) => seen.add(revision),
+      onCaughtUp: () => seen.caughtUp(),
+    });
     await seen.untilCaughtUp();
     await given().another().append('run-a', 2, events(2));
     await store.append('run-b', 'any', [event()]);
@@ -301,7 +317,12 @@ function describeFollowing(given: () => EventStoreFixture): void {
     const rest = new Collected<number>();
     given()
       .another()
-      .followAll({ after: second.position, filter, onEvent: ({ revision }) => rest.add(revision), onCaughtUp: () => rest.caughtUp() });
+      .followAll({
+        after: second.position,
+        filter,
+        onEvent: ({ revision }) => rest.add(revision),
+        onCaughtUp: () => rest.caughtUp(),
+      });
     await rest.untilCaughtUp();
     expect(await rest.first(3)).toEqual([4, 6, 8]);
   });
@@ -339,7 +360,11 @@ function describeFollowing(given: () => EventStoreFixture): void {
   it('delivers nothing after it is closed', async () => {
     const { store } = given();
     const seen = new Collected<number>();
-    const closed = store.follow('run-a', { after: 'start', onEvent: ({ revision }) => seen.add(revision), onCaughtUp: () => seen.caughtUp() });
+    const closed = store.follow('run-a', {
+      after: 'start',
+      onEvent: ({ revision }) => seen.add(revision),
+      onCaughtUp: () => seen.caughtUp(),
+    });
     await seen.untilCaughtUp();
     await closed.close();
     await closed.close();
@@ -354,7 +379,11 @@ function describeFollowing(given: () => EventStoreFixture): void {
     const { store } = given();
     const followers = Array.from({ length: 200 }, (_, at) => {
       const seen = new Collected<number>();
-      store.follow(`run-${at}`, { after: 'start', onEvent: ({ revision }) => seen.add(revision), onCaughtUp: () => seen.caughtUp() });
+      store.follow(`run-${at}`, {
+        after: 'start',
+        onEvent: ({ revision }) => seen.add(revision),
+        onCaughtUp: () => seen.caughtUp(),
+      });
       return seen;
     });
     await Promise.all(followers.map((seen) => seen.untilCaughtUp()));

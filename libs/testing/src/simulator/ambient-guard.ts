@@ -40,7 +40,8 @@ export class AmbientGuard {
     const original = Date;
     const refuse = (): never => this.refuse('new Date()');
     globalThis.Date = new Proxy(original, {
-      construct: (target, args, newTarget) => (args.length === 0 ? refuse() : (Reflect.construct(target, args, newTarget) as object)),
+      construct: (target, args, newTarget) =>
+        args.length === 0 ? refuse() : (Reflect.construct(target, args, newTarget) as object),
       apply: () => refuse(),
     });
     this.saved.push(() => {

@@ -196,7 +196,9 @@ export class SimBroker {
   private tellDisconnected(link: SimLink): void {
     const travelMs = this.travelMs('broker>observers');
     if (travelMs === undefined) return;
-    this.simulation.at(travelMs, () => this.disconnections.forEach((tell) => tell(link.name)), { label: `broker says that ${link.name} closed` });
+    this.simulation.at(travelMs, () => this.disconnections.forEach((tell) => tell(link.name)), {
+      label: `broker says that ${link.name} closed`,
+    });
   }
 }
 
@@ -215,7 +217,9 @@ class SimBus implements Bus {
       });
     }
     return new Promise((resolve, reject) => {
-      const cancelTimeout = process.schedule(timeoutMs, 'request timed out', () => reject(new RequestTimedOut(subject, timeoutMs)));
+      const cancelTimeout = process.schedule(timeoutMs, 'request timed out', () =>
+        reject(new RequestTimedOut(subject, timeoutMs)),
+      );
       const respond = (reply: string, responder: SimLink): void =>
         this.passBack({ subject, request: payload, reply, responder: responder.process }, responder, () => {
           cancelTimeout();

@@ -1,4 +1,11 @@
-import { BusUnavailable, type FactBus, type KeyValue, type KeyValueEntry, type OutgoingFact, type Subscription } from '@perdure/kernel';
+import {
+  BusUnavailable,
+  type FactBus,
+  type KeyValue,
+  type KeyValueEntry,
+  type OutgoingFact,
+  type Subscription,
+} from '@perdure/kernel';
 import type { SimBroker, SimLink } from './sim-broker';
 
 /** A process that dies may take with it what it has just written to its connection. */

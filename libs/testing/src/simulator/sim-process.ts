@@ -46,8 +46,10 @@ export class SimProcess implements Owner, Host {
     };
     const chance = simulation.random.split(`entropy of ${this.name}`);
     this.entropy = { fraction: () => chance.fraction(), uuid: () => uuidV7(this.clock.nowMs(), () => chance.fraction()) };
-    const line = (level: string) => (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
-      simulation.note(`${this.name} ${level}: ${message} ${JSON.stringify(fields)}`);
+    const line =
+      (level: string) =>
+      (message: string, fields: Readonly<Record<string, unknown>> = {}) =>
+        simulation.note(`${this.name} ${level}: ${message} ${JSON.stringify(fields)}`);
     this.log = { info: line('info'), warn: line('warn'), error: line('error') };
   }
 

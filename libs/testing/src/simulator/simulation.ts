@@ -57,7 +57,7 @@ export class Simulation {
   private time = 0;
   private made = 0;
   private handled = 0;
-  private failure: unknown;
+  private failure: Error | undefined;
   private stopped = false;
 
   constructor(options: SimulationOptions) {
@@ -90,7 +90,11 @@ export class Simulation {
     this.trace.add(`${this.time.toFixed(3)} ${line}`);
   }
 
-  at(delayMs: number, task: () => void, { label, owner }: { readonly label: string; readonly owner?: Owner | undefined }): Cancel {
+  at(
+    delayMs: number,
+    task: () => void,
+    { label, owner }: { readonly label: string; readonly owner?: Owner | undefined },
+  ): Cancel {
     const atMs = this.time + Math.max(0, Math.ceil(delayMs * 1_000) / 1_000);
     this.made += 1;
     const event: SimEvent = { atMs, tie: this.ties.fraction(), order: this.made, label, owner, task, cancelled: false };
@@ -151,12 +155,13 @@ export class Simulation {
 
   private handle(event: SimEvent): void {
     this.handled += 1;
-    if (this.handled > EVENTS_MAX) this.failure = new RangeError(`More than ${EVENTS_MAX} events: the story goes round in circles.`);
+    if (this.handled > EVENTS_MAX)
+      this.failure = new RangeError(`More than ${EVENTS_MAX} events: the story goes round in circles.`);
     this.note(event.owner === undefined ? event.label : `${event.owner.name} ${event.label}`);
     try {
       event.task();
     } catch (error) {
-      this.failure = error;
+      this.failure = error instanceof Error ? error : new Error(String(error));
     }
   }
 }

@@ -32,7 +32,10 @@ export class SubjectTree<T> {
   }
 }
 
-function collect<T>(at: { readonly node: Node<T>; readonly tokens: readonly string[]; readonly depth: number }, found: T[]): void {
+function collect<T>(
+  at: { readonly node: Node<T>; readonly tokens: readonly string[]; readonly depth: number },
+  found: T[],
+): void {
   const { node, tokens, depth } = at;
   const token = tokens[depth];
   if (token === undefined) {
