@@ -42,7 +42,11 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
       const isOver = hasEnded || has('TimerFired', isTimer) || has('TimerCancelled', isTimer);
       return isOver || !has('TimerSet', isTimer) ? undefined : `the timer ${timerId} is still open`;
     }
-    default:
+    case 'RefuseRun':
+    case 'ResumeRun':
+    case 'GetRun':
+    case 'AwaitRun':
+    case 'GetJournal':
       return undefined;
   }
 }

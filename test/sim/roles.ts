@@ -6,7 +6,7 @@ import { RunOwner } from '@perdure/run-application';
 import { workerConnectionName } from '@perdure/run-contract';
 import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine } from '@perdure/sdk';
 import { StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
-import { SimBucket, SimFactBus, simBlobs, type SimBroker, type SimLink, type SimProcess, type SimStoreServer } from '@perdure/testing';
+import { type SimBucket, SimFactBus, simBlobs, type SimBroker, type SimLink, type SimProcess, type SimStoreServer } from '@perdure/testing';
 import { TimerKeeper } from '@perdure/timer-application';
 import { behavioursFor } from './behaviours';
 import type { OuterWorld } from './outer-world';
