@@ -1,4 +1,4 @@
-import { Terminal, type Cancel, type ErrorRecord, type Logger } from '@perdure/kernel';
+import { Terminal, type Cancel, type ErrorRecord } from '@perdure/kernel';
 import type { Activate, Divergence, InboundFact, Instruction, JournalItem } from '@perdure/run-contract';
 import { Activation, type ActivationHome } from './activation';
 import { FOREIGN_AWAIT_MS, SUSPEND_AFTER_MS, WINDOW_ENTRIES_MAX } from './bounds';
@@ -6,6 +6,7 @@ import type { Tool, Workflow } from './definitions';
 import * as entry from './entries';
 import { runCancelled } from './execution';
 import { errorOf, failed, recordOf, succeeded, type Ended } from './outcome';
+import { quietWhile } from './quiet-log';
 import { ReplayJournal, type CallIdentity } from './replay-journal';
 import { WorkflowCalls, type CallDesk, type CallWork } from './workflow-calls';
 import { Scope } from './workflow-context';
@@ -71,7 +72,7 @@ export class WorkflowActivation extends Activation implements CallDesk {
   ) {
     super(home, order);
     this.workflow = offer.workflow;
-    this.calls = new WorkflowCalls({ ...offer, order, execution: this.execution, log: this.quietWhileReplaying() }, this);
+    this.calls = new WorkflowCalls({ ...offer, order, execution: this.execution, log: quietWhile(home.host.log, () => this.replay !== undefined) }, this);
   }
 
   protected begin(journal: readonly JournalItem[]): void {
@@ -392,16 +393,6 @@ export class WorkflowActivation extends Activation implements CallDesk {
     this.cancelWatch?.();
     this.open.clear();
     this.results.length = 0;
-  }
-
-  private quietWhileReplaying(): Logger {
-    const { log } = this.home.host;
-    const isQuiet = (): boolean => this.replay !== undefined;
-    return {
-      info: (message, fields) => (isQuiet() ? undefined : log.info(message, fields)),
-      warn: (message, fields) => (isQuiet() ? undefined : log.warn(message, fields)),
-      error: (message, fields) => (isQuiet() ? undefined : log.error(message, fields)),
-    };
   }
 }
 
