@@ -1,5 +1,12 @@
 import type { RecordedEvent } from '@perdure/kernel';
-import { requestSubject, runAddress, runStream, TERMINAL_EVENT_TYPES, type Answer, type CommandEnvelope } from '@perdure/run-contract';
+import {
+  requestSubject,
+  runAddress,
+  runStream,
+  TERMINAL_EVENT_TYPES,
+  type Answer,
+  type CommandEnvelope,
+} from '@perdure/run-contract';
 import type { Exchange, Simulation } from '@perdure/testing';
 import type { LogView } from './log-view';
 
@@ -34,7 +41,9 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
         const { report } = fact.metadata as { report?: { epoch: number; seq: number } };
         return report?.epoch === command.epoch && report.seq === command.seq;
       };
-      return command.entries.length === 0 || facts.some(isReported) ? undefined : `no fact is of epoch ${command.epoch}, report ${command.seq}`;
+      return command.entries.length === 0 || facts.some(isReported)
+        ? undefined
+        : `no fact is of epoch ${command.epoch}, report ${command.seq}`;
     }
     case 'FireTimer': {
       const { timerId } = command;

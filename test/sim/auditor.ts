@@ -1,6 +1,13 @@
 import { runAddress, runStream, type RunAddress } from '@perdure/run-contract';
 import type { RunState } from '@perdure/run-domain';
-import { auditCompletelyPublished, auditPublication, auditRun, differenceFromLog, oracleOf, type Finding } from '@perdure/testing';
+import {
+  auditCompletelyPublished,
+  auditPublication,
+  auditRun,
+  differenceFromLog,
+  oracleOf,
+  type Finding,
+} from '@perdure/testing';
 import { checkAnswers } from './answers-check';
 import { LogView } from './log-view';
 import { SLOTS, TENANT, type Role } from './roles';
@@ -56,22 +63,31 @@ export class Auditor {
 
   private sampleLater(): void {
     const { simulation } = this.story;
-    simulation.at(SAMPLE_EVERY_MS, () => {
-      for (const role of this.story.roles.values()) if (role.process.alive) this.sample(role);
-      this.sampleLater();
-    }, { label: 'sample' });
+    simulation.at(
+      SAMPLE_EVERY_MS,
+      () => {
+        for (const role of this.story.roles.values()) if (role.process.alive) this.sample(role);
+        this.sampleLater();
+      },
+      { label: 'sample' },
+    );
   }
 
   /** I2: what an owner believes of a run is what the log says of it. */
   private sample({ process, owner }: Role): void {
-    const actors = owner?.['runs']['actors'] as ReadonlyMap<string, { readonly state: RunState | undefined; readonly address: RunAddress }> | undefined;
+    const actors = owner?.['runs']['actors'] as
+      ReadonlyMap<string, { readonly state: RunState | undefined; readonly address: RunAddress }> | undefined;
     for (const actor of actors?.values() ?? []) {
       const { state, address } = actor;
       const key = `${process.name} ${address.runId}`;
       if (state === undefined || this.compared.get(key) === state.revision) continue;
       this.compared.set(key, state.revision);
       const difference = differenceFromLog(state, this.log.of(runStream.build(address)));
-      if (difference !== undefined) this.story.simulation.violate('I2', `${process.name} holds ${address.runId} at revision ${state.revision}: ${difference}`);
+      if (difference !== undefined)
+        this.story.simulation.violate(
+          'I2',
+          `${process.name} holds ${address.runId} at revision ${state.revision}: ${difference}`,
+        );
     }
   }
 
@@ -88,11 +104,14 @@ export class Auditor {
   /** I6: with every run at its end, nothing is held, and nothing is waited for. */
   private atRest(): readonly Finding[] {
     const findings: Finding[] = [];
-    const found = (message: string): void => void findings.push({ invariant: 'I6', message: `every run has ended, and ${message}` });
+    const found = (message: string): void =>
+      void findings.push({ invariant: 'I6', message: `every run has ended, and ${message}` });
     for (const { process, admission, engine, timers, owner } of this.story.roles.values()) {
       if (!process.alive) continue;
-      if (admission !== undefined && admission.permitsHeld !== 0) found(`${process.name} counts ${admission.permitsHeld} permits as held`);
-      if (engine !== undefined && engine.status().freeSlots !== SLOTS) found(`${process.name} holds ${engine.status().activations.join(', ')}`);
+      if (admission !== undefined && admission.permitsHeld !== 0)
+        found(`${process.name} counts ${admission.permitsHeld} permits as held`);
+      if (engine !== undefined && engine.status().freeSlots !== SLOTS)
+        found(`${process.name} holds ${engine.status().activations.join(', ')}`);
       if (timers !== undefined && timers.pending !== 0) found(`${process.name} keeps ${timers.pending} timers`);
       const open = owner === undefined ? [] : [...owner.keeper.open()];
       if (open.length > 0) found(`${process.name} counts ${open.map(({ address }) => address.runId).join(', ')} as open`);

@@ -1,8 +1,29 @@
-import { agent, Retryable, ruleModel, tool, workflow, type Behaviour, type Message, type Tool, type WorkflowContext } from '@perdure/sdk';
+import {
+  agent,
+  Retryable,
+  ruleModel,
+  tool,
+  workflow,
+  type Behaviour,
+  type Message,
+  type Tool,
+  type WorkflowContext,
+} from '@perdure/sdk';
 import type { SimProcess } from '@perdure/testing';
 import { z } from 'zod';
 import type { OuterWorld, WorkDone } from './outer-world';
-import { agentText, carried, isTool, stepResult, toolResult, type AgentPlan, type Operation, type Results, type ToolName, type WorkflowPlan } from './program';
+import {
+  agentText,
+  carried,
+  isTool,
+  stepResult,
+  toolResult,
+  type AgentPlan,
+  type Operation,
+  type Results,
+  type ToolName,
+  type WorkflowPlan,
+} from './program';
 
 /** What user code runs in: it knows its process only through what that process can do. */
 export interface Workplace {
@@ -28,7 +49,10 @@ export function behavioursFor(place: Workplace): { readonly behaviours: readonly
     model: modelOf(place),
     retry: RETRY,
   });
-  return { behaviours: [performer, decider] as unknown as readonly Behaviour[], tools: [tools.charge, tools.lookup] as unknown as readonly Tool[] };
+  return {
+    behaviours: [performer, decider] as unknown as readonly Behaviour[],
+    tools: [tools.charge, tools.lookup] as unknown as readonly Tool[],
+  };
 }
 
 type Tools = { readonly [N in ToolName]: ReturnType<typeof toolOf> };
@@ -77,7 +101,11 @@ async function perform(performance: Performance, operations: readonly Operation[
         results.push(ctx.now() > 0 && ctx.random() < 1 && ctx.uuid().length === 36 ? 0 : 1);
         break;
       case 'all':
-        results.push(await ctx.all(operation.branches.map((branch) => (scope: WorkflowContext) => perform({ place, tools, ctx: scope }, branch))));
+        results.push(
+          await ctx.all(
+            operation.branches.map((branch) => (scope: WorkflowContext) => perform({ place, tools, ctx: scope }, branch)),
+          ),
+        );
     }
   }
   return results;
@@ -110,7 +138,9 @@ function modelOf(place: Workplace) {
     await pause(place, turn);
     const uses = turns[turn];
     if (uses === undefined) return agentText(messages.flatMap((message) => (message.role === 'tool' ? [valueOf(message)] : [])));
-    return { toolCalls: uses.map(({ tool: name, ...use }) => ({ tool: name, args: isTool(name) ? { runId: label, ...use } : {} })) };
+    return {
+      toolCalls: uses.map(({ tool: name, ...use }) => ({ tool: name, args: isTool(name) ? { runId: label, ...use } : {} })),
+    };
   });
 }
 

@@ -52,14 +52,25 @@ export class Client {
   private async live(wish: Wish): Promise<void> {
     const { runId } = wish;
     const { kind, ...plan } = wish.plan;
-    const start = { type: 'StartRun', kind, name: kind === 'agent' ? 'decide' : 'perform', input: plan, ...(wish.deadlineMs === undefined ? {} : { deadlineMs: wish.deadlineMs }) };
+    const start = {
+      type: 'StartRun',
+      kind,
+      name: kind === 'agent' ? 'decide' : 'perform',
+      input: plan,
+      ...(wish.deadlineMs === undefined ? {} : { deadlineMs: wish.deadlineMs }),
+    };
     const envelope = this.envelope(start);
     this.checkStart(runId, await this.ask(runId, envelope));
     this.accepted.add(runId);
-    if (wish.cancelAfterMs !== undefined) this.ports.process.schedule(wish.cancelAfterMs, 'cancels', () => void this.cancel(runId));
+    if (wish.cancelAfterMs !== undefined)
+      this.ports.process.schedule(wish.cancelAfterMs, 'cancels', () => void this.cancel(runId));
     if (wish.repeatAfterMs !== undefined) {
       const again = this.random.chance(0.5) ? envelope : this.envelope(start);
-      this.ports.process.schedule(wish.repeatAfterMs, 'repeats its start', () => void this.ask(runId, again).then((answer) => this.checkStart(runId, answer)));
+      this.ports.process.schedule(
+        wish.repeatAfterMs,
+        'repeats its start',
+        () => void this.ask(runId, again).then((answer) => this.checkStart(runId, answer)),
+      );
     }
     this.judge(wish, await this.awaitEnd(runId));
   }
@@ -102,7 +113,9 @@ export class Client {
       if (found !== expected) this.simulation.violate('I3', `${runId} came to ${found}, expected ${expected}`);
       return;
     }
-    const isAllowed = (outcome?.status === 'cancelled' && cancelAfterMs !== undefined) || (outcome?.status === 'timed-out' && deadlineMs !== undefined);
+    const isAllowed =
+      (outcome?.status === 'cancelled' && cancelAfterMs !== undefined) ||
+      (outcome?.status === 'timed-out' && deadlineMs !== undefined);
     if (!isAllowed) this.simulation.violate('I3', `${runId} ended ${canonicalJson(outcome ?? null)}, expected to complete`);
   }
 
@@ -110,7 +123,9 @@ export class Client {
   private async ask(runId: string, envelope: string, timeoutMs = REQUEST_TIMEOUT_MS): Promise<Answer> {
     for (;;) {
       try {
-        const answer = JSON.parse(await this.ports.bus.request(requestSubject.build(runAddress(TENANT, runId)), envelope, { timeoutMs })) as Answer;
+        const answer = JSON.parse(
+          await this.ports.bus.request(requestSubject.build(runAddress(TENANT, runId)), envelope, { timeoutMs }),
+        ) as Answer;
         // Nobody has registered yet: who asks so early asks again.
         const isEarly = !answer.ok && (answer.error.reaction === 'retryable' || answer.error.code === 'UnknownAgent');
         if (!isEarly) return answer;

@@ -63,7 +63,8 @@ async function simulate({ seed, seeds, json, trace }: Options): Promise<number> 
     virtualMs += result.virtualMs;
     const isSampled = (current - first) % DETERMINISM_SAMPLE_EVERY === 0;
     const again = isSampled ? await tell(current) : result;
-    if (again.traceHash !== result.traceHash) violations.push({ seed: current, invariant: 'determinism', message: `${result.traceHash}, then ${again.traceHash}` });
+    if (again.traceHash !== result.traceHash)
+      violations.push({ seed: current, invariant: 'determinism', message: `${result.traceHash}, then ${again.traceHash}` });
     for (const violation of result.violations) violations.push({ seed: current, ...violation });
     if (result.violations.length > 0) explain(result);
     if (!json) process.stderr.write(`\r${current - first + 1} of ${seeds} seeds, ${violations.length} violations`);
@@ -76,7 +77,17 @@ async function simulate({ seed, seeds, json, trace }: Options): Promise<number> 
   return violations.length === 0 ? 0 : 1;
 }
 
-function summary({ seeds, violations, simPerSec, reexecutedPure }: { seeds: number; violations: readonly unknown[]; simPerSec: number; reexecutedPure: number }): string {
+function summary({
+  seeds,
+  violations,
+  simPerSec,
+  reexecutedPure,
+}: {
+  seeds: number;
+  violations: readonly unknown[];
+  simPerSec: number;
+  reexecutedPure: number;
+}): string {
   return `${seeds} seeds, ${violations.length} violations, ${simPerSec} stories a second, ${reexecutedPure} pure steps run again`;
 }
 

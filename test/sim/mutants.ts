@@ -81,7 +81,11 @@ const resendsUnderNewIds = store((inner, { process }) => {
       const isRepeat = tried.has(key);
       tried.add(key);
       if (!isRun(stream) || !isRepeat) return inner.append(stream, expected, events);
-      return inner.append(stream, 'any', events.map((event) => ({ ...event, id: process.entropy.uuid() })));
+      return inner.append(
+        stream,
+        'any',
+        events.map((event) => ({ ...event, id: process.entropy.uuid() })),
+      );
     },
   };
 });
@@ -115,15 +119,20 @@ const acceptsOldEpochs = deciding((decide) => (given, state) => {
 
 const forgetsReports = deciding((decide) => (given, state) => {
   const { command } = given;
-  if (command.type !== 'RecordProgress' || state.status !== 'active' || command.epoch !== state.epoch) return decide(given, state);
+  if (command.type !== 'RecordProgress' || state.status !== 'active' || command.epoch !== state.epoch)
+    return decide(given, state);
   if (command.seq > state.lastSeq) return decide(given, state);
   return decide({ ...given, command: { ...command, seq: state.lastSeq + 1 } }, state);
 });
 
 const CLOCK_AHEAD_MS = 1_500;
 const firesEarly: Alter = (role, made) => {
-  deciding((decide) => (given, state) =>
-    decide(given.command.type === 'FireTimer' ? { ...given, at: { ...given.at, nowMs: given.at.nowMs + CLOCK_AHEAD_MS } } : given, state),
+  deciding(
+    (decide) => (given, state) =>
+      decide(
+        given.command.type === 'FireTimer' ? { ...given, at: { ...given.at, nowMs: given.at.nowMs + CLOCK_AHEAD_MS } } : given,
+        state,
+      ),
   )(role, made);
   if (role !== 'timers') return;
   const { process } = made;
@@ -164,7 +173,8 @@ const replaysBackwards = workerBus((inner) => ({
       subject,
       (message) => {
         const order = JSON.parse(message.payload) as { journal?: readonly { type: string }[] };
-        const payload = order.journal === undefined ? message.payload : JSON.stringify({ ...order, journal: [...order.journal].reverse() });
+        const payload =
+          order.journal === undefined ? message.payload : JSON.stringify({ ...order, journal: [...order.journal].reverse() });
         handler({ ...message, payload });
       },
       options,
@@ -172,7 +182,10 @@ const replaysBackwards = workerBus((inner) => ({
 }));
 
 const changesKeys = onlyIn('worker', ({ process, engine }) => {
-  const tools = engine?.['tools'] as unknown as Map<string, { execute: (input: unknown, scope: { idempotencyKey: string }) => unknown }>;
+  const tools = engine?.['tools'] as unknown as Map<
+    string,
+    { execute: (input: unknown, scope: { idempotencyKey: string }) => unknown }
+  >;
   for (const [name, tool] of tools) {
     const execute = (input: unknown, scope: { idempotencyKey: string }): unknown =>
       tool.execute(input, { ...scope, idempotencyKey: `${scope.idempotencyKey}/${process.incarnation}` });
@@ -183,7 +196,10 @@ const changesKeys = onlyIn('worker', ({ process, engine }) => {
 const leaksPermits = onlyIn('admission', ({ admission }) => {
   patch(admission, [], (original) => {
     const learn = (original['learn'] as (...given: unknown[]) => void).bind(admission);
-    return { learn: (fact: { change: { type: string } }, ...rest: unknown[]) => (fact.change.type === 'ended' ? undefined : learn(fact, ...rest)) };
+    return {
+      learn: (fact: { change: { type: string } }, ...rest: unknown[]) =>
+        fact.change.type === 'ended' ? undefined : learn(fact, ...rest),
+    };
   });
 });
 
@@ -193,13 +209,38 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'appends without expecting a revision', ports: appendsAnywhere },
   { name: 'accepts reports of epochs that have ended', alter: acceptsOldEpochs },
   { name: 'does not recognise a repeated report', alter: forgetsReports },
-  { name: 'answers from a state that another owner has passed', alter: onlyIn('orchestrator', ({ owner }) => patch(owner, ['runs', 'actorPorts', 'log'], () => ({ isHead: () => Promise.resolve(true) }))) },
-  { name: 'believes a failed confirmation', ports: facts((inner) => ({ confirm: () => inner.confirm().catch(() => undefined) })) },
-  { name: 'publishes nothing again at a take-over', alter: onlyIn('orchestrator', ({ owner }) => patch(owner, ['publisher'], () => ({ takeOver: () => Promise.resolve() }))) },
-  { name: 'never judges a worker dead', alter: onlyIn('orchestrator', ({ owner }) => patch(owner, ['caretaker'], () => ({ loseActivation: () => Promise.resolve() }))) },
+  {
+    name: 'answers from a state that another owner has passed',
+    alter: onlyIn('orchestrator', ({ owner }) =>
+      patch(owner, ['runs', 'actorPorts', 'log'], () => ({ isHead: () => Promise.resolve(true) })),
+    ),
+  },
+  {
+    name: 'believes a failed confirmation',
+    ports: facts((inner) => ({ confirm: () => inner.confirm().catch(() => undefined) })),
+  },
+  {
+    name: 'publishes nothing again at a take-over',
+    alter: onlyIn('orchestrator', ({ owner }) => patch(owner, ['publisher'], () => ({ takeOver: () => Promise.resolve() }))),
+  },
+  {
+    name: 'never judges a worker dead',
+    alter: onlyIn('orchestrator', ({ owner }) =>
+      patch(owner, ['caretaker'], () => ({ loseActivation: () => Promise.resolve() })),
+    ),
+  },
   { name: 'fires timers before they are due', alter: firesEarly },
-  { name: 'forgets to wake a run', alter: deciding((decide) => (given, state) => withoutEvents(decide(given, state), ({ type }) => type === 'RunWoken')) },
-  { name: 'forgets the next attempt', alter: deciding((decide) => (given, state) => withoutEvents(decide(given, state), ({ type, data }) => type === 'TimerSet' && data.purpose === 'retry')) },
+  {
+    name: 'forgets to wake a run',
+    alter: deciding((decide) => (given, state) => withoutEvents(decide(given, state), ({ type }) => type === 'RunWoken')),
+  },
+  {
+    name: 'forgets the next attempt',
+    alter: deciding(
+      (decide) => (given, state) =>
+        withoutEvents(decide(given, state), ({ type, data }) => type === 'TimerSet' && data.purpose === 'retry'),
+    ),
+  },
   { name: 'loses facts that its follower should see', ports: followerSkips },
   { name: 'never gives permits back', alter: leaksPermits },
   { name: 'runs tools before their intention is recorded', ports: doesNotWaitForIntentions },

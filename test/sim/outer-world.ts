@@ -34,7 +34,10 @@ export class OuterWorld {
     this.work.push({ ...work, atMs: this.simulation.nowMs, process: process.name });
   }
 
-  effect(process: SimProcess, use: { readonly runId: string; readonly id: string; readonly key: string; readonly result: number }): number {
+  effect(
+    process: SimProcess,
+    use: { readonly runId: string; readonly id: string; readonly key: string; readonly result: number },
+  ): number {
     const { runId, id, key, result } = use;
     if (!process.alive) return result;
     const known = this.effects.get(key);

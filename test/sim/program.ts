@@ -2,8 +2,22 @@ import type { SeededRandom } from '@perdure/testing';
 
 /** What a run does, as data: the input of one workflow or agent that carries it out, and of the model that predicts it. */
 export type Operation =
-  | { readonly do: 'step'; readonly name: string; readonly pure: boolean; readonly throws: boolean; readonly value: number; readonly ms: number }
-  | { readonly do: 'tool'; readonly tool: ToolName; readonly id: string; readonly value: number; readonly fails: number; readonly ms: number }
+  | {
+      readonly do: 'step';
+      readonly name: string;
+      readonly pure: boolean;
+      readonly throws: boolean;
+      readonly value: number;
+      readonly ms: number;
+    }
+  | {
+      readonly do: 'tool';
+      readonly tool: ToolName;
+      readonly id: string;
+      readonly value: number;
+      readonly fails: number;
+      readonly ms: number;
+    }
   | { readonly do: 'sleep'; readonly ms: number }
   | { readonly do: 'values' }
   | { readonly do: 'all'; readonly branches: readonly (readonly Operation[])[] };
@@ -45,14 +59,28 @@ class Drawer {
   tool(): Extract<Operation, { do: 'tool' }> {
     const { random } = this;
     const fails = random.chance(0.25) ? random.integer(1, FAILS_MAX) : 0;
-    return { do: 'tool', tool: random.chance(0.7) ? 'charge' : 'lookup', id: this.name('use'), value: random.integer(1, 99), fails, ms: this.workMs() };
+    return {
+      do: 'tool',
+      tool: random.chance(0.7) ? 'charge' : 'lookup',
+      id: this.name('use'),
+      value: random.integer(1, 99),
+      fails,
+      ms: this.workMs(),
+    };
   }
 
   private operation(depth: number): Operation {
     const { random } = this;
     const kind = random.fraction();
     if (kind < 0.4) {
-      return { do: 'step', name: this.name('step'), pure: random.chance(0.5), throws: random.chance(0.1), value: random.integer(1, 99), ms: this.workMs() };
+      return {
+        do: 'step',
+        name: this.name('step'),
+        pure: random.chance(0.5),
+        throws: random.chance(0.1),
+        value: random.integer(1, 99),
+        ms: this.workMs(),
+      };
     }
     if (kind < 0.65) return this.tool();
     if (kind < 0.8) return { do: 'sleep', ms: random.integer(0, random.chance(0.5) ? 50 : SLEEP_MS_MAX) };
@@ -143,6 +171,8 @@ export function isTool(name: string): name is ToolName {
 export function toolUsesOf(plan: Plan): readonly string[] {
   if (plan.kind === 'agent') return plan.turns.flat().flatMap(({ tool, id }) => (isTool(tool) ? [id] : []));
   const within = (operations: readonly Operation[]): string[] =>
-    operations.flatMap((operation) => (operation.do === 'tool' ? [operation.id] : operation.do === 'all' ? operation.branches.flatMap(within) : []));
+    operations.flatMap((operation) =>
+      operation.do === 'tool' ? [operation.id] : operation.do === 'all' ? operation.branches.flatMap(within) : [],
+    );
   return within(plan.operations);
 }

@@ -6,7 +6,15 @@ import { RunOwner } from '@perdure/run-application';
 import { workerConnectionName } from '@perdure/run-contract';
 import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine } from '@perdure/sdk';
 import { StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
-import { type SimBucket, SimFactBus, simBlobs, type SimBroker, type SimLink, type SimProcess, type SimStoreServer } from '@perdure/testing';
+import {
+  type SimBucket,
+  SimFactBus,
+  simBlobs,
+  type SimBroker,
+  type SimLink,
+  type SimProcess,
+  type SimStoreServer,
+} from '@perdure/testing';
 import { TimerKeeper } from '@perdure/timer-application';
 import { behavioursFor } from './behaviours';
 import type { OuterWorld } from './outer-world';
@@ -79,7 +87,8 @@ export function orchestrator(premises: Premises, ports: Ports): Beginning {
   follower.register(owner.keeper);
   const closed = (connectionName: string): void => {
     const session = workerConnectionName.parse(connectionName);
-    if (session !== undefined) host.schedule(0, `hears that ${connectionName} closed`, () => owner.workers.connectionClosed(session));
+    if (session !== undefined)
+      host.schedule(0, `hears that ${connectionName} closed`, () => owner.workers.connectionClosed(session));
   };
   premises.broker.disconnections.add(closed);
   host.onEnd(() => premises.broker.disconnections.delete(closed));
@@ -151,7 +160,14 @@ export function worker(premises: Premises, ports: Ports): Beginning {
     heartbeat = new HeartbeatLoop({
       host,
       bus: broker.bus(broker.connect(host, name)),
-      identity: { tenant: TENANT, pool: POOL, workerId, sessionId, buildId: manifest.buildId, hosts: offer.behaviours.map((behaviour) => behaviour.name) },
+      identity: {
+        tenant: TENANT,
+        pool: POOL,
+        workerId,
+        sessionId,
+        buildId: manifest.buildId,
+        hosts: offer.behaviours.map((behaviour) => behaviour.name),
+      },
       status: () => held.status(),
       loopLagMs: () => 0,
     });

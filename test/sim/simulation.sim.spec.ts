@@ -15,9 +15,12 @@ describe('a simulated installation', () => {
     expect(await breaches(seed)).toEqual([]);
   });
 
-  it.each(corpus.map(({ seed, was }) => [seed, was] as const))('keeps them under seed %d, which once showed: %s', async (seed) => {
-    expect(await breaches(seed)).toEqual([]);
-  });
+  it.each(corpus.map(({ seed, was }) => [seed, was] as const))(
+    'keeps them under seed %d, which once showed: %s',
+    async (seed) => {
+      expect(await breaches(seed)).toEqual([]);
+    },
+  );
 
   it.each([7, 1_001, 1_002])('tells the same story twice from seed %d', async (seed) => {
     const [first, second] = [await tell(seed), await tell(seed)];

@@ -1,5 +1,16 @@
 import { MemoryBlobStore } from '@perdure/platform-blob-memory';
-import { drawFaults, FaultPlan, SimBroker, SimBucket, SimProcess, SimStoreServer, Simulation, type FaultSettings, type SeededRandom, type Violation } from '@perdure/testing';
+import {
+  drawFaults,
+  FaultPlan,
+  SimBroker,
+  SimBucket,
+  SimProcess,
+  SimStoreServer,
+  Simulation,
+  type FaultSettings,
+  type SeededRandom,
+  type Violation,
+} from '@perdure/testing';
 import { Auditor } from './auditor';
 import { Client, type Wish } from './client';
 import { OuterWorld } from './outer-world';
@@ -29,7 +40,12 @@ const PARK: readonly (readonly [RoleName, number])[] = [
   ['timers', 2],
   ['worker', 3],
 ];
-const BEGINNINGS: Readonly<Record<RoleName, (premises: Premises, ports: Ports) => Beginning>> = { orchestrator, worker, admission, timers };
+const BEGINNINGS: Readonly<Record<RoleName, (premises: Premises, ports: Ports) => Beginning>> = {
+  orchestrator,
+  worker,
+  admission,
+  timers,
+};
 
 export type { RoleName };
 
@@ -82,7 +98,10 @@ export class Story {
     const { simulation } = this;
     this.chance = simulation.random.split('machine park');
     this.crashes = simulation.random.split('crash points');
-    this.faults = new FaultPlan(options.faults ?? drawFaults(simulation.random.split('swarm')), simulation.random.split('faults'));
+    this.faults = new FaultPlan(
+      options.faults ?? drawFaults(simulation.random.split('swarm')),
+      simulation.random.split('faults'),
+    );
     const broker = new SimBroker(simulation, this.faults);
     this.premises = {
       broker,
@@ -134,7 +153,12 @@ export class Story {
     this.incarnations.set(name, incarnation);
     const { skewMaxMs } = this.faults.drawnSettings;
     const skewMs = Math.round(this.simulation.random.split(`skew of ${name}`).between(-skewMaxMs, skewMaxMs));
-    const process = new SimProcess(this.simulation, { name, incarnation, skewMs, crashesAt: () => this.crashes.fraction() < this.faults.now.crashPoint });
+    const process = new SimProcess(this.simulation, {
+      name,
+      incarnation,
+      skewMs,
+      crashesAt: () => this.crashes.fraction() < this.faults.now.crashPoint,
+    });
     process.onEnd(() => this.restart(role, name));
     process.schedule(0, 'starts', () => this.begin(role, process));
   }
@@ -149,7 +173,9 @@ export class Story {
   }
 
   private restart(role: RoleName, name: string): void {
-    this.simulation.at(this.chance.between(...RESTART_MS), () => this.startProcess(role, name), { label: `${name} is started again` });
+    this.simulation.at(this.chance.between(...RESTART_MS), () => this.startProcess(role, name), {
+      label: `${name} is started again`,
+    });
   }
 
   private scheduleFaults(): void {
@@ -159,10 +185,14 @@ export class Story {
     const each = (kind: keyof FaultSettings, strike: () => void): void => {
       const meanMs = faults.now[kind];
       if (meanMs <= 0) return;
-      this.simulation.at(chance.exponential(meanMs), () => {
-        if (faults.now[kind] > 0) strike();
-        each(kind, strike);
-      }, { label: `fault ${kind}` });
+      this.simulation.at(
+        chance.exponential(meanMs),
+        () => {
+          if (faults.now[kind] > 0) strike();
+          each(kind, strike);
+        },
+        { label: `fault ${kind}` },
+      );
     };
     const withOne = (strike: (process: SimProcess) => void): void => {
       const living = alive();
@@ -170,7 +200,9 @@ export class Story {
     };
     each('killEveryMs', () => withOne((process) => process.kill('by chance')));
     each('pauseEveryMs', () => withOne((process) => process.pause(chance.between(100, chance.chance(0.5) ? 1_000 : 6_000))));
-    each('busDisconnectEveryMs', () => withOne((process) => broker.linksOf(process).forEach((link) => broker.disconnect(link, chance.between(50, 3_000)))));
+    each('busDisconnectEveryMs', () =>
+      withOne((process) => broker.linksOf(process).forEach((link) => broker.disconnect(link, chance.between(50, 3_000)))),
+    );
     each('busWipeEveryMs', () => broker.wipe());
     each('storeRestartEveryMs', () => store.restart(chance.between(100, 2_000)));
     each('followDropEveryMs', () => store.dropFollowers());

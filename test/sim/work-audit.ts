@@ -59,7 +59,8 @@ function recordedWork(facts: readonly RecordedEvent[]): ReadonlyMap<string, Reco
         note(nameOf.get(call) ?? call, { ended: event });
         break;
       case 'StepsRecorded':
-        for (const entry of data['entries'] as readonly { type: string; name?: string }[]) if (entry.type === 'step') note(entry.name ?? '', { ended: event });
+        for (const entry of data['entries'] as readonly { type: string; name?: string }[])
+          if (entry.type === 'step') note(entry.name ?? '', { ended: event });
     }
   }
   return recorded;
@@ -72,7 +73,8 @@ function checkAgain(done: WorkDone, recorded: Recorded | undefined, found: (mess
   const { kind, runId, name, epoch, process, atMs } = done;
   const what = `${process} ran ${kind} ${name} of ${runId} at epoch ${epoch ?? 'none'}, ${atMs.toFixed(1)} ms`;
   const isIntended = kind === 'tool' || kind === 'model';
-  if (isIntended && (recorded?.intended === undefined || virtualMs(recorded.intended) > atMs + GRAIN_MS)) found(`${what}, before its intention was recorded`);
+  if (isIntended && (recorded?.intended === undefined || virtualMs(recorded.intended) > atMs + GRAIN_MS))
+    found(`${what}, before its intention was recorded`);
   const ended = recorded?.ended;
   if (ended === undefined || epoch === undefined || atMs <= virtualMs(ended) + GRAIN_MS) return;
   const { report } = ended.metadata as { report?: { epoch: number } };
@@ -92,7 +94,11 @@ function checkUse(world: OuterWorld, use: string, found: (message: string) => vo
 }
 
 /** Whatever is recorded was made from what is recorded before it: nothing outside rests on what a crash could take away. */
-function checkCausality(operations: readonly Operation[], recorded: ReadonlyMap<string, Recorded>, found: (message: string) => void): void {
+function checkCausality(
+  operations: readonly Operation[],
+  recorded: ReadonlyMap<string, Recorded>,
+  found: (message: string) => void,
+): void {
   const walk = (list: readonly Operation[], before: readonly string[]): string[] => {
     const causes = [...before];
     for (const operation of list) {
