@@ -72,7 +72,10 @@ export class WorkflowActivation extends Activation implements CallDesk {
   ) {
     super(home, order);
     this.workflow = offer.workflow;
-    this.calls = new WorkflowCalls({ ...offer, order, execution: this.execution, log: quietWhile(home.host.log, () => this.replay !== undefined) }, this);
+    this.calls = new WorkflowCalls(
+      { ...offer, order, execution: this.execution, log: quietWhile(home.host.log, () => this.replay !== undefined) },
+      this,
+    );
   }
 
   protected begin(journal: readonly JournalItem[]): void {
