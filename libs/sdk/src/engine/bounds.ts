@@ -28,3 +28,5 @@ export const WARM_RUNS_MAX = 1_000;
 /** A journal segment is one read of the blob store. */
 export const JOURNAL_TIMEOUT_MS = 5_000;
 export const HEARTBEAT_EVERY_MS = 500;
+/** Turns of the event loop that code may take to come to rest: a promise of a library may need more than one. */
+export const RESTING_TURNS = 3;

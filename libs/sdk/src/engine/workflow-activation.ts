@@ -1,7 +1,7 @@
 import { Terminal, type Cancel, type ErrorRecord } from '@perdure/kernel';
 import type { Activate, Divergence, InboundFact, Instruction, JournalItem } from '@perdure/run-contract';
 import { Activation, type ActivationHome } from './activation';
-import { FOREIGN_AWAIT_MS, SUSPEND_AFTER_MS, WINDOW_ENTRIES_MAX } from './bounds';
+import { FOREIGN_AWAIT_MS, RESTING_TURNS, SUSPEND_AFTER_MS, WINDOW_ENTRIES_MAX } from './bounds';
 import type { Tool, Workflow } from './definitions';
 import * as entry from './entries';
 import { runCancelled } from './execution';
@@ -42,9 +42,6 @@ interface QueuedResult {
 }
 
 type Finish = { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: unknown };
-
-/** Turns of the event loop that code may take to come to rest: a promise of a library may need more than one. */
-const RESTING_TURNS = 3;
 
 export class WorkflowActivation extends Activation implements CallDesk {
   private readonly workflow: Workflow;
