@@ -221,4 +221,10 @@ describe('a worker for a run', () => {
     world.beat();
     expect(world.registry.holds(session(), 'run1')).toBe(false);
   });
+
+  it('does not say what a worker holds while user code holds up the thread that knows', () => {
+    const world = new World();
+    world.beat({ loopLagMs: 1_500 });
+    expect(world.registry.holds(session(), 'run1')).toBeUndefined();
+  });
 });

@@ -17,6 +17,8 @@ export const DEAD_AFTER_MS = 3_000;
 export const CLOSED_GRACE_MS = 1_000;
 /** The thread that runs user code has not turned for so long: what it holds goes elsewhere. */
 export const STALLED_AFTER_MS = 20_000;
+/** The thread that beats is told of activations by the one that runs user code: while that is held up, the list is old. */
+const LIST_AGE_MAX_MS = 1_000;
 const SWEEP_MS = 250;
 /** Replaced sessions remembered: far more than can still be sending. */
 const REPLACED_MAX = 10_000;
@@ -86,9 +88,10 @@ export class WorkerRegistry {
     return this.nowMs() - this.startedMs < DEAD_AFTER_MS ? undefined : false;
   }
 
-  /** Whether the newest heartbeat of the session names the run; undefined when there is none. */
+  /** Whether the newest heartbeat of the session names the run; undefined when there is none, or none that knows. */
   holds(session: { readonly workerId: string; readonly sessionId: string }, runId: string): boolean | undefined {
-    return this.entryOf(session)?.beat.activations.includes(runId);
+    const beat = this.entryOf(session)?.beat;
+    return beat === undefined || beat.loopLagMs > LIST_AGE_MAX_MS ? undefined : beat.activations.includes(runId);
   }
 
   /** A live worker of the pool that hosts the name and has room, the one with most room first. */
