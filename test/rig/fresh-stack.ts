@@ -28,6 +28,9 @@ export interface OpenRig extends Rig {
   close(): Promise<void>;
 }
 
+/** As the launcher says; where nobody went through it, the one that it has fetched once. */
+export const NATS_SERVER = process.env.PERDURE_NATS_SERVER ?? join(ROOT, '.perdure', 'bin', 'nats-server');
+
 /** A stack with an empty log, on free ports. */
 export async function openRig(options: (folder: string) => FreshStackOptions): Promise<OpenRig> {
   const folder = newFolder('stack');
@@ -37,7 +40,7 @@ export async function openRig(options: (folder: string) => FreshStackOptions): P
     else rmSync(folder, { recursive: true, force: true });
   };
   try {
-    const stack = await startStack({ ...rest, dataDir: join(folder, 'data') });
+    const stack = await startStack({ natsServer: NATS_SERVER, ...rest, dataDir: join(folder, 'data') });
     return { stack, folder, close: () => stack.stop().finally(discard) };
   } catch (thrown) {
     discard();

@@ -1,7 +1,7 @@
 export { startStack, type ChildUsage, type Stack, type StackEvent, type StackOptions } from './stack/stack';
 export type { ChildEvent, ChildInfo, SupervisedChild } from './stack/child';
 export { readStackState, type StackState } from './stack/data-dir';
-export type { ProcessUsage } from './stack/proc';
+export { isAlive, type ProcessUsage } from './stack/proc';
 export { ROOT, SAMPLE_ENTRY } from './stack/programs';
 export { GatewayClient, type Fact, type Outcome, type RunLine, type RunView } from './gateway-client';
 export {
