@@ -1,5 +1,5 @@
 import { partitionOf, type Bus, type Cancel, type Host } from '@perdure/kernel';
-import { workerAddress, workSubject, type Heartbeat, type RunAddress } from '@perdure/run-contract';
+import { runAddress, workerAddress, workSubject, type Heartbeat, type RunAddress } from '@perdure/run-contract';
 import { pendingEffects, type DomainCommand, type KnownCode, type OpenRun, type RunState } from '@perdure/run-domain';
 import { ActivationKeeper, isActive, keyOf, type ActiveRun } from './activation-keeper';
 import { NO_CODE, type CodeBook } from './code-book';
@@ -22,6 +22,8 @@ const AUDIT_MS = 1_000;
 const DROPPED_AFTER_MS = 3_000;
 /** Runs resumed at once after a take-over. */
 const RESUME_CONCURRENCY = 32;
+/** Whatever epoch is held: the run itself is not in memory. */
+const ANY_EPOCH = Number.MAX_SAFE_INTEGER;
 const SERVICE_ACTOR = 'service:orchestrator';
 
 export interface CaretakerPorts {
@@ -43,6 +45,8 @@ export class Caretaker {
   private readonly activations: ActivationKeeper;
   private readonly unplaced = new Map<string, RunAddress>();
   private readonly enforcing = new Map<string, Cancel>();
+  /** Activations that a heartbeat named at the last audit although they are over, by session and run. */
+  private suspects: ReadonlySet<string> = new Set();
   private cancelAudit: Cancel = () => undefined;
 
   constructor(private readonly ports: CaretakerPorts) {
@@ -116,10 +120,30 @@ export class Caretaker {
     else this.activations.release(address);
     // The worker that reported the end of its own activation knows.
     if (now.events.some((event) => event.report?.epoch === epoch)) return;
-    const subject = workSubject.build(
-      workerAddress({ tenant: address.tenant, pool: request.pool, workerId: activation.workerId }),
-    );
+    this.tellToLetGo({ tenant: address.tenant, pool: request.pool, workerId: activation.workerId }, address, epoch);
+  }
+
+  private tellToLetGo(worker: { tenant: string; pool: string; workerId: string }, address: RunAddress, epoch: number): void {
+    const subject = workSubject.build(workerAddress(worker));
     this.ports.bus.publish(subject, JSON.stringify({ type: 'release', v: 1, ...address, epoch }));
+  }
+
+  /** A worker that was not reached when its run ended or moved holds it for ever: two heartbeats that name it are enough. */
+  private releaseForgotten(): void {
+    if (!this.ports.index.complete) return;
+    const suspects = new Set<string>();
+    for (const beat of this.workers.beats()) {
+      for (const runId of beat.activations) {
+        const address = runAddress(beat.tenant, runId);
+        if (!this.owns(address) || this.ports.index.sessionOf(address) === beat.sessionId) continue;
+        const suspect = `${beat.sessionId} ${keyOf(address)}`;
+        suspects.add(suspect);
+        const state = this.ports.runs.peek(address)?.state;
+        if (this.suspects.has(suspect))
+          this.tellToLetGo(beat, address, state && state.status !== 'none' ? state.epoch : ANY_EPOCH);
+      }
+    }
+    this.suspects = suspects;
   }
 
   private place(address: RunAddress, run: OpenRun, only?: Heartbeat): void {
@@ -183,6 +207,7 @@ export class Caretaker {
   private scheduleAudit(): void {
     this.cancelAudit = this.ports.host.timers.after(AUDIT_MS, () => {
       for (const run of this.ports.index.open()) if (this.owns(run.address)) this.audit(run);
+      this.releaseForgotten();
       this.scheduleAudit();
     });
   }

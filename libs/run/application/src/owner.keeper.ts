@@ -23,6 +23,9 @@ export class OwnerKeeper implements Keeper {
   private readonly types = new Set<string>([...OPENING, ...CLOSING]);
   private readonly runs = new Map<string, { revision: number; sessionId: string | undefined; open: boolean }>();
 
+  /** The log has been read to its head: what is not in the index is not open. */
+  complete = false;
+
   /** `onNews`: the log holds this fact, whoever appended it. */
   constructor(
     private readonly onCaughtUp: () => void,
@@ -69,7 +72,13 @@ export class OwnerKeeper implements Keeper {
   }
 
   caughtUp(): void {
+    this.complete = true;
     this.onCaughtUp();
+  }
+
+  /** The session that the run is assigned to; undefined when it holds no permit, or is between two workers. */
+  sessionOf(address: RunAddress): string | undefined {
+    return this.runs.get(runStream.build(address))?.sessionId;
   }
 
   *open(): Iterable<OwnedRun> {

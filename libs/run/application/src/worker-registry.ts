@@ -88,6 +88,11 @@ export class WorkerRegistry {
     return this.nowMs() - this.startedMs < DEAD_AFTER_MS ? undefined : false;
   }
 
+  /** The newest heartbeat of every live worker. */
+  *beats(): Iterable<Heartbeat> {
+    for (const { beat } of this.entries.values()) yield beat;
+  }
+
   /** Whether the newest heartbeat of the session names the run; undefined when there is none, or none that knows. */
   holds(session: { readonly workerId: string; readonly sessionId: string }, runId: string): boolean | undefined {
     const beat = this.entryOf(session)?.beat;
