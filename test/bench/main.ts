@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { Terminal } from '@perdure/kernel';
 import { show, type Figures } from './show';
+import { benchStore } from './store';
 import { stepsLoad } from './w1';
 import { startsLoad } from './w2';
 import { deathLoad } from './w5';
@@ -19,6 +20,7 @@ const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>
   w1: stepsLoad,
   w2: startsLoad,
   w5: deathLoad,
+  store: storeLoad,
 };
 
 /** `<load> [options]`. @returns 0, or 1 when something was lost or done twice */
@@ -48,6 +50,12 @@ export async function main(args: readonly string[]): Promise<number> {
   });
   process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : show(figures));
   return figures.lost === 0 && figures.executedTwice === 0 ? 0 : 1;
+}
+
+/** The event store alone, by the official client and by the adapter. */
+async function storeLoad({ concurrency }: BenchOptions): Promise<Figures> {
+  const figures = await benchStore(concurrency === undefined ? {} : { inFlight: [concurrency] });
+  return { load: 'store', appends: figures, executedTwice: 0, lost: 0 };
 }
 
 function countOf(text: string | undefined): number | undefined {

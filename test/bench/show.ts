@@ -15,6 +15,7 @@ export function show(figures: Figures): string {
 }
 
 function textOf(value: unknown): string {
+  if (Array.isArray(value)) return value.map((each) => `\n    ${textOf(each)}`).join('');
   if (value === null || typeof value !== 'object') return String(value);
   return Object.entries(value)
     .map(([name, inner]) => `${name} ${String(inner)}`)

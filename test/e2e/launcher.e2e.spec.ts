@@ -57,12 +57,6 @@ async function stackOf(launcher: ReturnType<typeof launch>, dataDir: string): Pr
 }
 
 describe('the launcher', () => {
-  it('shows a run that survives the death of its worker, and leaves nothing behind', async () => {
-    const { code, said } = await outcomeOf('demo', '--json', '--path', join(ROOT, 'libs/kernel'));
-    const line = JSON.parse(said.trim().split('\n').at(-1) ?? '') as Record<string, unknown>;
-    expect({ code, ...line }).toMatchObject({ code: 0, ok: true, outcome: 'completed', executedTwice: 0, processesLeft: 0 });
-  });
-
   it('killed with -9 leaves nothing running, and its data can be used again', async () => {
     const data = join(folder, 'data');
     const first = launch('dev', '--data', data, '--port', '0');

@@ -97,7 +97,7 @@ function addStackCommands(program: Command): void {
 function addProofCommands(program: Command): void {
   const bench = program
     .command('bench <load>')
-    .description('measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker)')
+    .description('measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker), store (appends)')
     .option('--runs <n>', 'runs', positive)
     .option('--steps <n>', 'steps a run', positive)
     .option('--concurrency <n>', 'runs at once', positive)
