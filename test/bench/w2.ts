@@ -7,16 +7,19 @@ import type { BenchOptions } from './main';
 import type { Figures } from './show';
 import { STEPS_ENTRY } from './w1';
 
-const RUNS_AT_ONE = 500;
-const RUNS = 2_000;
+/** Long enough that what is measured is the system and not its warming up. */
+const RUNS_AT_ONE = 3_000;
+const RUNS = 6_000;
 const CONCURRENCY = 64;
 const WARM_UP_SHARE = 0.2;
+/** What a worker offers by default. */
+const SLOTS = 200;
 
 /** W2: runs that do nothing, from the start to the result in the hands of the caller. */
 export async function startsLoad(options: BenchOptions): Promise<Figures> {
   const { form, concurrency = CONCURRENCY, runs = options.concurrency === 1 ? RUNS_AT_ONE : RUNS } = options;
   return withFreshStack(
-    () => ({ form, entry: STEPS_ENTRY, workers: 1, slots: Math.max(concurrency, 1) }),
+    () => ({ form, entry: STEPS_ENTRY, workers: 1, slots: Math.max(SLOTS, concurrency) }),
     async ({ stack }) => {
       const client = await Client.connect({ url: stack.clientUrl });
       const tookMs: number[] = [];

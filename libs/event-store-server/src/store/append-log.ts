@@ -170,7 +170,10 @@ export class AppendLog {
       return;
     }
     try {
-      await this.segments.last.file.sync();
+      const { file } = this.segments.last;
+      // Nobody else waits for this process then, and a thread costs as much as the disk.
+      if (group.waiting.length === 1 && file.syncNow !== undefined) file.syncNow();
+      else await file.sync();
     } catch (error) {
       this.die(group, error);
       return;
