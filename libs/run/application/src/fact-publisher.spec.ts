@@ -1,4 +1,4 @@
-import { BusUnavailable, partitionOf, type FactBus, type OutgoingFact, type Position } from '@perdure/kernel';
+import { BusUnavailable, partitionOf, type FactBus, type OutgoingFact, type Position, type RecordedEvent } from '@perdure/kernel';
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
 import { publishedFact, runAddress, runStream } from '@perdure/run-contract';
 import { ManualHost } from '@perdure/testing';
@@ -84,6 +84,9 @@ class World {
   }
 }
 
+/** What is confirmed is written as a mark one period later. */
+const UNTIL_MARKED_MS = 11_000;
+
 async function running(world: World, partitions: readonly number[] = [ANN, BOB]): Promise<FactPublisher> {
   const publisher = world.publisher();
   await publisher.start();
@@ -112,7 +115,7 @@ describe('the publisher of facts', () => {
     const world = new World();
     const publisher = await running(world);
     const position = await world.publishOne(publisher);
-    await world.host.advance(6_000);
+    await world.host.advance(UNTIL_MARKED_MS);
     expect(await world.marks()).toEqual([{ position, partitions: [ANN, BOB] }]);
   });
 
@@ -132,11 +135,11 @@ describe('the publisher of facts', () => {
     // It is in the log, and nobody has been told so yet; then another run's fact goes all the way.
     const { position, fact } = await world.append(bob);
     await world.publishOne(publisher);
-    await world.host.advance(6_000);
+    await world.host.advance(UNTIL_MARKED_MS);
     expect(await world.marks()).toMatchObject([{ position: first }]);
     publisher.publish(slow, [fact], position);
     const last = await world.publishOne(publisher);
-    await world.host.advance(6_000);
+    await world.host.advance(UNTIL_MARKED_MS);
     expect((await world.marks()).at(-1)).toMatchObject({ position: last });
   });
 
@@ -146,7 +149,7 @@ describe('the publisher of facts', () => {
     const ticket = publisher.begin();
     publisher.abandon(ticket);
     const position = await world.publishOne(publisher);
-    await world.host.advance(6_000);
+    await world.host.advance(UNTIL_MARKED_MS);
     expect(await world.marks()).toMatchObject([{ position }]);
   });
 
@@ -157,9 +160,9 @@ describe('the publisher of facts', () => {
     await world.host.advance(100);
     world.facts.slow = new Promise(() => undefined);
     await world.publishOne(publisher);
-    await world.host.advance(6_000);
+    await world.host.advance(UNTIL_MARKED_MS);
     await world.publishOne(publisher);
-    await world.host.advance(6_000);
+    await world.host.advance(UNTIL_MARKED_MS);
     expect(await world.marks()).toMatchObject([{ position: { commit: expect.any(String) as string } }]);
     expect(world.facts.stored).toHaveLength(1);
   });
@@ -213,7 +216,7 @@ describe('who takes a partition over', () => {
     const world = new World();
     const before = await running(world);
     await world.publishOne(before);
-    await world.host.advance(6_000);
+    await world.host.advance(UNTIL_MARKED_MS);
     await before.stop();
     world.facts.stored.length = 0;
     await world.append();
@@ -261,12 +264,32 @@ describe('who takes a partition over', () => {
     expect(world.facts.seen).toEqual(['run-acme.ann@0']);
   });
 
+  it('publishes what a former owner appended behind its back, once somebody reads it', async () => {
+    const world = new World();
+    const publisher = await running(world);
+    await world.append();
+    const [late] = await world.store.read(runStream.build(ann), { direction: 'forward', from: 'start', limit: 1 });
+    publisher.heard(ann, late as RecordedEvent);
+    await world.host.advance(100);
+    expect(world.facts.stored.map(({ messageId }) => messageId)).toEqual([late?.id]);
+  });
+
+  it('publishes nothing again that it has passed over', async () => {
+    const world = new World();
+    await world.append();
+    const publisher = await running(world);
+    const [early] = await world.store.read(runStream.build(ann), { direction: 'forward', from: 'start', limit: 1 });
+    publisher.heard(ann, early as RecordedEvent);
+    await world.host.advance(100);
+    expect(world.facts.stored).toHaveLength(1);
+  });
+
   it('leaves to others what it has lost again', async () => {
     const world = new World();
     const publisher = await running(world);
     publisher.release([BOB]);
     await world.publishOne(publisher);
-    await world.host.advance(6_000);
+    await world.host.advance(UNTIL_MARKED_MS);
     expect(await world.marks()).toMatchObject([{ partitions: [ANN] }]);
   });
 });

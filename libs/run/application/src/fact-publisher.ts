@@ -23,6 +23,7 @@ import type { Ownership } from './ports';
  * 3. Facts beyond the mark are published again, in order, by whoever owns the partition next, or after the
  *    broker's confirmation failed: at least once, never silently not at all.
  * 4. The mark speaks for a partition only after the broker has confirmed what was republished of it.
+ * 5. The broker confirms before its disk has synced, so the mark that is written is one period old.
  */
 
 const CONFIRM_EVERY_MS = 50;
@@ -32,6 +33,8 @@ const UNCONFIRMED_MAX = 20_000;
 const RETRY_MS = 500;
 /** Facts republished between two confirmations: bounds what is in memory while the log is passed over. */
 const REPUBLISHED_PAGE = 1_000;
+/** A former owner's last append may land after we have passed over the log; the store gives it up well before this. */
+const FORMER_OWNER_MS = 30_000;
 export const PUBLISHED_STREAM = 'keeper-published';
 /** Marks kept: one event speaks for all partitions of one instance, so a few cover every partition. */
 const MARKS_KEPT = 64;
@@ -64,8 +67,12 @@ export class FactPublisher {
   private readonly underWay = new Set<PublishTicket>();
   /** Partitions whose facts beyond their old mark have been published: the mark speaks for these. */
   private readonly covered = new Set<number>();
+  /** For a while after a take-over: where its pass over the log ended, by partition. */
+  private readonly passed = new Map<number, Position | 'start'>();
   private highest: Position | 'start' = 'start';
   private mark: Position | 'start' = 'start';
+  /** The mark of one period ago: the broker's disk has it by now, also if the power goes. */
+  private settledMark: Position | 'start' = 'start';
   private written: Position | 'start' = 'start';
   /** Republished, and not confirmed. */
   private readonly pages = new Set<readonly OutgoingFact[]>();
@@ -116,12 +123,29 @@ export class FactPublisher {
   async takeOver(partitions: readonly number[]): Promise<void> {
     const known = await this.persistently(() => this.readMarks());
     const after = partitions.map((partition) => known.get(partition) ?? 'start').reduce(earlier);
-    await this.republish(after, new Set(partitions));
-    for (const partition of partitions) if (this.ports.ownership.owns(partition)) this.covered.add(partition);
+    const end = await this.republish(after, new Set(partitions));
+    for (const partition of partitions) {
+      if (!this.ports.ownership.owns(partition)) continue;
+      this.passed.set(partition, end);
+      this.covered.add(partition);
+    }
+    this.cancels[2] = this.ports.host.timers.after(FORMER_OWNER_MS, () => this.passed.clear());
   }
 
   release(partitions: readonly number[]): void {
-    for (const partition of partitions) this.covered.delete(partition);
+    for (const partition of partitions) {
+      this.covered.delete(partition);
+      this.passed.delete(partition);
+    }
+  }
+
+  /** A fact read by whoever is about to act on it: its author may have owned the partition before, and died too early. */
+  heard(address: RunAddress, recorded: RecordedEvent): void {
+    const passed = this.passed.get(partitionOf(address.runId));
+    if (passed === undefined || (passed !== 'start' && comparePositions(recorded.position, passed) <= 0)) return;
+    const fact = outgoingFact(address, recorded);
+    this.ports.facts.publish([fact]);
+    this.remember({ fact, ticket: { beyond: this.mark } });
   }
 
   private remember(outgoing: Outgoing): void {
@@ -173,7 +197,7 @@ export class FactPublisher {
   }
 
   /** One pass over the log from `after` to its head; resolves when the broker has confirmed all of it. */
-  private async republish(after: Position | 'start', partitions: ReadonlySet<number>): Promise<void> {
+  private async republish(after: Position | 'start', partitions: ReadonlySet<number>): Promise<Position | 'start'> {
     const ticket: PublishTicket = { beyond: after };
     this.underWay.add(ticket);
     let page: OutgoingFact[] = [];
@@ -181,12 +205,15 @@ export class FactPublisher {
       await this.storedByBroker(page);
       page = [];
     };
+    let end = after;
     await this.passOver(after, async (recorded) => {
+      end = recorded.position;
       const fact = this.factAgain(recorded, partitions);
       if (fact !== undefined && page.push(fact) >= REPUBLISHED_PAGE) await flush();
     });
     await flush();
     this.underWay.delete(ticket);
+    return end;
   }
 
   private passOver(after: Position | 'start', onEvent: (recorded: RecordedEvent) => Promise<void>): Promise<void> {
@@ -243,7 +270,8 @@ export class FactPublisher {
   }
 
   private async writeMark(): Promise<void> {
-    const { mark } = this;
+    const mark = this.settledMark;
+    this.settledMark = this.mark;
     if (mark === 'start' || mark === this.written) return;
     const data: StoredMark = { position: mark, partitions: [...this.covered] };
     await this.ports.store.append(PUBLISHED_STREAM, 'any', [

@@ -35,6 +35,7 @@ class World {
       publisher: {
         begin: () => ({ beyond: 'start' }),
         abandon: () => void this.happened.push('abandoned'),
+        heard: () => undefined,
         publish: (_, facts) => {
           this.happened.push('published');
           this.published.push(...facts);

@@ -50,7 +50,7 @@ export interface ActorPorts {
   readonly codec: RunCodec;
   readonly snapshots: Snapshots;
   decide(given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection>;
-  readonly publisher: Pick<FactPublisher, 'begin' | 'abandon' | 'publish'>;
+  readonly publisher: Pick<FactPublisher, 'begin' | 'abandon' | 'publish' | 'heard'>;
   /** The facts are durable and published. Must not throw. */
   onAppended(appended: AppendedFacts): void;
 }
@@ -103,7 +103,7 @@ export class RunActor {
   async settled(): Promise<RunState> {
     // That there is no such run may be true no longer: it costs one read to look again.
     if (this.held !== undefined && this.held.status !== 'none') return this.held;
-    const state = await this.ports.log.load(this.address);
+    const state = await this.ports.log.load(this.address, (recorded) => this.ports.publisher.heard(this.address, recorded));
     if (this.held === undefined || this.held.revision < state.revision) this.held = state;
     // As if the last one had been taken in its time: else every cold start would take another.
     this.snapshotRevision = Math.max(this.snapshotRevision, state.revision - (state.revision % SNAPSHOT_EVERY));

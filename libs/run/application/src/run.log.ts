@@ -35,12 +35,15 @@ export class RunLog {
   ) {}
 
   /** The present state, from the newest snapshot that this build can read and the facts after it. */
-  async load(address: RunAddress): Promise<RunState> {
+  async load(address: RunAddress, heard: (recorded: RecordedEvent) => void = () => undefined): Promise<RunState> {
     const snapshot = await this.snapshots.load(address);
     let state: RunState = snapshot ?? noRun;
     for (;;) {
       const page = await this.read(address, state.revision + 1);
-      for (const recorded of page) state = evolve(state, await this.codec.decode(address, recorded));
+      for (const recorded of page) {
+        state = evolve(state, await this.codec.decode(address, recorded));
+        heard(recorded);
+      }
       if (page.length < PAGE) return state;
     }
   }
