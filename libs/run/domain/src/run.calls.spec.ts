@@ -7,11 +7,13 @@ import {
   fact,
   intendedEffect,
   knownCode,
+  progress,
   reported,
   requested,
   sleepSet,
   START_MS,
   toolManifest,
+  twoAttempts,
   workflowManifest,
 } from '@perdure/testing';
 import { runDecider } from './run.decider';
@@ -21,13 +23,6 @@ const given = deciderSpec(
   runDecider((value) => JSON.stringify(value)),
   pendingEffects,
 );
-const code = knownCode(workflowManifest({ modelRetry: { attemptsMax: 2, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 } }));
-
-function progress(place: { epoch?: number; seq?: number; nowMs?: number }, ...entries: readonly ProgressEntry[]) {
-  const { epoch = 1, seq = 1, nowMs = START_MS } = place;
-  const command = { type: 'RecordProgress' as const, epoch, seq, entries: [...entries] };
-  return { command, at: { nowMs, commandId: commandIdAt(nowMs), fraction: 0.5 }, code };
-}
 const report = (...entries: readonly ProgressEntry[]) => progress({}, ...entries);
 const first = (event: RunEvent) => reported(1, 1, event);
 
@@ -166,7 +161,7 @@ describe('an effect', () => {
     const waiting = [...open, ...failing(1, START_MS + 50), fact('RunSuspended', { epoch: 1 })];
     const command = { type: 'FireTimer' as const, timerId: 'retry-1-1' };
     given(...waiting)
-      .when({ command, at: { nowMs: START_MS + 50, commandId: commandIdAt(0), fraction: 0 }, code })
+      .when({ command, at: { nowMs: START_MS + 50, commandId: commandIdAt(0), fraction: 0 }, code: twoAttempts })
       .then(
         fact('TimerFired', { timerId: 'retry-1-1', dueAtMs: START_MS + 50 }),
         fact('RunWoken', { preferredWorkerId: 'worker-1' }),

@@ -1,18 +1,16 @@
 import type { ProgressEntry, RunEvent } from '@perdure/run-contract';
 import {
   assigned,
-  commandIdAt,
   deadlineSet,
   deciderSpec,
   fact,
   intendedEffect,
-  knownCode,
   lost,
+  progress,
   reported,
   requested,
   sleepSet,
   START_MS,
-  workflowManifest,
 } from '@perdure/testing';
 import { runDecider } from './run.decider';
 import { pendingEffects } from './run.effects';
@@ -21,13 +19,6 @@ const given = deciderSpec(
   runDecider((value) => JSON.stringify(value)),
   pendingEffects,
 );
-const code = knownCode(workflowManifest({ modelRetry: { attemptsMax: 2, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 } }));
-
-function progress(place: { epoch?: number; seq?: number; nowMs?: number }, ...entries: readonly ProgressEntry[]) {
-  const { epoch = 1, seq = 1, nowMs = START_MS } = place;
-  const command = { type: 'RecordProgress' as const, epoch, seq, entries: [...entries] };
-  return { command, at: { nowMs, commandId: commandIdAt(nowMs), fraction: 0.5 }, code };
-}
 const report = (...entries: readonly ProgressEntry[]) => progress({}, ...entries);
 const first = (event: RunEvent) => reported(1, 1, event);
 const step = (call: string): ProgressEntry => ({ type: 'step', call, name: 'total', outcome: { ok: true, value: 1 } });
