@@ -31,6 +31,14 @@ export class StoreOverloaded extends Error {
   }
 }
 
+/** A record keeps the lengths of its names in two bytes each. */
+export class NameTooLong extends Error {
+  constructor(bytesMax: number) {
+    super(`The names of streams and event types have at most ${bytesMax} bytes: nothing was written. Choose a shorter one.`);
+    this.name = 'NameTooLong';
+  }
+}
+
 export function errorCodeOf(error: unknown): string | undefined {
   const code = (error as { code?: unknown } | undefined)?.code;
   return typeof code === 'string' ? code : undefined;

@@ -1,4 +1,4 @@
-import { type EventStoreServerError, StorageFull } from '../errors';
+import { type EventStoreServerError, NameTooLong, StorageFull } from '../errors';
 import { SimulatedDisk } from '../store/simulated-disk';
 import { eventIdOf, recordedEventOf } from '../store/record';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
@@ -219,5 +219,24 @@ describe('groups', () => {
     await Promise.all([first, second]);
     expect(order).toEqual(['appended', 'wrong-version']);
     expect(disk.syncs).toBeGreaterThan(0);
+  });
+});
+
+describe('names that a record cannot hold', () => {
+  it('are refused, and the log stays whole', async () => {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const engine = await open(disk);
+    const long = 'n'.repeat(70_000);
+    const refused = { kind: 'failed', error: expect.any(NameTooLong) as unknown };
+    const event = proposed(0);
+    expect(await append(engine, { stream: long, expected: 'any', events: [event] })).toEqual(refused);
+    expect(await append(engine, { stream: 's', expected: 'any', events: [{ ...event, type: long }] })).toEqual(refused);
+    expect(await new Promise((resolve) => engine.softDelete(long, 'any', resolve))).toEqual(refused);
+    expect(await new Promise((resolve) => engine.tombstone(long, 'any', resolve))).toEqual(refused);
+
+    const longest = 'é'.repeat(32_766);
+    expect(await append(engine, { stream: longest, expected: 'any', events: [event] })).toMatchObject({ kind: 'appended' });
+    await engine.close();
+    expect(contentOf(await open(disk), longest)).toEqual([0]);
   });
 });

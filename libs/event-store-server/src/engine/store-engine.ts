@@ -1,4 +1,4 @@
-import type { EventStoreServerError } from '../errors';
+import { type EventStoreServerError, NameTooLong } from '../errors';
 import { AppendLog, type LogListener, type LogOptions } from '../store/append-log';
 import { type RecordPlace, eventIdOf, eventTypeOf, putRecord, recordSize, recordedEventOf, streamNameOf } from '../store/record';
 import type { RecoveredRecord } from '../store/recovery';
@@ -16,6 +16,7 @@ import {
   parseLimits,
   revivedMetadata,
 } from './stream-limits';
+import { NAME_BYTES_MAX, isTooLong } from './name-length';
 import { newEventId } from './new-event-id';
 
 // The engine: decides appends against the index, which runs ahead of the disk, and tells followers.
@@ -74,7 +75,9 @@ export class StoreEngine implements LogListener {
   }
 
   append(request: AppendRequest, settled: Settled): void {
-    this.attempt(settled, () => {
+    const tooLong = request.events.some(({ type }) => isTooLong(type));
+    if (tooLong) return settled({ kind: 'failed', error: new NameTooLong(NAME_BYTES_MAX) });
+    this.attempt(request.stream, settled, () => {
       const stream = this.index.enter(request.stream);
       const verdict = this.check(
         stream,
@@ -89,7 +92,7 @@ export class StoreEngine implements LogListener {
 
   /** Hides all events of a stream; it may be written again, and then continues its revisions. */
   softDelete(name: string, expected: Expected, settled: Settled): void {
-    this.attempt(settled, () => {
+    this.attempt(name, settled, () => {
       const stream = this.index.enter(name);
       const verdict = this.check(stream, expected, []);
       if (verdict.verdict !== 'write') return this.settleVerdict(verdict, settled);
@@ -103,7 +106,7 @@ export class StoreEngine implements LogListener {
 
   /** Ends a stream for ever, also one that never was. */
   tombstone(name: string, expected: Expected, settled: Settled): void {
-    this.attempt(settled, () => {
+    this.attempt(name, settled, () => {
       const stream = this.index.enter(name);
       const verdict = this.check(stream, expected === 'stream-exists' ? 'any' : expected, []);
       if (verdict.verdict !== 'write') return this.settleVerdict(verdict, settled);
@@ -170,8 +173,9 @@ export class StoreEngine implements LogListener {
     this.options.onFailed(error);
   }
 
-  private attempt(settled: Settled, action: () => void): void {
+  private attempt(name: string, settled: Settled, action: () => void): void {
     try {
+      if (isTooLong(name)) throw new NameTooLong(NAME_BYTES_MAX);
       this.log.checkAccepts();
     } catch (error) {
       settled({ kind: 'failed', error: error as Error });

@@ -1,5 +1,5 @@
 import type { AppendOutcome } from '../engine/store-engine';
-import { StorageFull, StoreOverloaded } from '../errors';
+import { NameTooLong, StorageFull, StoreOverloaded } from '../errors';
 import type { AppendTarget } from '../wire/requests';
 import type { ProposedEvent } from '../wire/recorded-event';
 import { type BatchError, wrongVersionFields } from '../wire/responses';
@@ -53,6 +53,7 @@ export function missingPropertiesError(missing: readonly string[]): GrpcError {
 }
 
 export function failureError(error: Error): GrpcError {
+  if (error instanceof NameTooLong) return new GrpcError(Code.invalidArgument, error.message);
   const isRefusal = error instanceof StorageFull || error instanceof StoreOverloaded;
   return new GrpcError(isRefusal ? Code.resourceExhausted : Code.unavailable, error.message);
 }
