@@ -1,4 +1,4 @@
-import { readFileSync, readdirSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 
 /** Clock ticks a second in /proc: fixed at 100 in the interface of Linux to programs. */
 const TICKS_PER_SECOND = 100;
@@ -58,16 +58,5 @@ function kilobytes(path: string, field: string): number {
     return Number(match?.[1] ?? 0);
   } catch {
     return 0;
-  }
-}
-
-/** Direct children of a process, by what /proc says now. */
-export function childrenOf(pid: number): readonly number[] {
-  try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((task) =>
-      readFileSync(`/proc/${pid}/task/${task}/children`, 'utf8').split(' ').filter(Boolean).map(Number),
-    );
-  } catch {
-    return [];
   }
 }

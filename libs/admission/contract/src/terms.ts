@@ -22,4 +22,3 @@ export const admissionLease = z.object({
   instanceId: z.string().min(1).max(200),
   renewal: z.number().int().nonnegative(),
 });
-export type AdmissionLease = z.infer<typeof admissionLease>;

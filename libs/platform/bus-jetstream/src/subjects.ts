@@ -9,10 +9,6 @@ const INBOX = /^_INBOX(\.[A-Za-z0-9_-]{1,64}){1,4}$/;
 
 const KEY = /^[A-Za-z0-9_-]{1,128}(\.[A-Za-z0-9_-]{1,128}){0,7}$/;
 
-export function isSubject(text: string): boolean {
-  return SUBJECT.test(text);
-}
-
 export function isInbox(text: string): boolean {
   return INBOX.test(text);
 }

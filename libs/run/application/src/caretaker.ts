@@ -198,9 +198,13 @@ export class Caretaker {
 
   private async loseActivation(address: RunAddress, sessionId: string, reason: Death): Promise<void> {
     if (!this.owns(address)) return;
-    const state = await this.ports.runs.of(address).settled();
-    if (isActive(state) && state.activation.sessionId === sessionId) {
+    try {
+      const state = await this.ports.runs.of(address).settled();
+      if (!isActive(state) || state.activation.sessionId !== sessionId) return;
       await this.decide(address, { type: 'LoseActivation', epoch: state.epoch, reason });
+    } catch (error) {
+      // A run that cannot be read must not take the others down with it.
+      this.ports.host.log.error('run not judged after the loss of its worker', { ...address, reason: String(error) });
     }
   }
 

@@ -1,8 +1,8 @@
 import { BusUnavailable, partitionOf, type FactBus, type OutgoingFact, type Position, type RecordedEvent } from '@perdure/kernel';
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
-import { publishedFact, runAddress, runStream } from '@perdure/run-contract';
+import { PUBLISHED_STREAM, publishedFact, runAddress, runStream } from '@perdure/run-contract';
 import { ManualHost } from '@perdure/testing';
-import { FactPublisher, outgoingFact, PUBLISHED_STREAM } from './fact-publisher';
+import { FactPublisher, outgoingFact } from './fact-publisher';
 
 const ann = runAddress('acme', 'ann');
 const bob = runAddress('acme', 'bob');

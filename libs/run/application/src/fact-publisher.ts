@@ -11,7 +11,7 @@ import {
   type Position,
   type RecordedEvent,
 } from '@perdure/kernel';
-import { eventSubject, RUN_CATEGORY, runStream, type RunAddress } from '@perdure/run-contract';
+import { eventSubject, PUBLISHED_STREAM, RUN_CATEGORY, runStream, type RunAddress } from '@perdure/run-contract';
 import type { Ownership } from './ports';
 
 /**
@@ -35,7 +35,6 @@ const RETRY_MS = 500;
 const REPUBLISHED_PAGE = 1_000;
 /** A former owner's last append may land after we have passed over the log; the store gives it up well before this. */
 const FORMER_OWNER_MS = 30_000;
-export const PUBLISHED_STREAM = 'keeper-published';
 /** Marks kept: one event speaks for all partitions of one instance, so a few cover every partition. */
 const MARKS_KEPT = 64;
 

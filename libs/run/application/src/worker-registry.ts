@@ -23,12 +23,6 @@ const SWEEP_MS = 250;
 /** Replaced sessions remembered: far more than can still be sending. */
 const REPLACED_MAX = 10_000;
 
-export interface LiveWorker {
-  readonly beat: Heartbeat;
-  /** Activations given since the last heartbeat, which does not know of them yet. */
-  readonly placed: number;
-}
-
 export type Death = 'worker-lost' | 'worker-replaced' | 'worker-stalled';
 
 interface Entry {

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { actor, callId, displayName, errorRecord, modelDecision, nameToken, outcome, runKind, userValue } from './values';
+import { callId, displayName, errorRecord, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
 export const runOutcome = z.discriminatedUnion('status', [
@@ -106,16 +106,19 @@ export const answer = z.discriminatedUnion('ok', [
 ]);
 export type Answer = z.infer<typeof answer>;
 
+/** Which activation a message to a worker concerns. */
+const ofActivation = { v: z.literal(1), tenant: nameToken, runId: nameToken, epoch: z.number().int().positive() };
+
+/** What the worker has to be told of the run, whole each time: telling it again changes nothing. */
+const news = { inbound: z.array(inboundFact), instructions: z.array(instruction), cancelRequested: z.boolean() };
+
 /** Pushed by the owner to the worker that a run is assigned to; repeated until claimed. */
 export const activate = z.object({
   type: z.literal('activate'),
-  v: z.literal(1),
-  tenant: nameToken,
-  runId: nameToken,
+  ...ofActivation,
   kind: runKind,
   name: displayName,
   buildId: nameToken,
-  epoch: z.number().int().positive(),
   sessionId: nameToken,
   revision: z.number().int().nonnegative(),
   input: userValue,
@@ -123,32 +126,22 @@ export const activate = z.object({
   segments: z.number().int().nonnegative(),
   /** Absent when the owner believes that the worker still holds the run warm at `warmRevision`. */
   journal: z.array(journalItem).optional(),
-  inbound: z.array(inboundFact),
-  instructions: z.array(instruction),
-  cancelRequested: z.boolean(),
+  ...news,
 });
 export type Activate = z.infer<typeof activate>;
 
 /** Facts for an activation that is under way. */
 export const inboundMessage = z.object({
   type: z.literal('inbound'),
-  v: z.literal(1),
-  tenant: nameToken,
-  runId: nameToken,
-  epoch: z.number().int().positive(),
-  inbound: z.array(inboundFact),
-  instructions: z.array(instruction),
-  cancelRequested: z.boolean(),
+  ...ofActivation,
+  ...news,
 });
 export type InboundMessage = z.infer<typeof inboundMessage>;
 
 /** The run ended or moved: whatever the worker still does for this epoch is refused. */
 export const releaseMessage = z.object({
   type: z.literal('release'),
-  v: z.literal(1),
-  tenant: nameToken,
-  runId: nameToken,
-  epoch: z.number().int().positive(),
+  ...ofActivation,
 });
 
 export const workerMessage = z.discriminatedUnion('type', [activate, inboundMessage, releaseMessage]);
@@ -183,4 +176,3 @@ export const heartbeat = z.object({
   leaving: z.boolean().default(false),
 });
 export type Heartbeat = z.infer<typeof heartbeat>;
-export { actor };

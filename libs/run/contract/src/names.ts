@@ -25,6 +25,9 @@ export const snapshotStream = {
   build: ({ tenant, runId }: RunAddress): string => `snapshot-${tenant}.${runId}`,
 };
 
+/** How far the facts of runs are published, by owner: marks of `{position, partitions}`. */
+export const PUBLISHED_STREAM = 'keeper-published';
+
 /** Hot path: sent by callers and workers; the broker maps it to the partition of the run id. */
 export const requestSubject = {
   build: ({ tenant, runId }: RunAddress): string => `perdure.req.${tenant}.run.${runId}`,

@@ -36,7 +36,6 @@ export const runKind = z.enum(['agent', 'workflow']);
 export type RunKind = z.infer<typeof runKind>;
 
 export const actor = z.object({ kind: z.enum(['user', 'worker', 'service']), id: z.string().min(1).max(200) });
-export type Actor = z.infer<typeof actor>;
 
 export const toolCall = z.object({
   toolCallId: z.string().min(1).max(200),

@@ -52,7 +52,6 @@ export type BuildRegistered = {
   readonly type: 'BuildRegistered';
   readonly data: z.infer<typeof tenantEventSchemas.BuildRegistered>;
 };
-export type TenantEvent = BuildRegistered;
 
 export const tenantCommand = z.discriminatedUnion('type', [
   /** Idempotent by build id: the same manifest again changes nothing, another one under the same id is refused. */
