@@ -19,9 +19,18 @@ export interface RunView {
     readonly keeper: string;
     readonly id: string;
     readonly sinceMs: number;
+    readonly dueAtMs?: number;
     readonly detail?: string;
+    readonly closedBy?: string;
   }[];
   readonly outcome?: Outcome;
+}
+
+/** Why a run is where it is. */
+export interface RunExplanation extends Pick<RunView, 'runId' | 'name' | 'status' | 'outcome'> {
+  readonly atMs: number;
+  readonly sinceMs: number;
+  readonly waitingOn: readonly (RunView['waitingOn'][number] & { readonly ageMs: number })[];
 }
 
 export type Outcome =
@@ -73,6 +82,10 @@ export class GatewayClient {
 
   get(runId: string): Promise<RunView> {
     return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}`);
+  }
+
+  why(runId: string): Promise<RunExplanation> {
+    return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}/why`);
   }
 
   result(runId: string, waitMs: number): Promise<RunView> {

@@ -41,6 +41,9 @@ function addRunCommands(program: Command): void {
   withGateway(group.command('get <runId>').description('how a run stands, and what it waits for')).action(
     act((id: string, options: object) => run().getRun(id, options)),
   );
+  withGateway(
+    group.command('why <runId>').description('what a run waits on: who keeps it, since when, what would close it'),
+  ).action(act((id: string, options: object) => run().whyRun(id, options)));
   withGateway(group.command('list').description('open and recent runs, newest first'))
     .option('--status <status>', 'queued, active, suspended, paused, completed, failed, cancelled, timed-out or refused')
     .option('--limit <n>', 'at most so many')

@@ -1,5 +1,13 @@
 import { createZodDto } from 'nestjs-zod';
-import { displayName, nameToken, runView, userValue, errorRecord, TIMER_DELAY_MS_MAX } from '@perdure/run-contract';
+import {
+  displayName,
+  nameToken,
+  runExplanation,
+  runView,
+  userValue,
+  errorRecord,
+  TIMER_DELAY_MS_MAX,
+} from '@perdure/run-contract';
 import { z } from 'zod';
 
 const AWAIT_MS_MAX = 60_000;
@@ -64,6 +72,7 @@ export class StreamQuery extends createZodDto(
 ) {}
 
 export class RunViewDto extends createZodDto(runView) {}
+export class RunExplanationDto extends createZodDto(runExplanation) {}
 export class StartedDto extends createZodDto(
   z.object({ runId: nameToken, started: z.boolean().describe('False when the key had started it before.') }),
 ) {}

@@ -7,6 +7,7 @@ import {
   startAnswer,
   type CommandEnvelopeInput,
   type RunAddress,
+  type RunExplanation,
   type RunView,
 } from '@perdure/run-contract';
 
@@ -55,6 +56,22 @@ export class RunRequests {
 
   async get(address: RunAddress): Promise<RunView> {
     return runView.parse(await this.send(address, { type: 'GetRun' }));
+  }
+
+  async why(address: RunAddress): Promise<RunExplanation> {
+    const { runId, tenant, name, status, requestedAtMs, sinceMs = requestedAtMs, waitingOn, outcome } = await this.get(address);
+    const atMs = this.host.clock.nowMs();
+    return {
+      runId,
+      tenant,
+      name,
+      status,
+      atMs,
+      sinceMs,
+      // The clocks of two machines differ a little: nothing is older than it can be.
+      waitingOn: waitingOn.map((promise) => ({ ...promise, ageMs: Math.max(0, atMs - promise.sinceMs) })),
+      ...(outcome === undefined ? {} : { outcome }),
+    };
   }
 
   async cancel(address: RunAddress, reason: string | undefined): Promise<void> {

@@ -1,11 +1,12 @@
 import { Body, Controller, Get, HttpCode, HttpStatus, Inject, Param, Post, Query, Res } from '@nestjs/common';
 import { ApiCreatedResponse, ApiDefaultResponse, ApiOkResponse, ApiOperation, ApiTags } from '@nestjs/swagger';
-import type { RunView } from '@perdure/run-contract';
+import type { RunExplanation, RunView } from '@perdure/run-contract';
 import {
   AwaitQuery,
   ListQuery,
   ReasonBody,
   RefusedDto,
+  RunExplanationDto,
   RunListDto,
   RunViewDto,
   StartedDto,
@@ -58,6 +59,13 @@ export class RunsController {
   @ApiOkResponse({ type: RunViewDto })
   get(@Param('runId') runId: string, @Query() { tenant }: TenantQuery): Promise<RunView> {
     return this.runs.get(addressOf(tenant, runId));
+  }
+
+  @Get(':runId/why')
+  @ApiOperation({ summary: 'Why a run is where it is: its open promises, who keeps them, their age, and what would close them.' })
+  @ApiOkResponse({ type: RunExplanationDto })
+  why(@Param('runId') runId: string, @Query() { tenant }: TenantQuery): Promise<RunExplanation> {
+    return this.runs.why(addressOf(tenant, runId));
   }
 
   @Get(':runId/result')

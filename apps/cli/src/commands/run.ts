@@ -84,6 +84,24 @@ export async function getRun(runId: string, options: CommonOptions): Promise<num
   return EXIT.ok;
 }
 
+/** Each promise that the run waits on: who keeps it, for how long it has been open, and what would close it. */
+export async function whyRun(runId: string, options: CommonOptions): Promise<number> {
+  const why = await clientOf(options).why(runId);
+  if (options.json) {
+    say(JSON.stringify(why));
+    return EXIT.ok;
+  }
+  const since = `since ${duration(why.atMs - why.sinceMs)}`;
+  say(`${status(why.outcome?.status ?? why.status)}  ${pc.bold(why.name)} ${pc.dim(`${why.runId} ${since}`)}`);
+  for (const { promise, id, keeper, ageMs, dueAtMs, detail, closedBy } of why.waitingOn) {
+    say(`  ${pc.bold(promise)} ${pc.dim(id)}${detail === undefined ? '' : ` ${detail}`}`);
+    const due = dueAtMs === undefined ? '' : `, due ${new Date(dueAtMs).toISOString()}`;
+    say(`    ${pc.dim('kept by')} ${keeper}${pc.dim(`, open for ${duration(ageMs)}${due}`)}`);
+    if (closedBy !== undefined) say(`    ${pc.dim('closed when')} ${closedBy}`);
+  }
+  return EXIT.ok;
+}
+
 export async function listRuns(options: CommonOptions & { status?: string; limit?: string }): Promise<number> {
   const limit = options.limit === undefined ? undefined : wholeNumber(options.limit, '--limit');
   const list = await clientOf(options).list({

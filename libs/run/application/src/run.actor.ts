@@ -161,7 +161,8 @@ export class RunActor {
         judged.push({ job, rejection: decision.rejected });
         continue;
       }
-      for (const event of decision.accepted) {
+      for (const accepted of decision.accepted) {
+        const event: RunEvent = { ...accepted, atMs: job.given.at.nowMs };
         state = evolve(state, event);
         events.push({ event, provenance: job.provenance });
         weight += event.type === 'StepsRecorded' ? event.data.entries.length : 1;

@@ -75,6 +75,7 @@ export class RunCodec {
       tenant: address.tenant,
       actor: provenance.actor,
       branch: 0,
+      ...(event.atMs === undefined ? {} : { atMs: event.atMs }),
       ...(provenance.traceparent === undefined ? {} : { traceparent: provenance.traceparent }),
       ...(event.report === undefined ? {} : { report: event.report }),
     };
@@ -126,6 +127,7 @@ export class RunCodec {
       type: recorded.type,
       data: parsed.data,
       ...(metadata.report === undefined ? {} : { report: metadata.report }),
+      ...(metadata.atMs === undefined ? {} : { atMs: metadata.atMs }),
     } as RunEvent;
   }
 

@@ -17,7 +17,11 @@ export const openPromise = z.object({
   keeper: z.enum(['admission', 'orchestrator', 'timers', 'person']),
   id: z.string(),
   sinceMs: z.number(),
+  /** Timers: not before this. */
+  dueAtMs: z.number().optional(),
   detail: z.string().optional(),
+  /** What would close it, in words; owners of earlier versions do not say. */
+  closedBy: z.string().optional(),
 });
 export type OpenPromise = z.infer<typeof openPromise>;
 
@@ -34,6 +38,8 @@ export const runView = z.object({
   epoch: z.number().int().nonnegative(),
   workerId: nameToken.optional(),
   requestedAtMs: z.number(),
+  /** When it became what it is; owners of earlier versions do not say. */
+  sinceMs: z.number().optional(),
   endedAtMs: z.number().optional(),
   pausedBecause: z.string().optional(),
   cancelRequested: z.boolean(),
@@ -41,6 +47,20 @@ export const runView = z.object({
   outcome: runOutcome.optional(),
 });
 export type RunView = z.infer<typeof runView>;
+
+/** Why a run is where it is: each promise that it waits on, with its age. Empty when it has ended. */
+export const runExplanation = z.object({
+  runId: nameToken,
+  tenant: nameToken,
+  name: displayName,
+  status: runStatus,
+  /** By the clock of who answers: the ages count up to here. */
+  atMs: z.number(),
+  sinceMs: z.number(),
+  waitingOn: z.array(openPromise.extend({ ageMs: z.number().nonnegative() })),
+  outcome: runOutcome.optional(),
+});
+export type RunExplanation = z.infer<typeof runExplanation>;
 
 /** What the worker that holds the run shall do next: computed from state, repeated until reported. */
 export const instruction = z.discriminatedUnion('do', [

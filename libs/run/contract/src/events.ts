@@ -105,6 +105,8 @@ export type RunEvent = {
     readonly type: T;
     readonly data: Readonly<z.infer<(typeof runEventSchemas)[T]>>;
     readonly report?: ReportMark;
+    /** When it was decided, by the owner's clock. */
+    readonly atMs?: number;
   };
 }[RunEventType];
 
@@ -131,6 +133,8 @@ export const eventMetadata = z.object({
   tenant: nameToken,
   actor: z.string(),
   branch: z.number().int().nonnegative(),
+  /** When it was decided, by the clock of the stream's owner; facts of the first versions do not say. */
+  atMs: timestampMs.optional(),
   traceparent: z.string().optional(),
   /** Present when payload fields are sealed: names the data key. */
   keyId: z.string().optional(),

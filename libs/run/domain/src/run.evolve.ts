@@ -9,7 +9,18 @@ export function evolve(state: RunState, event: RunEvent): RunState {
   if (event.type === 'RunRequested') return requested(state, event);
   if (!isOpen(state)) throw impossible(state, event);
   const run: OpenRun = { ...state, revision: state.revision + 1 };
-  return withReportMark(evolveOpen(run, event), event);
+  return withTime(withReportMark(evolveOpen(run, event), event), run, event);
+}
+
+/** Since when it is what it is. */
+function withTime(next: RunState, run: OpenRun, event: RunEvent): RunState {
+  if (!isOpen(next) || (next.status === run.status && next.epoch === run.epoch)) return next;
+  return { ...next, sinceMs: timeOf(event, run) };
+}
+
+/** Facts of the first versions carry no time of their own. */
+function timeOf(event: RunEvent, run: OpenRun): number {
+  return event.atMs ?? run.sinceMs;
 }
 
 function withReportMark(state: RunState, event: RunEvent): RunState {
@@ -80,7 +91,7 @@ function requested(state: RunState, event: RunEventOf<'RunRequested'>): RunState
   if (state.status !== 'none') throw impossible(state, event);
   const { kind, name, pool, input, requestHash, requestedAtMs } = event.data;
   const request = { kind, name, pool, input, requestHash, requestedAtMs };
-  return { ...newRunFields(0, request), status: 'queued', sinceMs: requestedAtMs, preferredWorkerId: undefined };
+  return { ...newRunFields(0, request), status: 'queued', preferredWorkerId: undefined };
 }
 
 function assigned(run: OpenRun, event: RunEventOf<'RunAssigned'>): RunState {
@@ -122,13 +133,13 @@ function quarantined(run: OpenRun, event: RunEventOf<'RunQuarantined'>): OpenRun
 
 function woken(run: OpenRun, event: RunEventOf<'RunWoken'>): OpenRun {
   if (run.status !== 'suspended') throw impossible(run, event);
-  return { ...commonFields(run), status: 'queued', sinceMs: 0, preferredWorkerId: event.data.preferredWorkerId };
+  return { ...commonFields(run), status: 'queued', preferredWorkerId: event.data.preferredWorkerId };
 }
 
 function resumed(run: OpenRun, event: RunEventOf<'RunResumed'>): OpenRun {
   if (run.status !== 'paused') throw impossible(run, event);
   const common = commonFields(rememberCommand(run, event.data.commandId));
-  return { ...common, lostInARow: 0, status: 'queued', sinceMs: 0, preferredWorkerId: undefined };
+  return { ...common, lostInARow: 0, status: 'queued', preferredWorkerId: undefined };
 }
 
 function refused(run: OpenRun, event: RunEventOf<'RunRefused'>): RunState {
@@ -139,7 +150,7 @@ function refused(run: OpenRun, event: RunEventOf<'RunRefused'>): RunState {
 
 function modelIntended(run: OpenRun, event: RunEventOf<'ModelCallIntended'>): OpenRun {
   const { call, turn, model, promptHash } = event.data;
-  const next = openCall(run, { kind: 'model', call, model, attempt: 1, waitsForRetry: false });
+  const next = openCall(run, { kind: 'model', call, model, sinceMs: timeOf(event, run), attempt: 1, waitsForRetry: false });
   if (turn !== undefined) return { ...next, turn };
   return withItem(next, {
     type: 'made',
@@ -180,7 +191,9 @@ function attemptFailed(run: OpenRun, event: RunEventOf<'ModelCallFailed'> | RunE
   const { call, error, retryAtMs } = event.data;
   const open = knownCall(run, call, event);
   if (open.kind === 'sleep') throw impossible(run, event);
-  if (retryAtMs !== undefined) return { ...run, calls: with_(run.calls, call, { ...open, waitsForRetry: true }) };
+  if (retryAtMs !== undefined) {
+    return { ...run, calls: with_(run.calls, call, { ...open, sinceMs: timeOf(event, run), waitsForRetry: true }) };
+  }
   if (open.kind === 'tool') return closeTool(run, call, { ok: false, error });
   const closed = closeCall(run, call);
   if (run.request.kind === 'agent') return closed;
@@ -229,7 +242,8 @@ function timerSet(run: OpenRun, event: RunEventOf<'TimerSet'>): OpenRun {
   if (run.timers.has(timerId)) throw impossible(run, event);
   const next = { ...run, timers: with_(run.timers, timerId, { timerId, purpose, call, dueAtMs }) };
   if (purpose !== 'sleep' || call === undefined) return next;
-  return withItem(openCall(next, { kind: 'sleep', call }), { type: 'made', call, kind: 'sleep', name: 'sleep' });
+  const sleeping = openCall(next, { kind: 'sleep', call, sinceMs: timeOf(event, run) });
+  return withItem(sleeping, { type: 'made', call, kind: 'sleep', name: 'sleep' });
 }
 
 function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
@@ -243,7 +257,8 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
   }
   const open = knownCall(run, timer.call, event);
   if (open.kind === 'sleep') throw impossible(run, event);
-  return { ...next, calls: with_(run.calls, timer.call, { ...open, attempt: open.attempt + 1, waitsForRetry: false }) };
+  const again = { ...open, sinceMs: timeOf(event, run), attempt: open.attempt + 1, waitsForRetry: false };
+  return { ...next, calls: with_(run.calls, timer.call, again) };
 }
 
 /** It may have fired meanwhile: then what it brought is not delivered any more. */

@@ -34,6 +34,7 @@ export type OpenCall =
       readonly args: unknown;
       readonly argsHash: string;
       readonly toolCallId: string | undefined;
+      /** When the attempt, or the wait for it, began. */
       readonly sinceMs: number;
       /** The attempt that is under way or due, from 1. */
       readonly attempt: number;
@@ -43,10 +44,11 @@ export type OpenCall =
       readonly kind: 'model';
       readonly call: string;
       readonly model: string;
+      readonly sinceMs: number;
       readonly attempt: number;
       readonly waitsForRetry: boolean;
     }
-  | { readonly kind: 'sleep'; readonly call: string };
+  | { readonly kind: 'sleep'; readonly call: string; readonly sinceMs: number };
 
 export interface OpenTimer {
   readonly timerId: string;
@@ -69,6 +71,8 @@ interface OpenRunFields {
   /** Revision of the last fact folded. */
   readonly revision: number;
   readonly request: RunRequest;
+  /** When it became what it is: queued, active … */
+  readonly sinceMs: number;
   /** Of the newest assignment; 0 before the first. */
   readonly epoch: number;
   /** High-water mark of the reports of this epoch; it outlasts the activation, so that its last report is recognised too. */
@@ -91,7 +95,7 @@ interface OpenRunFields {
 
 export type OpenRun = OpenRunFields &
   (
-    | { readonly status: 'queued'; readonly sinceMs: number; readonly preferredWorkerId: string | undefined }
+    | { readonly status: 'queued'; readonly preferredWorkerId: string | undefined }
     | { readonly status: 'placing'; readonly permit: Permit }
     | { readonly status: 'active'; readonly permit: Permit; readonly activation: Activation }
     | { readonly status: 'suspended' }
@@ -123,6 +127,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
   return {
     revision,
     request,
+    sinceMs: request.requestedAtMs,
     epoch: 0,
     lastSeq: 0,
     term: 0,
@@ -141,11 +146,12 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
 
 /** Removes what only one status carries, so that a transition cannot leave it behind. */
 export function commonFields(run: OpenRun): OpenRunFields {
-  const { revision, request, epoch, lastSeq, term, lostInARow, lastWorkerId, turn } = run;
+  const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, turn } = run;
   const { calls, timers, inbound, journal, cancel, commands, commandsForgottenUpToMs } = run;
   return {
     revision,
     request,
+    sinceMs,
     epoch,
     lastSeq,
     term,

@@ -7,28 +7,32 @@ export function viewOf(address: { readonly tenant: string; readonly runId: strin
   const common = { ...address, kind, name, requestedAtMs, revision: run.revision, epoch: run.epoch };
   if (!isOpen(run)) {
     const { outcome, endedAtMs, cancelRequested } = run;
-    return { ...common, status: 'ended', endedAtMs, cancelRequested, waitingOn: [], outcome };
+    return { ...common, status: 'ended', sinceMs: endedAtMs, endedAtMs, cancelRequested, waitingOn: [], outcome };
   }
   return {
     ...common,
     status: run.status === 'placing' ? 'active' : run.status,
+    sinceMs: run.sinceMs,
     ...(run.status === 'active' ? { workerId: run.activation.workerId } : {}),
     ...(run.status === 'paused' ? { pausedBecause: run.because } : {}),
     cancelRequested: run.cancel !== undefined,
-    waitingOn: [...standing(run), ...[...run.calls.values()].flatMap((call) => ofCall(run, call))],
+    waitingOn: [...standing(run), ...[...run.calls.values()].map((call) => ofCall(run, call))],
   };
 }
 
 function standing(run: OpenRun): readonly OpenPromise[] {
+  const { sinceMs } = run;
+  const { pool, name } = run.request;
   switch (run.status) {
     case 'queued':
       return [
         {
           promise: 'release',
           keeper: 'admission',
-          id: run.request.pool,
-          sinceMs: run.sinceMs || run.request.requestedAtMs,
-          detail: `a free slot in pool ${run.request.pool}`,
+          id: pool,
+          sinceMs,
+          detail: `a free slot in pool ${pool}`,
+          closedBy: `a worker of pool ${pool} that hosts ${name} has a free slot, and it is this run's turn`,
         },
       ];
     case 'placing':
@@ -37,8 +41,9 @@ function standing(run: OpenRun): readonly OpenPromise[] {
           promise: 'activation',
           keeper: 'orchestrator',
           id: `epoch-${run.epoch + 1}`,
-          sinceMs: run.request.requestedAtMs,
+          sinceMs,
           detail: 'another worker, after an activation was lost',
+          closedBy: `a live worker of pool ${pool} that hosts ${name} takes it up, under the permit that it holds`,
         },
       ];
     case 'active':
@@ -47,37 +52,46 @@ function standing(run: OpenRun): readonly OpenPromise[] {
           promise: 'progress',
           keeper: 'orchestrator',
           id: `epoch-${run.epoch}`,
-          sinceMs: run.activation.assignedAtMs,
+          sinceMs,
           detail: `worker ${run.activation.workerId}`,
+          closedBy: 'a report of that worker; should its heartbeats end, another one goes on with the run',
         },
       ];
     case 'paused':
-      return [{ promise: 'resume', keeper: 'person', id: 'pause', sinceMs: run.request.requestedAtMs, detail: run.because }];
+      return [
+        {
+          promise: 'resume',
+          keeper: 'person',
+          id: 'pause',
+          sinceMs,
+          detail: run.because,
+          closedBy: 'somebody resumes the run when the cause is gone, or cancels it',
+        },
+      ];
     case 'suspended':
       return [];
   }
 }
 
-function ofCall(run: OpenRun, call: OpenCall): readonly OpenPromise[] {
-  if (call.kind === 'sleep') {
-    const timer = run.timers.get(call.call);
-    return timer === undefined
-      ? []
-      : [{ promise: 'timer', keeper: 'timers', id: timer.timerId, sinceMs: timer.dueAtMs, detail: `due at ${timer.dueAtMs}` }];
-  }
-  if (call.waitsForRetry) {
-    const timer = [...run.timers.values()].find((candidate) => candidate.call === call.call);
-    return [
-      {
-        promise: 'timer',
-        keeper: 'timers',
-        id: timer?.timerId ?? call.call,
-        sinceMs: timer?.dueAtMs ?? 0,
-        detail: `attempt ${call.attempt + 1} of ${call.call}`,
-      },
-    ];
-  }
-  if (call.kind === 'model')
-    return [{ promise: 'model-call', keeper: 'orchestrator', id: call.call, sinceMs: 0, detail: call.model }];
-  return [{ promise: 'effect', keeper: 'orchestrator', id: call.call, sinceMs: call.sinceMs, detail: call.tool }];
+function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
+  const { sinceMs } = call;
+  if (call.kind === 'sleep' || call.waitsForRetry) return ofTimer(run, call);
+  const reporter = run.status === 'active' ? `worker ${run.activation.workerId}` : 'the next worker that holds the run';
+  const closedBy = `${reporter} reports how attempt ${call.attempt} ended`;
+  return call.kind === 'model'
+    ? { promise: 'model-call', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.model, closedBy }
+    : { promise: 'effect', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.tool, closedBy };
+}
+
+function ofTimer(run: OpenRun, call: OpenCall): OpenPromise {
+  const timer = [...run.timers.values()].find((candidate) => candidate.call === call.call);
+  return {
+    promise: 'timer',
+    keeper: 'timers',
+    id: timer?.timerId ?? call.call,
+    sinceMs: call.sinceMs,
+    ...(timer === undefined ? {} : { dueAtMs: timer.dueAtMs }),
+    detail: call.kind === 'sleep' ? `sleep ${call.call}` : `attempt ${call.attempt + 1} of ${call.call}`,
+    closedBy: 'the timer fires when it is due',
+  };
 }
