@@ -51,8 +51,38 @@ describe('a run over HTTP', () => {
   it('is cancelled', async () => {
     const runId = await world.start('sleeper', { ms: 600_000 });
     await world.until(runId, ({ type }) => type === 'TimerSet');
-    await world.http.cancel(runId, 'no longer wanted');
+    await world.http.control(runId, 'cancel', 'no longer wanted');
     expect((await world.ended(runId)).outcome).toEqual({ status: 'cancelled', reason: 'no longer wanted' });
+  });
+});
+
+describe('a run that somebody controls', () => {
+  it('goes on where it was when it is resumed, also when what it waited for has happened meanwhile', async () => {
+    const runId = await world.start('sleeper', { ms: 300 });
+    await world.until(runId, ({ type }) => type === 'TimerSet');
+    await world.http.control(runId, 'pause', 'let me look');
+    await world.until(runId, ({ type }) => type === 'TimerFired');
+    await world.http.control(runId, 'resume');
+    expect((await world.ended(runId)).outcome?.status).toBe('completed');
+    expect((await world.facts(runId)).map(({ type }) => type)).toContain('RunPaused');
+  });
+
+  it('is held until somebody resumes it', async () => {
+    const runId = await world.start('sleeper', { ms: 600_000 });
+    await world.until(runId, ({ type }) => type === 'TimerSet');
+    await world.http.control(runId, 'pause', 'let me look');
+    await world.until(runId, ({ type }) => type === 'RunPaused');
+    const why = await world.http.why(runId);
+    expect(why.status).toBe('paused');
+    expect(why.waitingOn[0]).toMatchObject({ promise: 'resume', keeper: 'person', detail: 'let me look' });
+    await world.http.control(runId, 'resume');
+    await world.until(runId, ({ type }) => type === 'RunResumed');
+    await world.http.control(runId, 'terminate', 'seen enough');
+    expect((await world.ended(runId)).outcome).toEqual({
+      status: 'terminated',
+      reason: 'seen enough',
+      leftOpen: [{ call: expect.any(String) as string, what: 'sleep' }],
+    });
   });
 });
 

@@ -34,6 +34,12 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
       return has('RunRequested') ? undefined : 'the log has no such run';
     case 'CancelRun':
       return has('RunCancelRequested') || hasEnded ? undefined : 'no fact says that it was asked for';
+    case 'PauseRun':
+      return has('RunPauseRequested') || has('CodeDiverged') || has('RunQuarantined') || hasEnded
+        ? undefined
+        : 'no fact says that it was to pause';
+    case 'TerminateRun':
+      return hasEnded ? undefined : 'it has not ended';
     case 'ReleaseRun':
       return has('RunAssigned', ({ permitId }) => permitId === command.permitId) ? undefined : 'no assignment holds its permit';
     case 'RecordProgress': {

@@ -12,6 +12,8 @@ export interface Wish {
   readonly deadlineMs: number | undefined;
   /** After its start was accepted. */
   readonly cancelAfterMs: number | undefined;
+  /** After its start was accepted; the operator ends every pause. */
+  readonly pauseAfterMs: number | undefined;
   /** The same start again, by somebody who did not hear the answer. */
   readonly repeatAfterMs: number | undefined;
 }
@@ -64,6 +66,7 @@ export class Client {
     this.accepted.add(runId);
     if (wish.cancelAfterMs !== undefined)
       this.ports.process.schedule(wish.cancelAfterMs, 'cancels', () => void this.cancel(runId));
+    if (wish.pauseAfterMs !== undefined) this.ports.process.schedule(wish.pauseAfterMs, 'pauses', () => void this.hold(runId));
     if (wish.repeatAfterMs !== undefined) {
       const again = this.random.chance(0.5) ? envelope : this.envelope(start);
       this.ports.process.schedule(
@@ -81,6 +84,11 @@ export class Client {
     if (first.ok) this.cancelsAccepted.add(runId);
     const again = await this.ask(runId, envelope);
     if (first.ok && !again.ok) this.violate(runId, `a repeated cancel was refused as ${again.error.code}`);
+  }
+
+  /** Whether it is refused depends on how far the run is: it may have ended. */
+  private async hold(runId: string): Promise<void> {
+    await this.ask(runId, this.envelope({ type: 'PauseRun', reason: 'somebody wants to look at it' }));
   }
 
   private checkStart(runId: string, answer: Answer): void {

@@ -220,6 +220,10 @@ export class Story {
   }
 }
 
+function pauseOf(random: SeededRandom): number | undefined {
+  return random.chance(0.15) ? random.between(0, 5_000) : undefined;
+}
+
 function drawWishes(random: SeededRandom): readonly Wish[] {
   const count = random.integer(...RUNS);
   return Array.from({ length: count }, (_, index) => {
@@ -230,6 +234,7 @@ function drawWishes(random: SeededRandom): readonly Wish[] {
       startAtMs: random.between(0, START_UNTIL_MS),
       deadlineMs: random.chance(0.1) ? random.integer(500, 10_000) : undefined,
       cancelAfterMs: random.chance(0.15) ? random.between(0, 5_000) : undefined,
+      pauseAfterMs: pauseOf(random.split(`${runId}-pause`)),
       repeatAfterMs: random.chance(0.3) ? random.between(0, 6_000) : undefined,
     };
   });

@@ -49,6 +49,10 @@ export class FactLines {
         return ['◌', pc.blue, 'suspended: waits, holding no worker'];
       case 'RunWoken':
         return ['○', pc.yellow, 'woken: what it waited for has happened'];
+      case 'RunPauseRequested':
+        return ['‖', pc.yellow, `pause requested: ${text(data.reason)}`];
+      case 'RunPaused':
+        return ['‖', pc.magenta, `paused: ${text(data.reason)}`];
       case 'RunResumed':
         return ['▸', pc.bold, `resumed: ${text(data.reason)}`];
       case 'RunCancelRequested':
@@ -81,6 +85,8 @@ export class FactLines {
         return ['✗', pc.red, `failed: ${errorOf(data)}`];
       case 'RunCancelled':
         return ['⊘', pc.gray, `cancelled: ${text(data.reason)}`];
+      case 'RunTerminated':
+        return ['⊗', pc.red, `terminated: ${text(data.reason)}`];
       case 'RunTimedOut':
         return ['✗', pc.red, 'timed out'];
       case 'RunRefused':

@@ -14,6 +14,7 @@ export interface RunView {
   readonly endedAtMs?: number;
   readonly pausedBecause?: string;
   readonly cancelRequested: boolean;
+  readonly pauseRequested?: boolean;
   readonly waitingOn: readonly {
     readonly promise: string;
     readonly keeper: string;
@@ -25,6 +26,9 @@ export interface RunView {
   }[];
   readonly outcome?: Outcome;
 }
+
+/** What a person may do to a run that is under way. */
+export type ControlVerb = 'pause' | 'resume' | 'cancel' | 'terminate';
 
 /** Why a run is where it is. */
 export interface RunExplanation extends Pick<RunView, 'runId' | 'name' | 'status' | 'outcome'> {
@@ -38,6 +42,11 @@ export type Outcome =
   | { readonly status: 'failed'; readonly error: ErrorRecord }
   | { readonly status: 'cancelled'; readonly reason: string }
   | { readonly status: 'timed-out'; readonly deadlineAtMs: number }
+  | {
+      readonly status: 'terminated';
+      readonly reason: string;
+      readonly leftOpen: readonly { readonly call: string; readonly what: string }[];
+    }
   | { readonly status: 'refused'; readonly code: string; readonly message: string };
 
 export interface RunLine {
@@ -92,12 +101,8 @@ export class GatewayClient {
     return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}/result`, { waitMs });
   }
 
-  cancel(runId: string, reason?: string): Promise<{ readonly runId: string }> {
-    return this.post(`/v1/runs/${encodeURIComponent(runId)}/cancel`, { reason });
-  }
-
-  resume(runId: string, reason?: string): Promise<{ readonly runId: string }> {
-    return this.post(`/v1/runs/${encodeURIComponent(runId)}/resume`, { reason });
+  control(runId: string, verb: ControlVerb, reason?: string): Promise<{ readonly runId: string }> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/${verb}`, { reason });
   }
 
   list(query: {

@@ -45,7 +45,10 @@ function addRunCommands(program: Command): void {
     group.command('why <runId>').description('what a run waits on: who keeps it, since when, what would close it'),
   ).action(act((id: string, options: object) => run().whyRun(id, options)));
   withGateway(group.command('list').description('open and recent runs, newest first'))
-    .option('--status <status>', 'queued, active, suspended, paused, completed, failed, cancelled, timed-out or refused')
+    .option(
+      '--status <status>',
+      'queued, active, suspended, paused, completed, failed, cancelled, timed-out, terminated or refused',
+    )
     .option('--limit <n>', 'at most so many')
     .action(act((options: object) => run().listRuns(options)));
   withGateway(group.command('events <runId>').description('the facts of a run, from the log'))
@@ -55,15 +58,15 @@ function addRunCommands(program: Command): void {
   withGateway(group.command('watch <runId>').description('the facts of a run as they are made, until it ends'))
     .option('--from <revision>', 'the first that is wanted')
     .action(act((id: string, options: object) => run().watchRun(id, options)));
-  for (const [name, what] of [
-    ['cancel', 'ask a run to end'],
+  for (const [verb, what] of [
+    ['pause', 'hold a run: what is under way is finished, nothing new begins'],
     ['resume', 'end the pause of a run'],
+    ['cancel', 'ask a run to end'],
+    ['terminate', 'end a run at once, whatever is under way'],
   ] as const) {
-    withGateway(group.command(`${name} <runId>`).description(what))
+    withGateway(group.command(`${verb} <runId>`).description(what))
       .option('--reason <text>', 'recorded with it')
-      .action(
-        act((id: string, options: object) => (name === 'cancel' ? run().cancelRun(id, options) : run().resumeRun(id, options))),
-      );
+      .action(act((id: string, options: object) => run().controlRun(verb, id, options)));
   }
   withGateway(program.command('agents').description('what the workers have registered')).action(
     act((options: object) => run().listAgents(options)),

@@ -12,6 +12,7 @@ const STATUS: Readonly<Record<string, readonly [string, (text: string) => string
   failed: ['✗', pc.red],
   cancelled: ['⊘', pc.gray],
   'timed-out': ['✗', pc.red],
+  terminated: ['⊗', pc.red],
   refused: ['✗', pc.red],
 };
 

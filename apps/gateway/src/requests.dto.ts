@@ -45,7 +45,7 @@ export class ListQuery extends createZodDto(
   z.object({
     tenant,
     status: z
-      .enum(['queued', 'active', 'suspended', 'paused', 'completed', 'failed', 'cancelled', 'timed-out', 'refused'])
+      .enum(['queued', 'active', 'suspended', 'paused', 'completed', 'failed', 'cancelled', 'timed-out', 'terminated', 'refused'])
       .optional(),
     limit: z.coerce.number().int().positive().max(LIST_MAX).default(50),
   }),

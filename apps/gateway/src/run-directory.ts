@@ -2,7 +2,7 @@ import type { Json, Keeper, RecordedEvent } from '@perdure/kernel';
 import { isRunEventType, runStream, TERMINAL_EVENT_TYPES, type RunEventOf, type RunEventType } from '@perdure/run-contract';
 
 export type RunListStatus =
-  'queued' | 'active' | 'suspended' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'timed-out' | 'refused';
+  'queued' | 'active' | 'suspended' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'timed-out' | 'terminated' | 'refused';
 
 /** One line of the list of runs. */
 export interface RunLine {
@@ -34,6 +34,7 @@ const ENDED: Readonly<Record<(typeof TERMINAL_EVENT_TYPES)[number], RunListStatu
   RunFailed: 'failed',
   RunCancelled: 'cancelled',
   RunTimedOut: 'timed-out',
+  RunTerminated: 'terminated',
 };
 
 const CHANGES: Partial<Record<RunEventType, RunListStatus>> = {
@@ -42,6 +43,7 @@ const CHANGES: Partial<Record<RunEventType, RunListStatus>> = {
   RunSuspended: 'suspended',
   RunWoken: 'queued',
   RunQuarantined: 'paused',
+  RunPaused: 'paused',
   CodeDiverged: 'paused',
   RunResumed: 'queued',
 };

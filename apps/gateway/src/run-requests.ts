@@ -78,6 +78,14 @@ export class RunRequests {
     await this.send(address, { type: 'CancelRun', ...(reason === undefined ? {} : { reason }) });
   }
 
+  async pause(address: RunAddress, reason: string | undefined): Promise<void> {
+    await this.send(address, { type: 'PauseRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  async terminate(address: RunAddress, reason: string | undefined): Promise<void> {
+    await this.send(address, { type: 'TerminateRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
   async resume(address: RunAddress, reason: string | undefined): Promise<void> {
     await this.send(address, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
   }

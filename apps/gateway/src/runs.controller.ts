@@ -89,9 +89,25 @@ export class RunsController {
     return { runId };
   }
 
+  @Post(':runId/pause')
+  @HttpCode(HttpStatus.ACCEPTED)
+  @ApiOperation({ summary: 'Hold a run: what is under way is finished, nothing new begins until it is resumed.' })
+  async pause(@Param('runId') runId: string, @Body() { tenant, reason }: ReasonBody): Promise<{ readonly runId: string }> {
+    await this.runs.pause(addressOf(tenant, runId), reason);
+    return { runId };
+  }
+
+  @Post(':runId/terminate')
+  @HttpCode(HttpStatus.ACCEPTED)
+  @ApiOperation({ summary: 'End a run at once, without telling its code; what was under way is named in its outcome.' })
+  async terminate(@Param('runId') runId: string, @Body() { tenant, reason }: ReasonBody): Promise<{ readonly runId: string }> {
+    await this.runs.terminate(addressOf(tenant, runId), reason);
+    return { runId };
+  }
+
   @Post(':runId/resume')
   @HttpCode(HttpStatus.ACCEPTED)
-  @ApiOperation({ summary: 'End the pause of a run that diverged or was quarantined.' })
+  @ApiOperation({ summary: 'End a pause, or take back the request for one.' })
   async resume(@Param('runId') runId: string, @Body() { tenant, reason }: ReasonBody): Promise<{ readonly runId: string }> {
     await this.runs.resume(addressOf(tenant, runId), reason);
     return { runId };

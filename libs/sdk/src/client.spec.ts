@@ -98,6 +98,7 @@ describe('a client', () => {
   it.each([
     [{ status: 'failed', error: { code: 'CardDeclined', message: 'no', reaction: 'terminal' } }, Terminal, 'CardDeclined'],
     [{ status: 'cancelled', reason: 'enough' }, Cancelled, 'RunCancelled'],
+    [{ status: 'terminated', reason: 'wild', leftOpen: [] }, Terminal, 'RunTerminated'],
     [{ status: 'timed-out', deadlineAtMs: 9 }, Terminal, 'RunTimedOut'],
     [{ status: 'refused', code: 'QueueFull', message: 'later', retryAfterMs: 100 }, Retryable, 'QueueFull'],
   ] as const)('throws the error of the run by its reaction: %j', async (outcome, type, code) => {

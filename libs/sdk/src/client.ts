@@ -44,7 +44,14 @@ export interface RunHandle<O = unknown> {
    */
   result(): Promise<O>;
   view(): Promise<RunView>;
+  /** Asks it to end: its code is told, and what is in flight is aborted. */
   cancel(reason?: string): Promise<void>;
+  /** Holds it: what is under way is finished, nothing new begins until `resume`. */
+  pause(reason?: string): Promise<void>;
+  /** Ends a pause, after what caused it has been mended, or takes back the request for one. */
+  resume(reason?: string): Promise<void>;
+  /** Ends it at once, without telling its code; its error names what was open. */
+  terminate(reason?: string): Promise<void>;
 }
 
 const PATIENCE_MS = 30_000;
@@ -106,6 +113,9 @@ export class Client {
       result: async () => this.await(runId) as Promise<O>,
       view: () => this.view(runId),
       cancel: (reason) => this.cancel(runId, reason),
+      pause: (reason) => this.pause(runId, reason),
+      resume: (reason) => this.resume(runId, reason),
+      terminate: (reason) => this.terminate(runId, reason),
     };
   }
 
@@ -126,7 +136,17 @@ export class Client {
     await this.command(runId, { type: 'CancelRun', ...(reason === undefined ? {} : { reason }) });
   }
 
-  /** Ends a pause, after what caused it has been mended. */
+  /** See RunHandle.pause. */
+  async pause(runId: string, reason?: string): Promise<void> {
+    await this.command(runId, { type: 'PauseRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /** See RunHandle.terminate. */
+  async terminate(runId: string, reason?: string): Promise<void> {
+    await this.command(runId, { type: 'TerminateRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /** See RunHandle.resume. */
   async resume(runId: string, reason?: string): Promise<void> {
     await this.command(runId, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
   }
@@ -168,6 +188,10 @@ function resultOf(runId: string, outcome: RunOutcome): unknown {
     case 'timed-out':
       throw new Terminal('RunTimedOut', 'The run did not end before its deadline.', {
         details: { runId, deadlineAtMs: outcome.deadlineAtMs },
+      });
+    case 'terminated':
+      throw new Terminal('RunTerminated', `The run was terminated: ${outcome.reason}`, {
+        details: { runId, leftOpen: outcome.leftOpen },
       });
     case 'refused': {
       const { code, message, retryAfterMs } = outcome;

@@ -6,7 +6,7 @@ import { PerdureError } from '@perdure/kernel';
 import Table from 'cli-table3';
 import { BadUsage, EXIT } from '../cli.errors';
 import { FactLines } from '../fact-lines';
-import { GatewayClient, type RunView } from '../gateway-client';
+import { type ControlVerb, GatewayClient, type RunView } from '../gateway-client';
 import { ago, clip, columns, duration, note, pc, say, status } from '../paint';
 import { readStackState } from '../stack/data-dir';
 
@@ -155,15 +155,20 @@ export async function watchRun(runId: string, options: CommonOptions & { from?: 
   return view.outcome?.status === 'completed' ? EXIT.ok : EXIT.failed;
 }
 
-export async function cancelRun(runId: string, options: CommonOptions & { reason?: string }): Promise<number> {
-  await clientOf(options).cancel(runId, options.reason);
-  say(options.json ? JSON.stringify({ runId, cancelRequested: true }) : `${pc.yellow('⊘')} asked to end: ${pc.bold(runId)}`);
-  return EXIT.ok;
-}
+const ASKED: Readonly<Record<ControlVerb, string>> = {
+  pause: `${pc.magenta('‖')} asked to pause`,
+  resume: `${pc.green('▸')} resumed`,
+  cancel: `${pc.yellow('⊘')} asked to end`,
+  terminate: `${pc.red('⊗')} terminated`,
+};
 
-export async function resumeRun(runId: string, options: CommonOptions & { reason?: string }): Promise<number> {
-  await clientOf(options).resume(runId, options.reason);
-  say(options.json ? JSON.stringify({ runId, resumed: true }) : `${pc.green('▸')} resumed: ${pc.bold(runId)}`);
+export async function controlRun(
+  verb: ControlVerb,
+  runId: string,
+  options: CommonOptions & { reason?: string },
+): Promise<number> {
+  await clientOf(options).control(runId, verb, options.reason);
+  say(options.json ? JSON.stringify({ runId, asked: verb }) : `${ASKED[verb]}: ${pc.bold(runId)}`);
   return EXIT.ok;
 }
 
@@ -217,6 +222,7 @@ function showView(view: RunView): void {
   row('facts', String(view.revision + 1));
   if (view.workerId !== undefined) row('worker', `${view.workerId} (epoch ${view.epoch})`);
   if (view.cancelRequested && !view.outcome) row('cancel', 'requested');
+  if (view.pauseRequested === true) row('pause', 'requested: what is under way is finished first');
   if (view.pausedBecause !== undefined) row('paused', pc.magenta(view.pausedBecause));
   for (const wait of view.waitingOn)
     row(
@@ -235,6 +241,10 @@ function showOutcome(outcome: NonNullable<RunView['outcome']>, row: (label: stri
       return row('error', pc.red(`${outcome.error.code}: ${outcome.error.message}`));
     case 'cancelled':
       return row('reason', outcome.reason);
+    case 'terminated':
+      row('reason', pc.red(outcome.reason));
+      for (const { call, what } of outcome.leftOpen) row('left open', `${what} ${pc.dim(call)}`);
+      return;
     case 'timed-out':
       return row('deadline', new Date(outcome.deadlineAtMs).toISOString());
     case 'refused':

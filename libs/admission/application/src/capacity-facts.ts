@@ -17,6 +17,7 @@ const READERS: Readonly<Record<string, (data: unknown) => CapacityChange>> = {
   ActivationLost: () => ({ type: 'unplaced' }),
   RunSuspended: () => ({ type: 'let-go' }),
   RunQuarantined: () => ({ type: 'let-go' }),
+  RunPaused: () => ({ type: 'let-go' }),
   CodeDiverged: () => ({ type: 'let-go' }),
   ...Object.fromEntries(TERMINAL_EVENT_TYPES.map((type) => [type, () => ({ type: 'ended' }) as const])),
 };

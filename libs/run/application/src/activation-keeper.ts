@@ -179,6 +179,7 @@ function activation(address: RunAddress, run: ActiveRun, cold: boolean): Activat
     inbound: [...run.inbound],
     instructions: [...instructionsOf(run)],
     cancelRequested: run.cancel !== undefined,
+    ...(run.pause === undefined ? {} : { pauseRequested: true }),
   };
 }
 
@@ -191,6 +192,7 @@ function inbound(address: RunAddress, run: ActiveRun): InboundMessage {
     inbound: [...run.inbound],
     instructions: [...instructionsOf(run)],
     cancelRequested: run.cancel !== undefined,
+    ...(run.pause === undefined ? {} : { pauseRequested: true }),
   };
 }
 

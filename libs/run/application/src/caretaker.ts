@@ -1,6 +1,13 @@
 import { partitionOf, type Bus, type Cancel, type Host } from '@perdure/kernel';
 import { runAddress, workerAddress, workSubject, type Heartbeat, type RunAddress } from '@perdure/run-contract';
-import { pendingEffects, type DomainCommand, type KnownCode, type OpenRun, type RunState } from '@perdure/run-domain';
+import {
+  pendingEffects,
+  type DomainCommand,
+  type KnownCode,
+  type OpenRun,
+  type RunEffect,
+  type RunState,
+} from '@perdure/run-domain';
 import { ActivationKeeper, isActive, keyOf, type ActiveRun } from './activation-keeper';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
@@ -34,6 +41,8 @@ export interface CaretakerPorts {
   readonly code: CodeBook;
   readonly index: OwnerKeeper;
 }
+
+type Enforcement = Extract<RunEffect, { readonly atMs: number }>;
 
 interface Session {
   readonly workerId: string;
@@ -109,7 +118,7 @@ export class Caretaker {
     for (const effect of pendingEffects(state)) {
       if (effect.type === 'FindWorker') this.place(address, state as OpenRun);
       else if (effect.type === 'KeepActivation') this.activations.keep(address, state as ActiveRun, news);
-      else this.enforceCancelAt(address, effect.epoch, effect.atMs);
+      else this.enforceAt(address, effect);
     }
   }
 
@@ -179,13 +188,13 @@ export class Caretaker {
     }
   }
 
-  private enforceCancelAt(address: RunAddress, epoch: number, atMs: number): void {
-    const key = keyOf(address);
+  private enforceAt(address: RunAddress, { type, epoch, atMs }: Enforcement): void {
+    const key = `${type} ${keyOf(address)}`;
     if (this.enforcing.has(key)) return;
     const delayMs = Math.max(0, atMs - this.ports.host.clock.nowMs());
     const cancel = this.ports.host.timers.after(delayMs, () => {
       this.enforcing.delete(key);
-      void this.decide(address, { type: 'EnforceCancel', epoch });
+      void this.decide(address, { type, epoch });
     });
     this.enforcing.set(key, cancel);
   }

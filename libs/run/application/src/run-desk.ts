@@ -71,6 +71,8 @@ export class RunDesk {
         return this.release(address, envelope, command);
       case 'RefuseRun':
       case 'CancelRun':
+      case 'PauseRun':
+      case 'TerminateRun':
       case 'ResumeRun':
       case 'FireTimer':
         return answered(address, await this.submit(address, { envelope, command, code: NO_CODE }));
@@ -161,6 +163,7 @@ function progressOf(state: RunState, command: RunCommandOf<'RecordProgress'>): P
     instructions: open ? [...instructionsOf(state)] : [],
     inbound: open ? [...state.inbound] : [],
     cancelRequested: open && state.cancel !== undefined,
+    ...(open && state.pause !== undefined ? { pauseRequested: true } : {}),
     ended: !open,
   };
 }

@@ -7,6 +7,11 @@ export const runOutcome = z.discriminatedUnion('status', [
   z.object({ status: z.literal('failed'), error: errorRecord }),
   z.object({ status: z.literal('cancelled'), reason: z.string() }),
   z.object({ status: z.literal('timed-out'), deadlineAtMs: z.number() }),
+  z.object({
+    status: z.literal('terminated'),
+    reason: z.string(),
+    leftOpen: z.array(z.object({ call: callId, what: z.string() })),
+  }),
   z.object({ status: z.literal('refused'), code: z.string(), message: z.string(), retryAfterMs: z.number().optional() }),
 ]);
 export type RunOutcome = z.infer<typeof runOutcome>;
@@ -43,6 +48,7 @@ export const runView = z.object({
   endedAtMs: z.number().optional(),
   pausedBecause: z.string().optional(),
   cancelRequested: z.boolean(),
+  pauseRequested: z.boolean().optional(),
   waitingOn: z.array(openPromise),
   outcome: runOutcome.optional(),
 });
@@ -112,6 +118,7 @@ export const progressAnswer = z.object({
   instructions: z.array(instruction),
   inbound: z.array(inboundFact),
   cancelRequested: z.boolean(),
+  pauseRequested: z.boolean().optional(),
   ended: z.boolean(),
 });
 export type ProgressAnswer = z.infer<typeof progressAnswer>;
@@ -130,7 +137,13 @@ export type Answer = z.infer<typeof answer>;
 const ofActivation = { v: z.literal(1), tenant: nameToken, runId: nameToken, epoch: z.number().int().positive() };
 
 /** What the worker has to be told of the run, whole each time: telling it again changes nothing. */
-const news = { inbound: z.array(inboundFact), instructions: z.array(instruction), cancelRequested: z.boolean() };
+const news = {
+  inbound: z.array(inboundFact),
+  instructions: z.array(instruction),
+  cancelRequested: z.boolean(),
+  /** Begin nothing new, finish what is under way, hand the run over. */
+  pauseRequested: z.boolean().optional(),
+};
 
 /** Pushed by the owner to the worker that a run is assigned to; repeated until claimed. */
 export const activate = z.object({

@@ -64,7 +64,11 @@ export const runCommandSchemas = {
     deadlineMs: z.number().int().positive().max(TIMER_DELAY_MS_MAX).optional(),
   }),
   CancelRun: z.object({ type: z.literal('CancelRun'), reason: z.string().max(2_000).default('cancelled by caller') }),
-  /** Ends a pause (after divergence or quarantine). */
+  /** Holds the run: nothing new begins, what is under way is finished, and it stays as it is until it is resumed. */
+  PauseRun: z.object({ type: z.literal('PauseRun'), reason: z.string().max(2_000).default('paused by caller') }),
+  /** Ends the run at once, without telling its code: what was under way is named in the outcome. */
+  TerminateRun: z.object({ type: z.literal('TerminateRun'), reason: z.string().max(2_000).default('terminated by caller') }),
+  /** Ends a pause, or takes back the request for one. */
   ResumeRun: z.object({ type: z.literal('ResumeRun'), reason: z.string().max(2_000).default('resumed by caller') }),
   /** From admission: capacity is granted. */
   ReleaseRun: z.object({
@@ -105,6 +109,8 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.RecordProgress,
   runCommandSchemas.StartRun,
   runCommandSchemas.CancelRun,
+  runCommandSchemas.PauseRun,
+  runCommandSchemas.TerminateRun,
   runCommandSchemas.ResumeRun,
   runCommandSchemas.ReleaseRun,
   runCommandSchemas.RefuseRun,

@@ -47,7 +47,7 @@ export const runEventSchemas = {
   }),
   ActivationLost: z.object({
     epoch,
-    reason: z.enum(['worker-lost', 'worker-replaced', 'worker-stalled', 'not-claimed', 'refused', 'handed-over']),
+    reason: z.enum(['worker-lost', 'worker-replaced', 'worker-stalled', 'not-claimed', 'refused', 'handed-over', 'paused']),
   }),
   RunQuarantined: z.object({ epoch, activationsLost: z.number().int().positive() }),
   RunSuspended: z.object({ epoch }),
@@ -84,12 +84,21 @@ export const runEventSchemas = {
   TimerFired: z.object({ timerId, dueAtMs: timestampMs }),
   TimerCancelled: z.object({ timerId }),
   CodeDiverged: z.object({ epoch, buildId: nameToken, divergence }),
+  /** The worker is asked to let go; what is under way is finished first, or given up after a while. */
+  RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
+  RunPaused: z.object({ reason: z.string() }),
   RunResumed: z.object({ reason: z.string(), commandId: z.string() }),
   RunCancelRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunCompleted: z.object({ output: userValue, endedAtMs: timestampMs }),
   RunFailed: z.object({ error: errorRecord, endedAtMs: timestampMs }),
   RunCancelled: z.object({ reason: z.string(), endedAtMs: timestampMs }),
   RunTimedOut: z.object({ deadlineAtMs: timestampMs, endedAtMs: timestampMs }),
+  /** Ended by force: whatever was open is named, since nobody will look after it any more. */
+  RunTerminated: z.object({
+    reason: z.string(),
+    leftOpen: z.array(z.object({ call: callId, what: z.string().max(200) })),
+    endedAtMs: timestampMs,
+  }),
 } as const;
 
 export type RunEventType = keyof typeof runEventSchemas;
@@ -123,6 +132,7 @@ export const TERMINAL_EVENT_TYPES = [
   'RunFailed',
   'RunCancelled',
   'RunTimedOut',
+  'RunTerminated',
 ] as const satisfies readonly RunEventType[];
 
 /** Said of every event, beside its data. */
@@ -158,9 +168,12 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   EffectConfirmed: ['result'],
   EffectFailed: ['error.message', 'error.details'],
   CodeDiverged: ['divergence.expected', 'divergence.found'],
+  RunPauseRequested: ['reason'],
+  RunPaused: ['reason'],
   RunResumed: ['reason'],
   RunCancelRequested: ['reason'],
   RunCancelled: ['reason'],
+  RunTerminated: ['reason'],
   RunRefused: ['message'],
   RunCompleted: ['output'],
   RunFailed: ['error.message', 'error.details'],

@@ -4,8 +4,16 @@ import { beginAgentLoop } from './agent-loop';
 import { LOST_ACTIVATIONS_MAX } from './bounds';
 import { recallCommand } from './command-memory';
 import { refusal, notYet } from './rejection';
-import type { DecidedCommand, EnforceCancel, KnownCode, LoseActivation, PlaceRun, RequestRun } from './run.commands';
-import type { EndedRun, OpenRun, Permit, RunState } from './run.state';
+import type {
+  DecidedCommand,
+  EnforceCancel,
+  EnforcePause,
+  KnownCode,
+  LoseActivation,
+  PlaceRun,
+  RequestRun,
+} from './run.commands';
+import { callName, type EndedRun, type OpenRun, type Permit, type RunState } from './run.state';
 
 type RunDecision = Decision<RunEvent, RunRejection>;
 type Given<C> = DecidedCommand & { readonly command: C };
@@ -101,6 +109,7 @@ export function afterLoss(
   nowMs: number,
 ): readonly RunEvent[] {
   if (run.cancel !== undefined) return [cancelled(run.cancel.reason, nowMs)];
+  if (run.pause !== undefined) return [paused(run.pause.reason)];
   const counts = reason === 'worker-lost' || reason === 'worker-stalled' || reason === 'worker-replaced';
   const activationsLost = run.lostInARow + 1;
   if (!counts || activationsLost < LOST_ACTIVATIONS_MAX) return [];
@@ -124,11 +133,36 @@ export function decideEnforceCancel({ command, at }: Given<EnforceCancel>, run: 
   return accept(cancelled(run.cancel.reason, at.nowMs));
 }
 
+/** A run that nobody holds pauses at once; the worker of an active one is asked to finish what it has begun. */
+export function decidePause({ command, at }: Given<RunCommandOf<'PauseRun'>>, run: OpenRun): RunDecision {
+  const memory = recallCommand(run, at.commandId);
+  if (memory === 'repeated' || run.status === 'paused' || run.pause !== undefined) return accept();
+  if (memory === 'expired') return commandExpired();
+  const { reason } = command;
+  const requested: RunEvent = {
+    type: 'RunPauseRequested',
+    data: { reason, commandId: at.commandId, requestedAtMs: at.nowMs },
+  };
+  if (run.status === 'active') return accept(requested);
+  return accept(requested, paused(reason));
+}
+
+export function decideEnforcePause({ command }: Given<EnforcePause>, run: OpenRun): RunDecision {
+  if (run.pause === undefined || run.status !== 'active' || run.epoch !== command.epoch) return accept();
+  return accept<RunEvent>({ type: 'ActivationLost', data: { epoch: run.epoch, reason: 'paused' } }, paused(run.pause.reason));
+}
+
+export function decideTerminate({ command, at }: Given<RunCommandOf<'TerminateRun'>>, run: OpenRun): RunDecision {
+  const leftOpen = [...run.calls.values()].map((call) => ({ call: call.call, what: callName(call) }));
+  return accept<RunEvent>({ type: 'RunTerminated', data: { reason: command.reason, leftOpen, endedAtMs: at.nowMs } });
+}
+
 export function decideResume({ command, at }: Given<RunCommandOf<'ResumeRun'>>, run: OpenRun): RunDecision {
   const memory = recallCommand(run, at.commandId);
   if (memory === 'repeated') return accept();
   if (memory === 'expired') return commandExpired();
-  if (run.status !== 'paused') return refusal('RunNotPaused', `The run is ${run.status}; only a paused run can be resumed.`);
+  if (run.status !== 'paused' && run.pause === undefined)
+    return refusal('RunNotPaused', `The run is ${run.status}; only a paused run can be resumed.`);
   return accept<RunEvent>({ type: 'RunResumed', data: { reason: command.reason, commandId: at.commandId } });
 }
 
@@ -154,6 +188,10 @@ export function woken(run: OpenRun): RunEvent {
   return { type: 'RunWoken', data: run.lastWorkerId === undefined ? {} : { preferredWorkerId: run.lastWorkerId } };
 }
 
+export function paused(reason: string): RunEvent {
+  return { type: 'RunPaused', data: { reason } };
+}
+
 export function cancelled(reason: string, nowMs: number): RunEvent {
   return { type: 'RunCancelled', data: { reason, endedAtMs: nowMs } };
 }
@@ -173,11 +211,16 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'LoseActivation':
     case 'PlaceRun':
     case 'EnforceCancel':
+    case 'EnforcePause':
       return accept();
+    case 'TerminateRun':
+      if (run.outcome.status === 'terminated') return accept();
+      break;
     case 'RefuseRun':
       if (run.outcome.status === 'refused') return accept();
       break;
     case 'ReleaseRun':
+    case 'PauseRun':
     case 'ResumeRun':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {

@@ -11,7 +11,7 @@ import type {
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import { afterDecision, afterToolResult } from './agent-loop';
 import { RETRY_AFTER_MS_MAX } from './bounds';
-import { afterLoss, cancelled, woken } from './decide-lifecycle';
+import { afterLoss, cancelled, paused, woken } from './decide-lifecycle';
 import { refusal } from './rejection';
 import { NO_RETRY, retryDelayMs } from './retry';
 import type { DecidedCommand } from './run.commands';
@@ -237,6 +237,7 @@ function suspended(run: OpenRun, nowMs: number): RunDecision {
     );
   }
   const letGo: RunEvent = { type: 'RunSuspended', data: { epoch: run.epoch } };
+  if (run.pause !== undefined) return accept(letGo, paused(run.pause.reason));
   return busy ? accept(letGo, woken(run)) : accept(letGo);
 }
 

@@ -40,6 +40,12 @@ export interface LoseActivation {
   readonly reason: 'worker-lost' | 'worker-replaced' | 'worker-stalled' | 'not-claimed' | 'refused';
 }
 
+/** The worker did not finish in time what it was doing for a run that is to pause. */
+export interface EnforcePause {
+  readonly type: 'EnforcePause';
+  readonly epoch: number;
+}
+
 /** The worker did not let go of a cancelled run in time. */
 export interface EnforceCancel {
   readonly type: 'EnforceCancel';
@@ -51,9 +57,12 @@ export type DomainCommand =
   | PlaceRun
   | LoseActivation
   | EnforceCancel
+  | EnforcePause
   | RunCommandOf<'ReleaseRun'>
   | RunCommandOf<'RefuseRun'>
   | RunCommandOf<'CancelRun'>
+  | RunCommandOf<'PauseRun'>
+  | RunCommandOf<'TerminateRun'>
   | RunCommandOf<'ResumeRun'>
   | RunCommandOf<'FireTimer'>
   | RunCommandOf<'RecordProgress'>;

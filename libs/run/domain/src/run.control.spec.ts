@@ -13,10 +13,12 @@ import {
   START_MS,
   workflowManifest,
 } from '@perdure/testing';
-import { CANCEL_GRACE_MS, COMMAND_IDS_KEPT, COMMAND_IDS_KEPT_MS } from './bounds';
+import { CANCEL_GRACE_MS, COMMAND_IDS_KEPT, COMMAND_IDS_KEPT_MS, PAUSE_GRACE_MS } from './bounds';
 import type { DomainCommand } from './run.commands';
 import { runDecider } from './run.decider';
-import { pendingEffects } from './run.effects';
+import { instructionsOf, pendingEffects } from './run.effects';
+import { evolve } from './run.evolve';
+import { noRun, type RunState } from './run.state';
 
 const given = deciderSpec(
   runDecider((value) => JSON.stringify(value)),
@@ -160,6 +162,121 @@ describe('a pause', () => {
     given(...facts)
       .when(at({ type: 'FireTimer', timerId: '1' }, START_MS + 1_000))
       .then(fact('TimerFired', { timerId: '1', dueAtMs: START_MS + 1_000 }));
+  });
+});
+
+describe('a pause that somebody asks for', () => {
+  const PAUSE = at({ type: 'PauseRun', reason: 'look' });
+  const RESUME = at({ type: 'ResumeRun', reason: 'go' }, START_MS, commandIdAt(START_MS, 8));
+  const asked = fact('RunPauseRequested', { reason: 'look', commandId: ID, requestedAtMs: START_MS });
+  const held = fact('RunPaused', { reason: 'look' });
+  const resumed = fact('RunResumed', { reason: 'go', commandId: commandIdAt(START_MS, 8) });
+  const mark = { report: { epoch: 1, seq: 1 } };
+
+  it.each<[string, readonly RunEvent[]]>([
+    ['queued', [requested()]],
+    ['between two workers', [...active, lost(1)]],
+    ['suspended', suspended],
+  ])('holds at once a run that is %s', (_, facts) => {
+    given(...facts)
+      .when(PAUSE)
+      .then(asked, held);
+    given(...facts, asked, held).thenPending([]);
+  });
+
+  it('lets the worker of an active run finish, begins nothing new, and is enforced after a while', () => {
+    given(...active)
+      .when(PAUSE)
+      .then(asked);
+    const underWay = [...active, intendedEffect('1'), asked];
+    given(...underWay).thenPending([
+      { type: 'KeepActivation', epoch: 1, workerId: 'worker-1', sessionId: 'session-1' },
+      { type: 'EnforcePause', epoch: 1, atMs: START_MS + PAUSE_GRACE_MS },
+    ]);
+    expect(instructionsOf(underWay.reduce<RunState>(evolve, noRun))).toEqual([]);
+    given(...underWay)
+      .when(at({ type: 'EnforcePause', epoch: 1 }))
+      .then(fact('ActivationLost', { epoch: 1, reason: 'paused' }), held);
+  });
+
+  it.each<[string, ProgressEntry, RunEvent]>([
+    ['hands over', { type: 'handed-over' }, fact('ActivationLost', { epoch: 1, reason: 'handed-over' })],
+    ['waits', { type: 'suspended' }, fact('RunSuspended', { epoch: 1 })],
+  ])('holds the run when its worker %s', (_, entry, letGo) => {
+    given(...active, sleepSet('1'), asked)
+      .when(report(entry))
+      .then({ ...letGo, ...mark }, { ...held, ...mark });
+  });
+
+  it('holds the run when its worker dies, and counts nothing against it', () => {
+    given(...active, asked)
+      .when(at({ type: 'LoseActivation', epoch: 1, reason: 'worker-lost' }))
+      .then(lost(1), held);
+  });
+
+  it('is taken back by a resume, also before the worker has let go', () => {
+    given(...active, asked)
+      .when(RESUME)
+      .then(resumed);
+    given(...active, asked, resumed)
+      .when(at({ type: 'EnforcePause', epoch: 1 }))
+      .thenNothing();
+    given(...active, asked, resumed)
+      .when(report({ type: 'handed-over' }))
+      .then({ ...fact('ActivationLost', { epoch: 1, reason: 'handed-over' }), ...mark });
+    given(...suspended, asked, held)
+      .when(RESUME)
+      .then(resumed);
+  });
+
+  it('gives what was open to the next worker again', () => {
+    const facts = [...active, intendedEffect('1'), asked, fact('ActivationLost', { epoch: 1, reason: 'paused' }), held];
+    const state = [...facts, resumed, assigned(2)].reduce<RunState>(evolve, noRun);
+    expect(instructionsOf(state)).toMatchObject([{ do: 'run-tool', call: '1', attempt: 1 }]);
+  });
+
+  it('asked for twice, or of a run that is paused, changes nothing', () => {
+    const another = at({ type: 'PauseRun', reason: 'me too' }, START_MS, commandIdAt(START_MS, 9));
+    given(...active, asked)
+      .when(another)
+      .thenNothing();
+    given(...paused)
+      .when(another)
+      .thenNothing();
+    given(...active, COMPLETED)
+      .when(PAUSE)
+      .thenRejected('RunAlreadyEnded');
+  });
+
+  it('does not outlive a cancel', () => {
+    given(...active, asked, cancelAsked)
+      .when(report({ type: 'handed-over' }))
+      .then({ ...fact('ActivationLost', { epoch: 1, reason: 'handed-over' }), ...mark }, { ...cancelled, ...mark });
+  });
+});
+
+describe('a termination', () => {
+  const TERMINATE = at({ type: 'TerminateRun', reason: 'wild' });
+
+  it.each<[string, readonly RunEvent[], readonly { call: string; what: string }[]]>([
+    ['queued', [requested()], []],
+    ['active', [...active, intendedEffect('1')], [{ call: '1', what: 'pay' }]],
+    ['suspended', suspended, [{ call: '1', what: 'sleep' }]],
+    ['paused', paused, []],
+  ])('ends at once a run that is %s, and names what was open', (_, facts, leftOpen) => {
+    const terminated = fact('RunTerminated', { reason: 'wild', leftOpen: [...leftOpen], endedAtMs: START_MS });
+    given(...facts)
+      .when(TERMINATE)
+      .then(terminated);
+    given(...facts, terminated)
+      .when(TERMINATE)
+      .thenNothing();
+  });
+
+  it('does not undo an end', () => {
+    given(...active, COMPLETED)
+      .when(TERMINATE)
+      .thenRejected('RunAlreadyEnded');
   });
 });
 

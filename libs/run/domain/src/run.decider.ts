@@ -3,15 +3,18 @@ import type { RunEvent, RunRejection } from '@perdure/run-contract';
 import {
   decideCancel,
   decideEnforceCancel,
+  decideEnforcePause,
   decideFire,
   decideForEnded,
   decideForMissing,
   decideLoss,
+  decidePause,
   decidePlace,
   decideRefuse,
   decideRelease,
   decideRequest,
   decideResume,
+  decideTerminate,
 } from './decide-lifecycle';
 import { decideProgress } from './decide-progress';
 import type { DecidedCommand } from './run.commands';
@@ -49,6 +52,12 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideCancel({ command, at, code }, state);
     case 'EnforceCancel':
       return decideEnforceCancel({ command, at, code }, state);
+    case 'PauseRun':
+      return decidePause({ command, at, code }, state);
+    case 'EnforcePause':
+      return decideEnforcePause({ command, at, code }, state);
+    case 'TerminateRun':
+      return decideTerminate({ command, at, code }, state);
     case 'ResumeRun':
       return decideResume({ command, at, code }, state);
     case 'FireTimer':

@@ -1,7 +1,7 @@
 import { InvariantViolated, unreachable } from '@perdure/kernel';
 import type { JournalEntry, JournalItem, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
 import { appendItem } from './run.journal';
-import { commonFields, isOpen, newRunFields, type OpenCall, type OpenRun, type RunState } from './run.state';
+import { callName, commonFields, isOpen, newRunFields, type OpenCall, type OpenRun, type RunState } from './run.state';
 import { rememberCommand } from './command-memory';
 
 /** What a fact changes. A fact that cannot follow the present state is a corrupt history. */
@@ -40,11 +40,23 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
     case 'RunQuarantined':
       return quarantined(run, event);
     case 'CodeDiverged':
-      return { ...commonFields(heldIn(event.data.epoch, run, event)), status: 'paused', because: divergenceText(event) };
+      return {
+        ...commonFields(heldIn(event.data.epoch, run, event)),
+        pause: undefined,
+        status: 'paused',
+        because: divergenceText(event),
+      };
     case 'RunSuspended':
       return { ...commonFields(heldIn(event.data.epoch, run, event)), lostInARow: 0, status: 'suspended' };
     case 'RunWoken':
       return woken(run, event);
+    case 'RunPauseRequested':
+      return {
+        ...rememberCommand(run, event.data.commandId),
+        pause: { reason: event.data.reason, requestedAtMs: event.data.requestedAtMs },
+      };
+    case 'RunPaused':
+      return paused(run, event);
     case 'RunResumed':
       return resumed(run, event);
     case 'RunCancelRequested':
@@ -82,6 +94,8 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
       return ended(run, { status: 'cancelled', reason: event.data.reason }, event.data.endedAtMs);
     case 'RunTimedOut':
       return ended(run, { status: 'timed-out', deadlineAtMs: event.data.deadlineAtMs }, event.data.endedAtMs);
+    case 'RunTerminated':
+      return terminated(run, event);
     default:
       return unreachable(event);
   }
@@ -109,9 +123,12 @@ function assigned(run: OpenRun, event: RunEventOf<'RunAssigned'>): RunState {
   };
 }
 
+/** Losses that may be the fault of the run itself. */
+const COUNTED: ReadonlySet<string> = new Set(['worker-lost', 'worker-replaced', 'worker-stalled']);
+
 function lost(run: OpenRun, event: RunEventOf<'ActivationLost'>): RunState {
   const held = heldIn(event.data.epoch, run, event);
-  const counts = event.data.reason !== 'handed-over' && event.data.reason !== 'not-claimed' && event.data.reason !== 'refused';
+  const counts = COUNTED.has(event.data.reason);
   return {
     ...commonFields(held),
     status: 'placing',
@@ -128,7 +145,7 @@ function heldIn(epoch: number, run: OpenRun, event: RunEvent): Extract<OpenRun, 
 function quarantined(run: OpenRun, event: RunEventOf<'RunQuarantined'>): OpenRun {
   if (run.status !== 'placing') throw impossible(run, event);
   const because = `quarantined: ${event.data.activationsLost} activations lost without progress`;
-  return { ...commonFields(run), status: 'paused', because };
+  return { ...commonFields(run), pause: undefined, status: 'paused', because };
 }
 
 function woken(run: OpenRun, event: RunEventOf<'RunWoken'>): OpenRun {
@@ -136,9 +153,22 @@ function woken(run: OpenRun, event: RunEventOf<'RunWoken'>): OpenRun {
   return { ...commonFields(run), status: 'queued', preferredWorkerId: event.data.preferredWorkerId };
 }
 
+function paused(run: OpenRun, event: RunEventOf<'RunPaused'>): OpenRun {
+  if (run.status === 'active' || run.status === 'paused') throw impossible(run, event);
+  return { ...commonFields(run), pause: undefined, status: 'paused', because: event.data.reason };
+}
+
+function terminated(run: OpenRun, event: RunEventOf<'RunTerminated'>): RunState {
+  const { endedAtMs, ...how } = event.data;
+  return ended(run, { status: 'terminated', ...how }, endedAtMs);
+}
+
 function resumed(run: OpenRun, event: RunEventOf<'RunResumed'>): OpenRun {
-  if (run.status !== 'paused') throw impossible(run, event);
-  const common = commonFields(rememberCommand(run, event.data.commandId));
+  // Taken back before the worker had let go: it is handed over all the same, and goes on elsewhere.
+  if (run.status !== 'paused' && run.pause === undefined) throw impossible(run, event);
+  const known = { ...rememberCommand(run, event.data.commandId), pause: undefined };
+  if (known.status !== 'paused') return known;
+  const common = commonFields(known);
   return { ...common, lostInARow: 0, status: 'queued', preferredWorkerId: undefined };
 }
 
@@ -300,11 +330,6 @@ function knownCall(run: OpenRun, call: string, event: RunEvent): OpenCall {
   const open = run.calls.get(call);
   if (open === undefined) throw impossible(run, event);
   return open;
-}
-
-function callName(call: OpenCall): string {
-  if (call.kind === 'tool') return call.tool;
-  return call.kind === 'model' ? call.model : 'sleep';
 }
 
 function divergenceText(event: RunEventOf<'CodeDiverged'>): string {

@@ -50,11 +50,22 @@ export type OpenCall =
     }
   | { readonly kind: 'sleep'; readonly call: string; readonly sinceMs: number };
 
+/** What a person would call it. */
+export function callName(call: OpenCall): string {
+  if (call.kind === 'tool') return call.tool;
+  return call.kind === 'model' ? call.model : 'sleep';
+}
+
 export interface OpenTimer {
   readonly timerId: string;
   readonly purpose: 'sleep' | 'retry' | 'deadline';
   readonly call: string | undefined;
   readonly dueAtMs: number;
+}
+
+export interface PauseRequest {
+  readonly reason: string;
+  readonly requestedAtMs: number;
 }
 
 export interface CancelRequest {
@@ -88,6 +99,8 @@ interface OpenRunFields {
   readonly inbound: readonly InboundFact[];
   readonly journal: Journal;
   readonly cancel: CancelRequest | undefined;
+  /** Asked for, and the worker has not let go yet. */
+  readonly pause: PauseRequest | undefined;
   readonly commands: readonly KnownCommand[];
   /** Ids at or before this time may have been forgotten. */
   readonly commandsForgottenUpToMs: number;
@@ -139,6 +152,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
     inbound: [],
     journal: emptyJournal,
     cancel: undefined,
+    pause: undefined,
     commands: [],
     commandsForgottenUpToMs: 0,
   };
@@ -147,7 +161,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
 /** Removes what only one status carries, so that a transition cannot leave it behind. */
 export function commonFields(run: OpenRun): OpenRunFields {
   const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, turn } = run;
-  const { calls, timers, inbound, journal, cancel, commands, commandsForgottenUpToMs } = run;
+  const { calls, timers, inbound, journal, cancel, pause, commands, commandsForgottenUpToMs } = run;
   return {
     revision,
     request,
@@ -163,6 +177,7 @@ export function commonFields(run: OpenRun): OpenRunFields {
     inbound,
     journal,
     cancel,
+    pause,
     commands,
     commandsForgottenUpToMs,
   };

@@ -16,6 +16,7 @@ export function viewOf(address: { readonly tenant: string; readonly runId: strin
     ...(run.status === 'active' ? { workerId: run.activation.workerId } : {}),
     ...(run.status === 'paused' ? { pausedBecause: run.because } : {}),
     cancelRequested: run.cancel !== undefined,
+    ...(run.pause === undefined ? {} : { pauseRequested: true }),
     waitingOn: [...standing(run), ...[...run.calls.values()].map((call) => ofCall(run, call))],
   };
 }

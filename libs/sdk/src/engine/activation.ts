@@ -14,6 +14,14 @@ import { runCancelled, type Execution } from './execution';
 import { recordOf } from './outcome';
 import { ProgressReporter } from './progress-reporter';
 
+/** What the owner has to say of a run that is held here. */
+export interface News {
+  readonly inbound: readonly InboundFact[];
+  readonly instructions: readonly Instruction[];
+  readonly cancelRequested: boolean;
+  readonly pauseRequested?: boolean | undefined;
+}
+
 /** What an activation needs of the worker that hosts it. */
 export interface ActivationHome {
   readonly host: Host;
@@ -79,8 +87,9 @@ export abstract class Activation {
   start(journal: readonly JournalItem[]): void {
     if (!this.isActive) return;
     // Nothing is under way here: there is nobody to tell.
-    if (this.order.cancelRequested) this.end(CANCELLED_ENTRY);
-    else this.begin(journal);
+    if (this.order.cancelRequested) return this.end(CANCELLED_ENTRY);
+    if (this.order.pauseRequested === true) this.draining = true;
+    this.begin(journal);
   }
 
   protected abstract begin(journal: readonly JournalItem[]): void;
@@ -107,9 +116,10 @@ export abstract class Activation {
   }
 
   /** Facts and instructions, pushed or answered. */
-  receive(news: { inbound: readonly InboundFact[]; instructions: readonly Instruction[]; cancelRequested: boolean }): void {
+  receive(news: News): void {
     if (this.phase !== 'active') return;
     if (news.cancelRequested) this.cancel();
+    if (news.pauseRequested === true) this.draining = true;
     if (!this.isActive) return;
     this.takeInbound(news.inbound);
     this.takeInstructions(news.instructions);

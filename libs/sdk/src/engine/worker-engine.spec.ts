@@ -337,6 +337,22 @@ describe('draining', () => {
     return flow(async (ctx) => [await ctx.step('one', slow('one')), await ctx.step('two', slow('two'))]);
   };
 
+  it('a run that is to pause finishes what is under way, is handed over, and goes on later', async () => {
+    const steps: string[] = [];
+    const world: { host?: VirtualHost } = {};
+    const { host, owner } = await begun(twoSteps(() => world.host as VirtualHost, steps));
+    world.host = host;
+    await host.passes(50);
+    owner.pause();
+    await host.until(() => owner.facts.at(-1)?.type === 'handed-over');
+    expect(owner.facts.map(({ type }) => type)).toEqual(['step', 'handed-over']);
+    expect(owner.engine.status()).toMatchObject({ draining: false, activations: [] });
+    owner.pauseRequested = false;
+    await owner.crash();
+    expect(await owner.finish()).toEqual({ status: 'completed', output: ['one', 'two'] });
+    expect(steps).toEqual(['one', 'two']);
+  });
+
   it('records what is under way, begins nothing new, and another worker goes on', async () => {
     const steps: string[] = [];
     const world: { host?: VirtualHost } = {};

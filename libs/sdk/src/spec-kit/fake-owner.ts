@@ -43,6 +43,7 @@ export class FakeOwner implements Bus {
   epoch = 0;
   requests = 0;
   cancelRequested = false;
+  pauseRequested = false;
   refuseNext: string | undefined;
   manifest: BuildManifest | undefined;
   engine!: WorkerEngine;
@@ -113,6 +114,7 @@ export class FakeOwner implements Bus {
       inbound: this.run.inbound,
       instructions: this.run.instructions,
       cancelRequested: this.cancelRequested,
+      pauseRequested: this.pauseRequested,
     });
   }
 
@@ -135,6 +137,11 @@ export class FakeOwner implements Bus {
     this.facts.length = count;
     this.run = new FakeRun(this.limits, this.facts);
     this.run.letGo = undefined;
+  }
+
+  pause(): void {
+    this.pauseRequested = true;
+    this.tell();
   }
 
   cancel(): void {
@@ -190,6 +197,7 @@ export class FakeOwner implements Bus {
       inbound: run.inbound,
       instructions: run.instructions,
       cancelRequested: this.cancelRequested,
+      pauseRequested: this.pauseRequested,
     });
   }
 
@@ -250,6 +258,7 @@ export class FakeOwner implements Bus {
       instructions: run.instructions,
       inbound: run.inbound,
       cancelRequested: this.cancelRequested,
+      pauseRequested: this.pauseRequested,
       ended: run.outcome !== undefined && run.outcome.status !== 'diverged',
     };
     if (run.letGo === 'suspended' && (run.inbound.length > 0 || run.instructions.length > 0))

@@ -76,6 +76,8 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
   if (what < 9) return { type: 'LoseActivation', epoch, reason: pick % 4 === 0 ? 'not-claimed' : 'worker-lost' };
   if (what < 10) return request(turn.kind, pick);
   if (what < 12) return { type: 'EnforceCancel', epoch };
+  if (what < 13) return pick % 9 === 0 ? { type: 'TerminateRun', reason: 'chance' } : { type: 'PauseRun', reason: 'chance' };
+  if (what < 14) return { type: 'EnforcePause', epoch };
   if (what < 24 && isOpen(state) && state.timers.size > 0)
     return { type: 'FireTimer', timerId: chosen([...state.timers.keys()], pick) };
   if (state.status === 'ended') return report(epoch, state.lastSeq + (pick % 3), [{ type: 'suspended' }]);

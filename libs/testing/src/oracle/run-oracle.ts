@@ -96,8 +96,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   CodeDiverged: becomes('paused'),
   RunSuspended: becomes('suspended'),
   RunWoken: becomes('queued'),
-  RunResumed: becomes('queued'),
+  RunResumed: (notes) => {
+    // A pause that was only asked for is taken back: the run is where it was.
+    if (notes.status === 'paused') notes.status = 'queued';
+  },
   RunCancelRequested: () => undefined,
+  RunPauseRequested: () => undefined,
+  RunPaused: becomes('paused'),
   ModelCallIntended: (notes, data) => {
     begin(notes, String(data['call']));
     if (notes.isAgent) notes.turn = Number(data['turn']);
@@ -134,6 +139,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   RunFailed: ends('failed'),
   RunCancelled: ends('cancelled'),
   RunTimedOut: ends('timed-out'),
+  RunTerminated: ends('terminated'),
 };
 
 function recordEntry(notes: Notes, entry: Data): void {
