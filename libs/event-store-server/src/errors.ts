@@ -31,6 +31,16 @@ export class StoreOverloaded extends Error {
   }
 }
 
+/** The disk gave back other bytes than were written: they are never served. */
+export class EventDamaged extends Error {
+  constructor(readonly position: number) {
+    super(
+      `The event at position ${position} is damaged on the disk: it is not served. Find out what else is with \`perdure store verify\`, and restore a backup.`,
+    );
+    this.name = 'EventDamaged';
+  }
+}
+
 /** A record keeps the lengths of its names in two bytes each. */
 export class NameTooLong extends Error {
   constructor(bytesMax: number) {

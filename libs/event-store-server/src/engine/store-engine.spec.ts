@@ -1,4 +1,4 @@
-import { type EventStoreServerError, NameTooLong, StorageFull } from '../errors';
+import { EventDamaged, type EventStoreServerError, NameTooLong, StorageFull } from '../errors';
 import { SimulatedDisk } from '../store/simulated-disk';
 import { eventIdOf, recordedEventOf } from '../store/record';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
@@ -238,5 +238,37 @@ describe('names that a record cannot hold', () => {
     expect(await append(engine, { stream: longest, expected: 'any', events: [event] })).toMatchObject({ kind: 'appended' });
     await engine.close();
     expect(contentOf(await open(disk), longest)).toEqual([0]);
+  });
+});
+
+describe('bytes that changed on the disk', () => {
+  async function damaged() {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const engine = await open(disk);
+    for (let sequence = 0; sequence < 3; sequence += 1) {
+      await append(engine, { stream: 'a', expected: sequence - 1, events: [proposed(sequence)] });
+    }
+    // What was written lately is still in memory: enough follows to push it out.
+    for (let sequence = 3; sequence < 40; sequence += 1) {
+      await append(engine, { stream: 'b', expected: 'any', events: [proposed(sequence, 200_000)] });
+    }
+    const position = engine.index.columns.position(engine.index.find('a')?.event(1) as number);
+    disk.corrupt(`${FOLDER}/${'0'.repeat(20)}.log`, position + 100);
+    return { engine, position };
+  }
+
+  it('are found when they are read, named by position, and never served', async () => {
+    const { engine, position } = await damaged();
+    const stream = engine.index.find('a');
+    expect(() => engine.record(stream?.event(1) as number)).toThrow(new EventDamaged(position));
+    expect(eventIdOf(engine.record(stream?.event(0) as number)).readUInt32BE(12)).toBe(1);
+    expect(eventIdOf(engine.record(stream?.event(2) as number)).readUInt32BE(12)).toBe(3);
+  });
+
+  it('fail the append that has to be compared with them, and no other', async () => {
+    const { engine } = await damaged();
+    const outcome = await append(engine, { stream: 'a', expected: 0, events: [proposed(1)] });
+    expect(outcome).toEqual({ kind: 'failed', error: expect.any(EventDamaged) as unknown });
+    expect(await append(engine, { stream: 'a', expected: 2, events: [proposed(99)] })).toMatchObject({ kind: 'appended' });
   });
 });

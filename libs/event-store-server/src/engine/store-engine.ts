@@ -1,4 +1,4 @@
-import { type EventStoreServerError, NameTooLong } from '../errors';
+import { EventDamaged, type EventStoreServerError, NameTooLong } from '../errors';
 import { AppendLog, type LogListener, type LogOptions } from '../store/append-log';
 import { type RecordPlace, eventIdOf, eventTypeOf, putRecord, recordSize, recordedEventOf, streamNameOf } from '../store/record';
 import type { RecoveredRecord } from '../store/recovery';
@@ -181,7 +181,13 @@ export class StoreEngine implements LogListener {
       settled({ kind: 'failed', error: error as Error });
       return;
     }
-    action();
+    try {
+      action();
+    } catch (error) {
+      // What has to be compared, or kept, cannot be read: nothing has been written yet.
+      if (!(error instanceof EventDamaged)) throw error;
+      settled({ kind: 'failed', error });
+    }
   }
 
   private check(stream: StreamEntry, expected: Expected, ids: readonly Buffer[]): AppendVerdict {

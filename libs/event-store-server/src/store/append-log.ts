@@ -1,5 +1,6 @@
 import { EventStoreServerError, StorageFull, StoreOverloaded, errorCodeOf } from '../errors';
 import type { FileSystem } from './file-system';
+import { checkRecords } from './record';
 import { type AppendVisitor, recoverLog } from './recovery';
 import { Segments } from './segments';
 
@@ -119,7 +120,10 @@ export class AppendLog {
     else settled();
   }
 
-  /** A view that is valid until the caller returns to the event loop. */
+  /**
+   * Whole records: a view that is valid until the caller returns to the event loop.
+   * @throws EventDamaged when the disk gives back other bytes than were written
+   */
   read(position: number, length: number): Buffer {
     for (let index = this.slabs.length - 1; index >= 0; index -= 1) {
       const slab = this.slabs[index] as Slab;
@@ -130,6 +134,7 @@ export class AppendLog {
     }
     const target = Buffer.allocUnsafe(length);
     this.segments.read(target, position);
+    checkRecords(target, position);
     return target;
   }
 

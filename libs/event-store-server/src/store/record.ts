@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib';
+import { EventDamaged } from '../errors';
 import { ID_BYTES } from '../wire/event-id';
 import { type PlacedEvent, putRecordedEvent, recordedEventSize } from '../wire/recorded-event';
 
@@ -101,6 +102,15 @@ export function readRecordHeader(source: Buffer, at: number, expectedPosition: n
     revision: high < 0 ? -1 : source.readUInt32LE(at + REVISION_AT) + high * TWO_32,
     lastOfAppend: source[at + LAST_AT] === 1,
   };
+}
+
+/** @throws EventDamaged when `source` does not hold intact records, one after the other, from `position` on */
+export function checkRecords(source: Buffer, position: number): void {
+  for (let at = 0; at < source.length;) {
+    const header = readRecordHeader(source, at, position + at);
+    if (header === undefined) throw new EventDamaged(position + at);
+    at += header.length;
+  }
 }
 
 /** Length that the header claims, to know how much to read; 0 when the header is not complete. */

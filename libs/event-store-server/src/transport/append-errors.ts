@@ -1,5 +1,5 @@
 import type { AppendOutcome } from '../engine/store-engine';
-import { NameTooLong, StorageFull, StoreOverloaded } from '../errors';
+import { EventDamaged, NameTooLong, StorageFull, StoreOverloaded } from '../errors';
 import type { AppendTarget } from '../wire/requests';
 import type { ProposedEvent } from '../wire/recorded-event';
 import { type BatchError, wrongVersionFields } from '../wire/responses';
@@ -52,8 +52,13 @@ export function missingPropertiesError(missing: readonly string[]): GrpcError {
   });
 }
 
+export function damagedError({ message }: EventDamaged): GrpcError {
+  return new GrpcError(Code.dataLoss, message);
+}
+
 export function failureError(error: Error): GrpcError {
   if (error instanceof NameTooLong) return new GrpcError(Code.invalidArgument, error.message);
+  if (error instanceof EventDamaged) return damagedError(error);
   const isRefusal = error instanceof StorageFull || error instanceof StoreOverloaded;
   return new GrpcError(isRefusal ? Code.resourceExhausted : Code.unavailable, error.message);
 }

@@ -13,6 +13,7 @@ export const Code = {
   unimplemented: 12,
   internal: 13,
   unavailable: 14,
+  dataLoss: 15,
 } as const;
 
 /** How a call ends when it does not end well. Trailers are what the official client reads. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { type StoreEngine, type AppendOutcome } from '../engine/store-engine';
+import { EventDamaged } from '../errors';
 import { InvalidFilter } from '../engine/event-filter';
 import {
   InvalidPosition,
@@ -24,6 +25,7 @@ import {
 import {
   APPEND_BYTES_MAX,
   appendBytes,
+  damagedError,
   failureError,
   missingPropertiesError,
   streamDeletedError,
@@ -110,6 +112,7 @@ export function readCall(engine: StoreEngine, call: GrpcCall): CallHandler {
 
 /** EventStoreDB refuses a bad position in a subscription as an argument, in a read as unknown. */
 function requestError(error: unknown, request: ReadRequest): unknown {
+  if (error instanceof EventDamaged) return damagedError(error);
   if (error instanceof InvalidFilter) return new GrpcError(Code.invalidArgument, error.message);
   if (error instanceof InvalidPosition)
     return new GrpcError(request.subscribe ? Code.invalidArgument : Code.unknown, error.message);
@@ -119,7 +122,8 @@ function requestError(error: unknown, request: ReadRequest): unknown {
 function read(engine: StoreEngine, call: GrpcCall, request: ReadRequest): void {
   const source = openRead(engine, call, request);
   if (source === undefined) return;
-  const pump = (): void => {
+  const pump = (): void => guarded(call, request, pages);
+  const pages = (): void => {
     for (let turn = 0; turn < PAGES_PER_TURN; turn += 1) {
       if (call.isClosed) return;
       const page = source();
@@ -134,7 +138,16 @@ function read(engine: StoreEngine, call: GrpcCall, request: ReadRequest): void {
     }
     setImmediate(pump);
   };
-  pump();
+  pages();
+}
+
+/** What goes wrong in a later turn ends the call, not the server. */
+function guarded(call: GrpcCall, request: ReadRequest, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    call.fail(requestError(error, request));
+  }
 }
 
 /** Undefined when the answer has been given already: there is nothing to read. */
@@ -180,6 +193,10 @@ class LiveSubscription {
 
   private pump(): void {
     this.isBusy = true;
+    guarded(this.call, this.request, () => this.steps());
+  }
+
+  private steps(): void {
     for (let turn = 0; turn < PAGES_PER_TURN; turn += 1) {
       if (this.call.isClosed) return;
       const { hasRoom, isDone } = this.step();
