@@ -36,6 +36,10 @@ const USAGE_CODES = new Set([
   'InvalidName',
   'PayloadTooLarge',
   'EntryMissing',
+  'NoEventLog',
+  'NoBackup',
+  'OtherBackup',
+  'FolderNotEmpty',
 ]);
 const UNAVAILABLE_CODES = new Set([
   'DataDirUnusable',

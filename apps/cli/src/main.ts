@@ -97,6 +97,22 @@ function addStackCommands(program: Command): void {
     .requiredOption('--data <dir>', 'where the log is kept')
     .option('--port <n>', '0 = any free one', positive, '0')
     .action(act((options: never) => store().serveStore(options)));
+  const ofFolder = (name: string, what: string): Command =>
+    group
+      .command(name)
+      .description(what)
+      .requiredOption('--data <dir>', 'where the log is kept')
+      .option('--json', 'for machines');
+  ofFolder('info', 'what is in a data folder').action(act((options: never) => store().infoStore(options)));
+  ofFolder('verify', 'read every record of a log, also while it is served').action(
+    act((options: never) => store().verifyStore(options)),
+  );
+  ofFolder('backup', 'copy a log, also while it is served; again into the same folder copies what is new')
+    .requiredOption('--to <dir>', 'where the backup is kept')
+    .action(act((options: never) => store().backupStore(options)));
+  ofFolder('restore', 'make a new data folder of a backup')
+    .requiredOption('--from <dir>', 'a folder that `store backup` made')
+    .action(act((options: never) => store().restoreStore(options)));
 }
 
 /** What they take is read where they are: here it is only named, for the help. */

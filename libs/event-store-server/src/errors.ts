@@ -1,6 +1,16 @@
 /** Why the server does not start, or stops. The message is one line and says what to do. */
 export type StoreFault =
-  'PortTaken' | 'DataFolderNotWritable' | 'DataFolderLocked' | 'UnknownFormatVersion' | 'LogCorrupt' | 'SyncFailed';
+  | 'PortTaken'
+  | 'DataFolderNotWritable'
+  | 'DataFolderLocked'
+  | 'UnknownFormatVersion'
+  | 'NoEventLog'
+  | 'NoBackup'
+  | 'OtherBackup'
+  | 'BackupDamaged'
+  | 'FolderNotEmpty'
+  | 'LogCorrupt'
+  | 'SyncFailed';
 
 export class EventStoreServerError extends Error {
   constructor(

@@ -1,5 +1,16 @@
 import { spawn } from 'node:child_process';
+import {
+  EventStoreServerError,
+  type Fault,
+  type StoreInfo,
+  backupStore as backup,
+  restoreStore as restore,
+  storeInfo,
+  verifyStore as verify,
+} from '@perdure/event-store-server';
+import { Terminal } from '@perdure/kernel';
 import { EXIT } from '../cli.errors';
+import { ago, pc, say } from '../paint';
 import { STORE_PROGRAM } from '../stack/programs';
 
 /** The embedded store alone, in the foreground, for other programs to use. */
@@ -11,4 +22,80 @@ export function serveStore({ data, port }: { readonly data: string; readonly por
   return new Promise((resolve) => {
     child.once('exit', (code) => resolve(code ?? EXIT.failed));
   });
+}
+
+/** Its errors are the command's own: one line that says what to do. */
+async function told<T>(outcome: Promise<T>): Promise<T> {
+  return outcome.catch((thrown: unknown) => {
+    throw thrown instanceof EventStoreServerError ? new Terminal(thrown.code, thrown.message) : thrown;
+  });
+}
+
+interface OfFolder {
+  readonly data: string;
+  readonly json?: boolean;
+}
+
+/** What is in a data folder; read only, also while it is served. */
+export async function infoStore({ data, json }: OfFolder): Promise<number> {
+  const info = await told(storeInfo(data));
+  if (json) say(JSON.stringify(info));
+  else showInfo(info);
+  return EXIT.ok;
+}
+
+/** Reads every record. Exit code 1 when something does not hold. */
+export async function verifyStore({ data, json }: OfFolder): Promise<number> {
+  const report = await told(verify(data));
+  if (json) say(JSON.stringify(report));
+  else {
+    showInfo(report);
+    if (report.unfinishedTailBytes > 0)
+      say(
+        pc.dim(`  an unfinished tail of ${report.unfinishedTailBytes} bytes was never acknowledged; the next start cuts it off`),
+      );
+    for (const fault of report.faults) say(pc.red(`  ${faultText(fault)}`));
+    if (report.faultsOmitted > 0) say(pc.red(`  and ${report.faultsOmitted} more`));
+    say(report.faults.length === 0 ? pc.green('✓ every record is intact') : pc.red('✗ the log is damaged: restore a backup'));
+  }
+  return report.faults.length === 0 ? EXIT.ok : EXIT.failed;
+}
+
+export async function backupStore({ data, to, json }: OfFolder & { readonly to: string }): Promise<number> {
+  const report = await told(backup(data, to, Date.now()));
+  const { events, streams, bytes, files, filesKept } = report;
+  if (json) say(JSON.stringify(report));
+  else
+    say(
+      `${pc.green('✓')} ${pc.bold(to)}: ${events} events of ${streams} streams, ${size(bytes)} in ${files.length} files, ${filesKept} of them there already`,
+    );
+  return EXIT.ok;
+}
+
+export async function restoreStore({ data, from, json }: OfFolder & { readonly from: string }): Promise<number> {
+  const report = await told(restore(from, data));
+  if (json) say(JSON.stringify(report));
+  else say(`${pc.green('✓')} ${pc.bold(data)}: ${report.events} events of ${report.streams} streams, every record intact`);
+  return EXIT.ok;
+}
+
+function showInfo(info: StoreInfo): void {
+  const row = (label: string, value: string): void => say(`  ${pc.dim(label.padEnd(11))} ${value}`);
+  say(`${pc.bold(info.folder)}${info.inUse ? pc.cyan('  served now') : ''}`);
+  row('events', `${info.events} in ${info.streams} streams`);
+  row('bytes', `${size(info.bytes)} in ${info.segments} files, format ${info.formatVersion}`);
+  if (info.firstAtMs !== undefined && info.lastAtMs !== undefined)
+    row('times', `${new Date(info.firstAtMs).toISOString()} to ${new Date(info.lastAtMs).toISOString()} (${ago(info.lastAtMs)})`);
+}
+
+function faultText(fault: Fault): string {
+  if (fault.kind === 'damaged') return `bytes ${fault.from} to ${fault.to} of the log are no intact records`;
+  return `${fault.stream}: revision ${fault.found} at position ${fault.position}, where ${fault.expected} had to come`;
+}
+
+const UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'];
+
+function size(bytes: number): string {
+  const power = bytes < 1 ? 0 : Math.min(UNITS.length - 1, Math.floor(Math.log2(bytes) / 10));
+  return `${(bytes / 1024 ** power).toFixed(power === 0 ? 0 : 1)} ${UNITS[power]}`;
 }

@@ -1,12 +1,13 @@
 import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
-import { type Server, createServer } from 'node:net';
+import { type Server, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { EventStoreServerError, errorCodeOf } from '../errors';
 import type { FileSystem } from './file-system';
 
 export const FORMAT_VERSION = 1;
-const FORMAT_FILE = 'format.json';
+const LOCK_FILE = 'lock';
+export const FORMAT_FILE = 'format.json';
 const FORMAT_NAME = 'perdure-event-log';
 
 /** @throws EventStoreServerError when the folder cannot be used or holds another format */
@@ -14,7 +15,7 @@ export function prepareDataFolder(files: FileSystem, folder: string): void {
   try {
     files.createFolder(folder);
     const path = join(folder, FORMAT_FILE);
-    if (files.exists(path)) checkFormat(files.readText(path), path);
+    if (files.exists(path)) readFormat(files.readText(path), path);
     else files.writeTextDurably(path, `${JSON.stringify({ format: FORMAT_NAME, version: FORMAT_VERSION })}\n`);
   } catch (error) {
     throw notWritable(error, folder);
@@ -43,14 +44,15 @@ function notWritable(error: unknown, folder: string): unknown {
   );
 }
 
-function checkFormat(text: string, path: string): void {
+/** @throws EventStoreServerError `UnknownFormatVersion` */
+export function readFormat(text: string, path: string): number {
   let parsed: { format?: unknown; version?: unknown } = {};
   try {
     parsed = JSON.parse(text) as typeof parsed;
   } catch {
     parsed = {};
   }
-  if (parsed.format === FORMAT_NAME && parsed.version === FORMAT_VERSION) return;
+  if (parsed.format === FORMAT_NAME && parsed.version === FORMAT_VERSION) return FORMAT_VERSION;
   throw new EventStoreServerError(
     'UnknownFormatVersion',
     `${path} names a format that this server does not know (${text.trim().slice(0, 80)}); it writes version ${FORMAT_VERSION}. Use the version of the server that wrote it.`,
@@ -69,6 +71,18 @@ export function lockDataFolder(folder: string): Promise<FolderLock> {
   return process.platform === 'linux' ? lockBySocket(folder) : Promise.resolve(lockByFile(folder));
 }
 
+/** A process serves from this folder now. */
+export async function isFolderInUse(folder: string): Promise<boolean> {
+  if (process.platform !== 'linux') {
+    const path = join(folder, LOCK_FILE);
+    return fs.existsSync(path) && isAlive(Number(fs.readFileSync(path, 'utf8')));
+  }
+  const socket = connect(lockName(folder));
+  return new Promise((resolve) => {
+    socket.once('connect', () => resolve(true)).once('error', () => resolve(false));
+  }).finally(() => socket.destroy()) as Promise<boolean>;
+}
+
 function locked(folder: string): EventStoreServerError {
   return new EventStoreServerError(
     'DataFolderLocked',
@@ -76,13 +90,16 @@ function locked(folder: string): EventStoreServerError {
   );
 }
 
-function lockBySocket(folder: string): Promise<FolderLock> {
+function lockName(folder: string): string {
   const { dev, ino } = fs.statSync(folder);
-  const name = `\0perdure-event-store-${createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)}`;
+  return `\0perdure-event-store-${createHash('sha256').update(`${dev}:${ino}`).digest('hex').slice(0, 32)}`;
+}
+
+function lockBySocket(folder: string): Promise<FolderLock> {
   const server: Server = createServer((socket) => socket.destroy());
   return new Promise((resolve, reject) => {
     server.once('error', (error) => reject(errorCodeOf(error) === 'EADDRINUSE' ? locked(folder) : error));
-    server.listen(name, () => {
+    server.listen(lockName(folder), () => {
       server.unref();
       resolve({ release: () => void server.close() });
     });
@@ -90,7 +107,7 @@ function lockBySocket(folder: string): Promise<FolderLock> {
 }
 
 function lockByFile(folder: string): FolderLock {
-  const path = join(folder, 'lock');
+  const path = join(folder, LOCK_FILE);
   for (let attempt = 0; attempt < 2; attempt += 1) {
     try {
       fs.writeFileSync(path, String(process.pid), { flag: 'wx' });

@@ -1,7 +1,8 @@
 import { join } from 'node:path';
 import type { FileSystem, LogFile } from './file-system';
 
-const NAME = /^(\d{20})\.log$/;
+/** Files of the log, named by the position of their first byte. */
+export const SEGMENT_NAME = /^(\d{20})\.log$/;
 
 interface Segment {
   /** Position of its first byte in the log. */
@@ -20,7 +21,7 @@ export class Segments {
 
   static open(files: FileSystem, folder: string): Segments {
     const opened = new Segments(files, folder);
-    const names = files.list(folder).filter((name) => NAME.test(name));
+    const names = files.list(folder).filter((name) => SEGMENT_NAME.test(name));
     for (const name of [...names].sort()) {
       opened.segments.push({ base: Number(name.slice(0, 20)), file: files.open(join(folder, name), 'existing') });
     }
