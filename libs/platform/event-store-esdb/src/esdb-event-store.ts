@@ -22,6 +22,7 @@ import {
   type StreamMetadata,
   type Subscription,
 } from '@perdure/kernel';
+import { anchored } from './anchored';
 import { BatchAppender, unavailable } from './batch-appender';
 import { ClientPool, isUnreachable } from './client-pool';
 import { Following } from './following';
@@ -99,7 +100,15 @@ export class EsdbEventStore implements EventStore {
   }
 
   follow(stream: string, options: FollowStreamOptions): Subscription {
-    let from: bigint | 'start' | 'end' = typeof options.after === 'number' ? BigInt(options.after) : options.after;
+    if (options.after === 'end') {
+      return anchored({
+        host: this.options.host,
+        what: stream,
+        place: () => this.endOf(stream),
+        followFrom: (place) => this.follow(stream, { ...options, after: place }),
+      });
+    }
+    let from: bigint | 'start' = typeof options.after === 'number' ? BigInt(options.after) : options.after;
     return this.track(
       (pool, host) =>
         new Following({
@@ -118,6 +127,14 @@ export class EsdbEventStore implements EventStore {
   }
 
   followAll(options: FollowAllOptions): Subscription {
+    if (options.after === 'end') {
+      return anchored({
+        host: this.options.host,
+        what: '$all',
+        place: () => this.endOfAll(),
+        followFrom: (place) => this.followAll({ ...options, after: place }),
+      });
+    }
     let from = typeof options.after === 'string' ? options.after : clientPosition(options.after);
     return this.track(
       (pool, host) =>
@@ -157,6 +174,17 @@ export class EsdbEventStore implements EventStore {
     this.appender.close();
     await Promise.all([...this.followings].map((following) => following.close()));
     await this.pool.close();
+  }
+
+  private async endOf(stream: string): Promise<number | 'start'> {
+    const [last] = await this.read(stream, { direction: 'backward', from: 'end', limit: 1 });
+    return last?.revision ?? 'start';
+  }
+
+  private async endOfAll(): Promise<Position | 'start'> {
+    const client = this.pool.readClient;
+    const [last] = await this.collect(client, client.readAll({ direction: 'backwards', fromPosition: 'end', maxCount: 1 }));
+    return last?.position ?? 'start';
   }
 
   private track(start: (pool: ClientPool, host: EsdbEventStoreOptions['host']) => Following): Subscription {

@@ -141,6 +141,25 @@ describe('a client whose server goes away', () => {
     expect(await all.first(61)).toEqual(expected);
   });
 
+  it('misses nothing after "the end", also if the connection was lost before the first event', async () => {
+    await store.append('run-a', 'no-stream', [event()]);
+    const one = new Collected<number>();
+    const all = new Collected<number>();
+    const filter = { by: 'stream-name', prefixes: ['run-'] } as const;
+    store.follow('run-a', { after: 'end', onEvent: ({ revision }) => one.add(revision), onCaughtUp: () => one.caughtUp() });
+    store.followAll({ after: 'end', filter, onEvent: ({ revision }) => all.add(revision), onCaughtUp: () => all.caughtUp() });
+    await Promise.all([one.untilCaughtUp(), all.untilCaughtUp()]);
+    link.isSilent = true;
+    link.cut();
+    const direct = new EsdbEventStore({ connectionString: server.connectionString, host });
+    await direct.append('run-a', 0, [event()]);
+    await direct.close();
+    link.isSilent = false;
+    link.cut();
+    expect(await one.first(1)).toEqual([1]);
+    expect(await all.first(1)).toEqual([1]);
+  });
+
   it('says that it does not know when no answer comes, and recovers when answers come again', async () => {
     await store.append('run-a', 'no-stream', [event()]);
     link.isSilent = true;
