@@ -1,28 +1,37 @@
 import { parseArgs } from 'node:util';
 import { chaos } from './chaos';
+import { storeChaos } from './store/store-chaos';
 
 const SECONDS = 60;
 const SEED = 7;
 /** A broken system breaks in many places; the first ones tell enough. */
 const VIOLATIONS_SHOWN = 50;
 
-/** @returns 0, or 1 on any violation */
+const SCENARIOS = ['runs', 'store'] as const;
+
+/** @returns 0, or 1 on any violation, or 2 when it was asked for something that is not there */
 export async function main(args: readonly string[]): Promise<number> {
   const { values } = parseArgs({
     args: [...args],
     options: {
+      scenario: { type: 'string', default: 'runs' },
       seconds: { type: 'string' },
       seed: { type: 'string' },
       isolated: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
-  const report = await chaos({
+  const { scenario } = values;
+  if (!SCENARIOS.some((known) => known === scenario)) {
+    process.stderr.write(`There is no scenario "${scenario}"; there are: ${SCENARIOS.join(', ')}.\n`);
+    return 2;
+  }
+  const common = {
     seconds: Number(values.seconds ?? SECONDS),
     seed: Number(values.seed ?? SEED),
-    isolated: values.isolated,
-    say: (line) => process.stderr.write(`${line}\n`),
-  });
+    say: (line: string) => void process.stderr.write(`${line}\n`),
+  };
+  const report = scenario === 'store' ? await storeChaos(common) : await chaos({ ...common, isolated: values.isolated });
   const shown = { ...report, violations: report.violations.slice(0, VIOLATIONS_SHOWN) };
   process.stdout.write(values.json ? `${JSON.stringify(shown)}\n` : `${JSON.stringify(shown, undefined, 2)}\n`);
   return report.violations.length === 0 ? 0 : 1;
