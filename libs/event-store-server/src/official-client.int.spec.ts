@@ -4,11 +4,15 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
   type AllStreamSubscription,
+  BACKWARDS,
+  END,
   EventStoreDBClient,
   MaxAppendSizeExceededError,
+  type ResolvedEvent,
   StreamDeletedError,
   StreamNotFoundError,
   WrongExpectedVersionError,
+  binaryEvent,
   eventTypeFilter,
   jsonEvent,
   streamNameFilter,
@@ -169,6 +173,69 @@ describe('reading with the official client', () => {
   it('refuses what it does not have', async () => {
     await expect(client.listAllPersistentSubscriptions()).rejects.toBeDefined();
     await expect(client.enableProjection('missing')).rejects.toBeDefined();
+  });
+});
+
+describe('links', () => {
+  const linkTo = (revision: number, stream: string) =>
+    binaryEvent({ type: '$>', data: Buffer.from(`${revision}@${stream}`), metadata: Buffer.alloc(0) });
+
+  interface Told {
+    readonly event: string | undefined;
+    readonly link: string | undefined;
+  }
+
+  function told({ event: target, link }: ResolvedEvent): Told {
+    const name = (one: typeof target): string | undefined => one && `${one.revision}@${one.streamId}`;
+    return { event: name(target), link: name(link) };
+  }
+
+  async function toldOf(source: AsyncIterable<ResolvedEvent>): Promise<Told[]> {
+    const found: Told[] = [];
+    for await (const resolved of source) found.push(told(resolved));
+    return found;
+  }
+
+  beforeEach(async () => {
+    await client.appendToStream('a', [event(), event()]);
+    await client.appendToStream('links', [linkTo(1, 'a'), event(), linkTo(7, 'a'), linkTo(0, 'nowhere')]);
+  });
+
+  const resolved: readonly Told[] = [
+    { event: '1@a', link: '0@links' },
+    { event: '1@links', link: undefined },
+    { event: undefined, link: '2@links' },
+    { event: undefined, link: '3@links' },
+  ];
+
+  it('are followed where that is asked for, and told alone when their target is gone', async () => {
+    expect(await toldOf(client.readStream('links', { resolveLinkTos: true }))).toEqual(resolved);
+    const backwards = client.readStream('links', { resolveLinkTos: true, direction: BACKWARDS, fromRevision: END });
+    expect(await toldOf(backwards)).toEqual([...resolved].reverse());
+    const all = await toldOf(client.readAll({ resolveLinkTos: true }));
+    expect(all.filter(({ link }) => link !== undefined)).toEqual(resolved.filter(({ link }) => link !== undefined));
+  });
+
+  it('are events like others where it is not', async () => {
+    const plain = await toldOf(client.readStream('links'));
+    expect(plain).toEqual([0, 1, 2, 3].map((revision) => ({ event: `${revision}@links`, link: undefined })));
+  });
+
+  it('are followed in subscriptions, and not to what was truncated or deleted', async () => {
+    const seen: Told[] = [];
+    const subscription = client.subscribeToStream('links', { resolveLinkTos: true });
+    const done = new Promise<void>((resolve) => {
+      subscription.on('data', (one) => {
+        seen.push(told(one));
+        if (seen.length === 4) resolve();
+      });
+    });
+    await done;
+    await subscription.unsubscribe();
+    expect(seen).toEqual(resolved);
+    await client.setStreamMetadata('a', { truncateBefore: 2 });
+    const [first] = await toldOf(client.readStream('links', { resolveLinkTos: true, maxCount: 1 }));
+    expect(first).toEqual({ event: undefined, link: '0@links' });
   });
 });
 

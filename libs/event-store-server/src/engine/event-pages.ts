@@ -1,28 +1,15 @@
-import { eventIdOf, recordedAtMsOf, recordedEventOf } from '../store/record';
-import { putReadEvent } from '../wire/responses';
+import { eventIdOf, recordedEventOf } from '../store/record';
+import type { ReadRequest } from '../wire/requests';
+import { putReadEvent, readLink } from '../wire/responses';
 import { withStructuredId } from '../wire/recorded-event';
+import { LINK_TYPE, linkTarget } from './links';
 import type { StoreEngine } from './store-engine';
-import type { StreamEntry } from './stream-entry';
-import { describedStream } from './stream-limits';
 
 export const PAGE_EVENTS = 256;
 export const PAGE_BYTES = 256 * 1024;
 
-/** Revisions that a reader may see: truncated ones are hidden, what is not durable does not exist yet. */
-export function visibleRange(engine: StoreEngine, stream: StreamEntry): { readonly first: number; readonly end: number } {
-  const end = stream.visibleCount(engine.index.visible);
-  const maxCount = stream.limits?.maxCount ?? (describedStream(stream.name) === undefined ? undefined : 1);
-  const first = Math.max(stream.limits?.truncateBefore ?? 0, maxCount === undefined ? 0 : end - maxCount, 0);
-  return { first: Math.min(first, end), end };
-}
-
-/** Undefined when events of this stream do not age. */
-export function ageCheck(engine: StoreEngine, stream: StreamEntry): ((event: number) => boolean) | undefined {
-  const maxAgeSeconds = stream.limits?.maxAgeSeconds;
-  if (maxAgeSeconds === undefined) return undefined;
-  const oldestMs = engine.nowMs() - maxAgeSeconds * 1000;
-  return (event) => recordedAtMsOf(engine.record(event)) >= oldestMs;
-}
+/** How the reader wants its events. */
+export type PageForm = Pick<ReadRequest, 'structuredIds' | 'resolveLinks'>;
 
 /** A page in the making: event numbers, bounded in count and bytes. */
 export class Page {
@@ -44,19 +31,52 @@ export class Page {
   }
 
   /** All events as framed answers, one after the other. */
-  frame(structuredIds: boolean): Buffer {
+  frame({ structuredIds, resolveLinks }: PageForm): Buffer {
+    if (resolveLinks && this.events.some((event) => this.isLink(event))) return this.frameLinks(structuredIds);
+    return this.frameEvents(structuredIds);
+  }
+
+  private isLink(event: number): boolean {
+    return this.engine.index.typeOf(event) === LINK_TYPE;
+  }
+
+  /** Links are rare: each event is framed by itself. */
+  private frameLinks(structuredIds: boolean): Buffer {
+    const { engine } = this;
+    const formOf = (record: Buffer): Buffer => recordedForm(record, structuredIds);
+    return Buffer.concat(
+      this.events.map((event) => {
+        if (!this.isLink(event)) return new Page(engine, 1).with(event).frameEvents(structuredIds);
+        const link = engine.record(event);
+        const target = linkTarget(engine, link);
+        const found = target === undefined ? undefined : formOf(engine.record(target));
+        return readLink(formOf(link), found, engine.index.columns.position(event));
+      }),
+    );
+  }
+
+  private with(event: number): this {
+    this.add(event);
+    return this;
+  }
+
+  private frameEvents(structuredIds: boolean): Buffer {
     // A record has more bytes around its event than the frame around the copy of it.
     const target = Buffer.allocUnsafe(this.bytes);
     const runs = new RunReader(this.engine);
     let end = 0;
     for (const [at, event] of this.events.entries()) {
       const record = runs.record(this.events, at);
-      const stored = recordedEventOf(record);
-      const recorded = structuredIds ? withStructuredId(stored, eventIdOf(record)) : stored;
+      const recorded = recordedForm(record, structuredIds);
       end = putReadEvent(target, end, { recorded, position: this.engine.index.columns.position(event) });
     }
     return target.subarray(0, end);
   }
+}
+
+function recordedForm(record: Buffer, structuredIds: boolean): Buffer {
+  const stored = recordedEventOf(record);
+  return structuredIds ? withStructuredId(stored, eventIdOf(record)) : stored;
 }
 
 /** Reads neighbouring records with one access. */

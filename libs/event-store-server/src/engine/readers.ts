@@ -1,8 +1,9 @@
 import type { ReadRequest, Start } from '../wire/requests';
-import { PAGE_EVENTS, Page, ageCheck, visibleRange } from './event-pages';
+import { PAGE_EVENTS, Page } from './event-pages';
 import { FilterMatcher } from './event-filter';
 import type { StoreEngine } from './store-engine';
 import type { StreamEntry } from './stream-entry';
+import { ageCheck, visibleRange } from './visible-range';
 
 const CONSIDERED_PER_PAGE = 4096;
 

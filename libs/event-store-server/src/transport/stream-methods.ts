@@ -131,7 +131,7 @@ function read(engine: StoreEngine, call: GrpcCall, request: ReadRequest): void {
         call.end();
         return;
       }
-      if (!call.write(page.frame(request.structuredIds))) {
+      if (!call.write(page.frame(request))) {
         call.whenDrained(pump);
         return;
       }
@@ -215,7 +215,7 @@ class LiveSubscription {
   private step(): { hasRoom: boolean; isDone: boolean } {
     const { page, checkpoint: due, atHead } = this.source.next(this.isLive);
     const frames: Buffer[] = [];
-    if (page !== undefined) frames.push(page.frame(this.request.structuredIds));
+    if (page !== undefined) frames.push(page.frame(this.request));
     if (due !== undefined) frames.push(checkpoint(due));
     if (atHead && !this.isLive) {
       this.isLive = true;

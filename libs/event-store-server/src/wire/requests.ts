@@ -22,6 +22,8 @@ export interface ReadRequest {
   readonly backwards: boolean;
   readonly limit: number;
   readonly subscribe: boolean;
+  /** Links are answered together with the events that they stand for. */
+  readonly resolveLinks: boolean;
   readonly filter: EventFilter | undefined;
   readonly structuredIds: boolean;
 }
@@ -165,6 +167,7 @@ export function decodeRead(bytes: Buffer): ReadRequest {
     backwards: false,
     limit: Number.POSITIVE_INFINITY,
     subscribe: false,
+    resolveLinks: false,
     filter: undefined as EventFilter | undefined,
     structuredIds: true,
   };
@@ -174,6 +177,7 @@ export function decodeRead(bytes: Buffer): ReadRequest {
       if (option === 1) Object.assign(request, readStreamOptions(reader));
       else if (option === 2) request.from = readAllStart(reader);
       else if (option === 3) request.backwards = reader.varint() === 1;
+      else if (option === 4) request.resolveLinks = reader.varint() !== 0;
       else if (option === 5) request.limit = reader.varint();
       else if (option === 6) request.subscribe = true;
       else if (option === 7) request.filter = readFilter(reader);

@@ -37,6 +37,15 @@ export function putReadEvent(
   return putVarint(target, offset + 1, position);
 }
 
+/** A framed `ReadResp` of a link: with what it stands for, or alone when that is gone. */
+export function readLink(link: Buffer, target: Buffer | undefined, position: number): Buffer {
+  const write = (event: ProtoWriter): void => {
+    if (target !== undefined) event.data(1, target);
+    event.data(2, link).uint(3, position);
+  };
+  return frame(new ProtoWriter().message(1, write).finish());
+}
+
 export function confirmation(subscriptionId: string): Buffer {
   return frame(new ProtoWriter().message(2, (inner) => inner.text(1, subscriptionId)).finish());
 }

@@ -1,0 +1,18 @@
+import { recordedEventOf } from '../store/record';
+import { dataOfRecordedEvent } from '../wire/recorded-event';
+import type { StoreEngine } from './store-engine';
+import { visibleRange } from './visible-range';
+
+/** Type of the events that stand for another one; their data is `revision@stream`. */
+export const LINK_TYPE = '$>';
+const LINK = /^(\d{1,15})@(.+)$/s;
+
+/** The event that a link stands for; undefined when it is not, or no longer, to be read. */
+export function linkTarget(engine: StoreEngine, link: Buffer): number | undefined {
+  const [, revisionText, streamName] = LINK.exec(dataOfRecordedEvent(recordedEventOf(link)).toString('utf8')) ?? [];
+  const stream = streamName === undefined ? undefined : engine.index.find(streamName);
+  if (stream === undefined || stream.isTombstoned) return undefined;
+  const revision = Number(revisionText);
+  const { first, end } = visibleRange(engine, stream);
+  return revision >= first && revision < end ? stream.event(revision) : undefined;
+}
