@@ -1,6 +1,8 @@
 import { describedStream } from './stream-limits';
 import { EventColumns } from './columns';
 import { RecentIds } from './recent-ids';
+import { NumberLists } from './number-lists';
+import type { IndexedSegment } from './segment-index';
 import { StreamEntry } from './stream-entry';
 
 export interface IndexedEvent {
@@ -17,9 +19,13 @@ export class EventIndex {
   readonly columns = new EventColumns();
   readonly recentIds = new RecentIds();
   private readonly byName = new Map<string, StreamEntry>();
+  private readonly lists = new NumberLists();
+  /** By id. */
   private readonly streams: StreamEntry[] = [];
   private readonly typeIds = new Map<string, number>();
   private readonly types: string[] = [];
+  /** By type: the event that first had it. */
+  private readonly typeFirstEvents: number[] = [];
   /** Events before this number are durable. */
   visible = 0;
 
@@ -31,13 +37,18 @@ export class EventIndex {
   enter(name: string): StreamEntry {
     const known = this.byName.get(name);
     if (known !== undefined) return known;
-    const entry = new StreamEntry(this.streams.length, name, Buffer.from(name, 'utf8'));
-    this.streams.push(entry);
+    const entry = new StreamEntry(name, this.lists);
     this.byName.set(name, entry);
     return entry;
   }
 
+  /** Forgets a stream that was entered and came to nothing: names that are only asked for must not fill the memory. */
+  leave(entry: StreamEntry): void {
+    if (!entry.isWritten && entry.limits === undefined) this.byName.delete(entry.name);
+  }
+
   add({ stream, type, id, position, length, isTombstone }: IndexedEvent): number {
+    if (!stream.isWritten) stream.id = this.streams.push(stream) - 1;
     const event = this.columns.push({ position, length, stream: stream.id, type: this.typeId(type) });
     if (isTombstone) stream.tombstone = event;
     else stream.push(event);
@@ -60,6 +71,11 @@ export class EventIndex {
     for (let event = first; event < this.columns.count; event += 1) touched.add(this.streamOf(event));
     for (const stream of touched) stream.withdraw(first);
     this.columns.truncate(first);
+    while ((this.typeFirstEvents[this.types.length - 1] ?? -1) >= first) {
+      this.typeIds.delete(this.types.pop() as string);
+      this.typeFirstEvents.pop();
+    }
+    while (this.streams[this.streams.length - 1]?.isWritten === false) this.streams.pop();
     this.recentIds.withdraw(first);
     return [...touched].filter((stream) => describedStream(stream.name) !== undefined);
   }
@@ -72,8 +88,44 @@ export class EventIndex {
     return this.types[this.columns.type(event)] as string;
   }
 
+  get streamCount(): number {
+    return this.streams.length;
+  }
+
   get typeCount(): number {
     return this.types.length;
+  }
+
+  streamNumbered(id: number): StreamEntry {
+    return this.streams[id] as StreamEntry;
+  }
+
+  typeNumbered(id: number): string {
+    return this.types[id] as string;
+  }
+
+  /** Adds what a segment holds, as it was written down when the segment was closed. */
+  addSegment(segment: IndexedSegment, position: number): void {
+    for (const name of segment.newStreams) {
+      const entry = this.enter(name);
+      entry.id = this.streams.push(entry) - 1;
+    }
+    for (const type of segment.newTypes) this.typeId(type);
+    const firstEvent = this.columns.count;
+    let at = position;
+    for (let row = 0; row < segment.lengths.length; row += 1) {
+      const length = segment.lengths[row] as number;
+      const stream = segment.streams[row] as number;
+      const event = this.columns.push({ position: at, length, stream, type: segment.types[row] as number });
+      if (segment.tombstones.has(row)) this.streamNumbered(stream).tombstone = event;
+      else this.streamNumbered(stream).push(event);
+      at += length;
+    }
+    const firstId = segment.lengths.length - segment.ids.length;
+    segment.ids.forEach((id, index) => {
+      const row = firstId + index;
+      this.recentIds.remember(id, segment.streams[row] as number, firstEvent + row);
+    });
   }
 
   *metastreams(): Iterable<StreamEntry> {
@@ -85,6 +137,7 @@ export class EventIndex {
     if (known !== undefined) return known;
     this.typeIds.set(type, this.types.length);
     this.types.push(type);
+    this.typeFirstEvents.push(this.columns.count);
     return this.types.length - 1;
   }
 }

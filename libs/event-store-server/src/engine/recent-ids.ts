@@ -1,6 +1,7 @@
 const WORDS = 6;
 const WAYS = 4;
-const SETS = 1 << 15;
+const SET_BITS = 15;
+const SETS = 1 << SET_BITS;
 
 /**
  * A bounded memory of event ids, for appends that expect no exact revision: which event of which stream
@@ -44,6 +45,7 @@ export class RecentIds {
   private setOf(id: Buffer, stream: number): number {
     let hash = stream;
     for (let word = 0; word < 4; word += 1) hash = Math.imul(hash ^ id.readUInt32LE(word * 4), 0x9e3779b1) ^ (hash >>> 15);
-    return hash & (SETS - 1);
+    // The high bits depend on all bits of the id, the low ones do not: ids that count upwards must not share a set.
+    return Math.imul(hash ^ (hash >>> 15), 0x85ebca6b) >>> (32 - SET_BITS);
   }
 }

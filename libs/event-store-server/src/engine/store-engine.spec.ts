@@ -272,3 +272,71 @@ describe('bytes that changed on the disk', () => {
     expect(await append(engine, { stream: 'a', expected: 2, events: [proposed(99)] })).toMatchObject({ kind: 'appended' });
   });
 });
+
+describe('what is written down of closed segments', () => {
+  const names = ['a', 'b', 'c', 'd', 'e'];
+
+  /** All that a reader could see of the index. */
+  function dump(engine: StoreEngine) {
+    const { index } = engine;
+    const streams = names.map((name) => {
+      const stream = index.find(name);
+      return [name, contentOf(engine, name), stream?.isTombstoned, stream?.limits];
+    });
+    const events = Array.from({ length: index.columns.count }, (_, event) => [
+      index.columns.position(event),
+      index.streamOf(event).name,
+      index.typeOf(event),
+    ]);
+    return { streams, events };
+  }
+
+  async function grown(seed: number): Promise<SimulatedDisk> {
+    const chance = chanceFrom(seed);
+    const disk = new SimulatedDisk(chance);
+    const engine = await open(disk);
+    const into: Load = { acknowledged: new Map(), sent: new Map() };
+    await load(engine, { chance, into, appends: 20 });
+    await append(engine, { stream: '$$b', expected: 'any', events: [{ ...proposed(0), type: '$metadata', data: LIMITS }] });
+    await new Promise((resolve) => engine.tombstone('c', 'any', resolve));
+    await load(engine, { chance, into, appends: 20 });
+    await engine.settled();
+    await engine.close();
+    return disk;
+  }
+  const LIMITS = Buffer.from('{"$maxCount":3}');
+  const indexFiles = (disk: SimulatedDisk): readonly string[] => disk.list(FOLDER).filter((name) => name.endsWith('.idx'));
+
+  it.each([1, 2, 3, 4, 5])('says the same as a scan of them, seed %i', async (seed) => {
+    const disk = await grown(seed);
+    expect(indexFiles(disk).length).toBeGreaterThan(3);
+    const loaded = dump(await open(disk));
+    for (const name of indexFiles(disk)) disk.remove(`${FOLDER}/${name}`);
+    expect(dump(await open(disk))).toEqual(loaded);
+  });
+
+  it('is passed over where it is damaged, and written again', async () => {
+    const disk = await grown(9);
+    const expected = dump(await open(disk));
+    const [first] = indexFiles(disk);
+    disk.corrupt(`${FOLDER}/${first ?? ''}`, 100);
+    const engine = await open(disk);
+    expect(dump(engine)).toEqual(expected);
+    await engine.settled();
+    await engine.close();
+    disk.corrupt(`${FOLDER}/${'0'.repeat(20)}.log`, 2_000);
+    expect((await open(disk)).index.columns.count).toBe(expected.events.length);
+  });
+
+  it('lets a repeated append be recognised after a restart', async () => {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const engine = await open(disk);
+    for (let sequence = 0; sequence < 40; sequence += 1) {
+      await append(engine, { stream: 'a', expected: 'any', events: [proposed(sequence, 2_000)] });
+    }
+    await engine.settled();
+    await engine.close();
+    const again = await append(await open(disk), { stream: 'a', expected: 'any', events: [proposed(0, 2_000)] });
+    expect(again).toEqual({ kind: 'appended', revision: 0, position: 0 });
+  });
+});

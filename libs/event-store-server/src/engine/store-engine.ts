@@ -18,6 +18,7 @@ import {
 } from './stream-limits';
 import { NAME_BYTES_MAX, isTooLong } from './name-length';
 import { newEventId } from './new-event-id';
+import { SegmentIndexer } from './segment-indexer';
 
 // The engine: decides appends against the index, which runs ahead of the disk, and tells followers.
 //
@@ -55,23 +56,41 @@ const MICROS = 1000;
 export class StoreEngine implements LogListener {
   readonly index = new EventIndex();
   private log!: AppendLog;
-  private readonly streamFollowers = new Map<number, Set<Follower>>();
+  private readonly streamFollowers = new Map<StreamEntry, Set<Follower>>();
   private readonly logFollowers = new Set<Follower>();
   private readonly woken = new Set<Follower>();
 
-  private constructor(private readonly options: EngineOptions) {}
+  private readonly indexer: SegmentIndexer;
+
+  private constructor(private readonly options: EngineOptions) {
+    const { files, folder } = options;
+    this.indexer = new SegmentIndexer({ files, folder, index: this.index, idOf: (event) => eventIdOf(this.record(event)) });
+  }
 
   static async open(options: EngineOptions): Promise<StoreEngine> {
     const engine = new StoreEngine(options);
-    engine.log = await AppendLog.open(options, (records) => engine.recover(records));
+    const { indexer } = engine;
+    engine.log = await AppendLog.open(options, {
+      begin: (base) => indexer.begin(base),
+      load: (bytes) => indexer.load(bytes),
+      visit: (records) => engine.recover(records),
+      close: (end) => indexer.close(end),
+    });
     engine.log.listen(engine);
+    indexer.start();
     engine.index.visible = engine.index.columns.count;
     for (const metastream of engine.index.metastreams()) engine.reloadLimits(metastream);
     return engine;
   }
 
-  close(): Promise<void> {
-    return this.log.close();
+  async close(): Promise<void> {
+    await this.indexer.stop();
+    await this.log.close();
+  }
+
+  /** Resolves when nothing is left to be written down of closed segments. */
+  settled(): Promise<void> {
+    return this.indexer.settled;
   }
 
   append(request: AppendRequest, settled: Settled): void {
@@ -84,7 +103,7 @@ export class StoreEngine implements LogListener {
         request.expected,
         request.events.map((event) => event.id),
       );
-      if (verdict.verdict !== 'write') return this.settleVerdict(verdict, settled);
+      if (verdict.verdict !== 'write') return this.settleVerdict(stream, verdict, settled);
       const outcome = this.write(stream, request.events, verdict.revives);
       this.log.whenDurable((error) => settled(error === undefined ? outcome : { kind: 'failed', error }));
     });
@@ -95,10 +114,10 @@ export class StoreEngine implements LogListener {
     this.attempt(name, settled, () => {
       const stream = this.index.enter(name);
       const verdict = this.check(stream, expected, []);
-      if (verdict.verdict !== 'write') return this.settleVerdict(verdict, settled);
-      if (stream.isSoftDeleted) return this.settleVerdict({ verdict: 'stream-deleted' }, settled);
+      if (verdict.verdict !== 'write') return this.settleVerdict(stream, verdict, settled);
+      if (stream.isSoftDeleted) return this.settleVerdict(stream, { verdict: 'stream-deleted' }, settled);
       if (stream.count === 0 && !this.hasMetadata(name)) {
-        return this.settleVerdict({ verdict: 'wrong-version', current: -1 }, settled);
+        return this.settleVerdict(stream, { verdict: 'wrong-version', current: -1 }, settled);
       }
       this.append({ stream: METASTREAM_PREFIX + name, expected: 'any', events: [metadataEvent(SOFT_DELETED_METADATA)] }, settled);
     });
@@ -109,7 +128,7 @@ export class StoreEngine implements LogListener {
     this.attempt(name, settled, () => {
       const stream = this.index.enter(name);
       const verdict = this.check(stream, expected === 'stream-exists' ? 'any' : expected, []);
-      if (verdict.verdict !== 'write') return this.settleVerdict(verdict, settled);
+      if (verdict.verdict !== 'write') return this.settleVerdict(stream, verdict, settled);
       const event = { id: newEventId(), type: TOMBSTONE_TYPE, contentType: 'application/json', data: EMPTY, metadata: EMPTY };
       const position = this.put(stream, event, { isLast: true, isTombstone: true, micros: this.nowMicros() });
       this.log.whenDurable((error) =>
@@ -136,11 +155,13 @@ export class StoreEngine implements LogListener {
   }
 
   followStream(stream: StreamEntry, follower: Follower): () => void {
-    const followers = this.streamFollowers.get(stream.id) ?? new Set();
-    this.streamFollowers.set(stream.id, followers.add(follower));
+    const followers = this.streamFollowers.get(stream) ?? new Set();
+    this.streamFollowers.set(stream, followers.add(follower));
     return () => {
       followers.delete(follower);
-      if (followers.size === 0 && this.streamFollowers.get(stream.id) === followers) this.streamFollowers.delete(stream.id);
+      if (followers.size > 0 || this.streamFollowers.get(stream) !== followers) return;
+      this.streamFollowers.delete(stream);
+      this.index.leave(stream);
     };
   }
 
@@ -155,7 +176,7 @@ export class StoreEngine implements LogListener {
     index.showUpTo(end);
     if (this.streamFollowers.size === 0) return;
     for (let event = before; event < index.visible; event += 1) {
-      for (const follower of this.streamFollowers.get(index.columns.stream(event)) ?? []) this.woken.add(follower);
+      for (const follower of this.streamFollowers.get(index.streamOf(event)) ?? []) this.woken.add(follower);
     }
   }
 
@@ -163,6 +184,10 @@ export class StoreEngine implements LogListener {
     for (const follower of this.logFollowers) follower.wake();
     for (const follower of this.woken) follower.wake();
     this.woken.clear();
+  }
+
+  onClosed(end: number): void {
+    this.indexer.close(end);
   }
 
   onWithdrawn(end: number): void {
@@ -200,7 +225,9 @@ export class StoreEngine implements LogListener {
     return (this.index.find(METASTREAM_PREFIX + name)?.count ?? 0) > 0;
   }
 
-  private settleVerdict(verdict: Exclude<AppendVerdict, { verdict: 'write' }>, settled: Settled): void {
+  private settleVerdict(stream: StreamEntry, verdict: Exclude<AppendVerdict, { verdict: 'write' }>, settled: Settled): void {
+    // A name that was only asked for is forgotten, unless somebody waits for it.
+    if (!this.streamFollowers.has(stream)) this.index.leave(stream);
     const outcome: AppendOutcome =
       verdict.verdict === 'repeat'
         ? { kind: 'appended', revision: verdict.revision, position: this.index.columns.position(verdict.lastEvent) }
@@ -236,7 +263,7 @@ export class StoreEngine implements LogListener {
     const position = log.endPosition;
     const placed: PlacedEvent = {
       event,
-      streamName: stream.nameBytes,
+      streamName: Buffer.from(stream.name, 'utf8'),
       type: Buffer.from(event.type, 'utf8'),
       revision: options.isTombstone ? -1 : stream.lastRevision + 1,
       position,

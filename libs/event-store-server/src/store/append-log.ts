@@ -1,7 +1,7 @@
 import { EventStoreServerError, StorageFull, StoreOverloaded, errorCodeOf } from '../errors';
 import type { FileSystem } from './file-system';
 import { checkRecords } from './record';
-import { type AppendVisitor, recoverLog } from './recovery';
+import { type LogReader, recoverLog } from './recovery';
 import { Segments } from './segments';
 
 // The log: appended in groups, read by position.
@@ -15,7 +15,7 @@ import { Segments } from './segments';
 const SLAB_BYTES = 1024 * 1024;
 const SLABS_KEPT = 4;
 const UNWRITTEN_BYTES_MAX = 64 * 1024 * 1024;
-export const SEGMENT_BYTES_DEFAULT = 256 * 1024 * 1024;
+export const SEGMENT_BYTES_DEFAULT = 64 * 1024 * 1024;
 
 interface Slab {
   readonly base: number;
@@ -35,6 +35,8 @@ export interface LogListener {
   onSettled(): void;
   /** What was appended at or after `end` is withdrawn. Runs before the refusals. */
   onWithdrawn(end: number): void;
+  /** The file before `end` is closed, and all in it durable. */
+  onClosed(end: number): void;
   /** The log is dead. */
   onFailed(error: EventStoreServerError): void;
 }
@@ -66,11 +68,11 @@ export class AppendLog {
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES_DEFAULT;
   }
 
-  static async open(options: LogOptions, visit: AppendVisitor): Promise<AppendLog> {
+  static async open(options: LogOptions, reader: LogReader): Promise<AppendLog> {
     const segments = Segments.open(options.files, options.folder);
     const log = new AppendLog(segments, options);
     try {
-      log.end = await recoverLog(segments, visit);
+      log.end = await recoverLog(segments, reader);
     } catch (error) {
       segments.close();
       throw error;
@@ -200,6 +202,7 @@ export class AppendLog {
     if (start - base < this.segmentBytes) return;
     await file.sync();
     this.segments.create(start);
+    this.listener?.onClosed(start);
   }
 
   private writeRange(from: number, to: number): void {

@@ -21,6 +21,10 @@ export interface FileSystem {
   list(folder: string): readonly string[];
   exists(path: string): boolean;
   readText(path: string): string;
+  /** Undefined when it does not exist. */
+  readBytes(path: string): Buffer | undefined;
+  /** Whole or not at all, and durable when it resolves. */
+  writeBytesDurably(path: string, bytes: Buffer): Promise<void>;
   /** Whole or not at all, and durable when it returns. */
   writeTextDurably(path: string, text: string): void;
   open(path: string, mode: 'create' | 'existing'): LogFile;
@@ -91,6 +95,21 @@ export const nodeFileSystem: FileSystem = {
   },
   readText(path) {
     return fs.readFileSync(path, 'utf8');
+  },
+  readBytes(path) {
+    return fs.existsSync(path) ? fs.readFileSync(path) : undefined;
+  },
+  async writeBytesDurably(path, bytes) {
+    const temporary = `${path}.tmp`;
+    const file = await fs.promises.open(temporary, 'w');
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await fs.promises.rename(temporary, path);
+    this.syncFolder(dirname(path));
   },
   writeTextDurably(path, text) {
     const temporary = `${path}.tmp`;

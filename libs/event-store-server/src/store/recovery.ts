@@ -10,20 +10,39 @@ export interface RecoveredRecord {
   readonly bytes: Buffer;
 }
 
-export type AppendVisitor = (records: readonly RecoveredRecord[]) => void;
+/** Who builds what is known of the log from it. */
+export interface LogReader {
+  /** A segment begins. */
+  begin(base: number): void;
+  /** @returns true when all that is in the segment, which is closed, is known by other means */
+  load(bytes: number): boolean;
+  /** A complete append. */
+  visit(records: readonly RecoveredRecord[]): void;
+  /** The closed segment was scanned up to its end. */
+  close(end: number): void;
+}
 
 /**
  * Visits every complete append of the log, oldest first, cuts a torn tail and makes what is left durable.
  * @returns the position after the last complete append
  * @throws EventStoreServerError `LogCorrupt` when records that were once acknowledged are damaged
  */
-export async function recoverLog(segments: Segments, visit: AppendVisitor): Promise<number> {
+export async function recoverLog(segments: Segments, reader: LogReader): Promise<number> {
   let end = 0;
   for (const { base, file } of segments.all) {
     if (base !== end) throw corrupt(end, `the next file begins at ${base}`);
     const isLast = file === segments.last.file;
-    end = base + scan({ file, base }, visit);
-    if (end - base === file.size()) continue;
+    const size = file.size();
+    reader.begin(base);
+    if (!isLast && reader.load(size)) {
+      end = base + size;
+      continue;
+    }
+    end = base + scan({ file, base }, (records) => reader.visit(records));
+    if (end - base === size) {
+      if (!isLast) reader.close(end);
+      continue;
+    }
     if (!isLast) throw corrupt(end, 'a closed file holds a bad record');
     refuseDamage({ file, base }, end);
     file.truncate(end - base);
@@ -34,7 +53,7 @@ export async function recoverLog(segments: Segments, visit: AppendVisitor): Prom
 }
 
 /** Offset after the last complete append. */
-function scan({ file, base }: { readonly file: LogFile; readonly base: number }, visit: AppendVisitor): number {
+function scan({ file, base }: { readonly file: LogFile; readonly base: number }, visit: LogReader['visit']): number {
   const size = file.size();
   let complete = 0;
   let offset = 0;

@@ -48,6 +48,10 @@ export class SimulatedDisk implements FileSystem {
     file.durable = Buffer.from(file.current);
   }
 
+  remove(path: string): void {
+    this.files.delete(path);
+  }
+
   createFolder(): void {
     // Folders are part of the names.
   }
@@ -62,6 +66,17 @@ export class SimulatedDisk implements FileSystem {
 
   readText(path: string): string {
     return this.file(path).current.toString('utf8');
+  }
+
+  readBytes(path: string): Buffer | undefined {
+    return this.files.get(path)?.current;
+  }
+
+  async writeBytesDurably(path: string, bytes: Buffer): Promise<void> {
+    await this.beforeSync();
+    if (bytes.length > this.room) throw new NoSpace('no space left on device');
+    this.room -= bytes.length;
+    this.files.set(path, { durable: Buffer.from(bytes), current: Buffer.from(bytes), isNamed: true });
   }
 
   writeTextDurably(path: string, text: string): void {
