@@ -239,6 +239,35 @@ describe('links', () => {
   });
 });
 
+describe('filters', () => {
+  async function refusalOf(regex: string): Promise<string> {
+    const subscription = client.subscribeToAll({ filter: eventTypeFilter({ regex }) });
+    const error = await new Promise<Error>((resolve) => subscription.on('error', resolve));
+    return error.message;
+  }
+
+  it('that would take for ever with backtracking do not hold up the server', async () => {
+    await client.appendToStream(`${'a'.repeat(5_000)}!`, event());
+    await client.appendToStream('aaa', event());
+    const seen = new Promise<string | undefined>((resolve) => {
+      const subscription = client.subscribeToAll({ filter: streamNameFilter({ regex: '^(a+)+$' }) });
+      subscription.on('data', (one) => {
+        resolve(one.event?.streamId);
+        void subscription.unsubscribe();
+      });
+    });
+    expect(await seen).toBe('aaa');
+  });
+
+  it.each([
+    ['(?=a)b', /lookaround/],
+    ['(a', /missing closing/],
+    ['a'.repeat(5_000), /at most 4096 characters/],
+  ])('that cannot be bounded are refused: %.20s', async (regex, reason) => {
+    expect(await refusalOf(regex)).toMatch(reason);
+  });
+});
+
 describe('subscribing with the official client', () => {
   /** Takes what it is given until `count` events are there. */
   function events(subscription: AllStreamSubscription, count: number): Promise<string[]> {

@@ -1,6 +1,11 @@
+import { RE2JS } from 're2js';
 import type { EventFilter } from '../wire/requests';
 import type { EventIndex } from './event-index';
 
+/** A pattern is a handful of names, not a program. */
+const REGEX_CHARS_MAX = 4_096;
+/** Streams whose names were decided lately, by the low bits of their number. */
+const DECIDED_STREAMS = 1_024;
 const UNKNOWN = 0;
 const MATCHES = 1;
 const DIFFERS = 2;
@@ -12,9 +17,11 @@ export class InvalidFilter extends Error {
   }
 }
 
-/** Decides per event; for event types each distinct type is decided once. */
+/** Decides per event; each distinct event type is decided once, a stream name once as long as it is remembered. */
 export class FilterMatcher {
   private readonly decidedTypes: number[] = [];
+  /** Number of the stream, and whether it matches, in one number; 0 = none. */
+  private readonly decidedStreams = new Float64Array(DECIDED_STREAMS);
   private readonly matchesText: (text: string) => boolean;
 
   constructor(
@@ -26,7 +33,20 @@ export class FilterMatcher {
   }
 
   matches(event: number): boolean {
-    if (this.filter.on === 'stream-name') return this.matchesText(this.index.streamOf(event).name);
+    return this.filter.on === 'stream-name' ? this.matchesStream(event) : this.matchesType(event);
+  }
+
+  private matchesStream(event: number): boolean {
+    const stream = this.index.columns.stream(event);
+    const at = stream & (DECIDED_STREAMS - 1);
+    const decided = this.decidedStreams[at] as number;
+    if (Math.floor(decided / 2) === stream + 1) return decided % 2 === 1;
+    const matches = this.matchesText(this.index.streamNumbered(stream).name);
+    this.decidedStreams[at] = 2 * (stream + 1) + (matches ? 1 : 0);
+    return matches;
+  }
+
+  private matchesType(event: number): boolean {
     const type = this.index.columns.type(event);
     const decided = this.decidedTypes[type] ?? UNKNOWN;
     if (decided !== UNKNOWN) return decided === MATCHES;
@@ -45,10 +65,13 @@ function textMatcher({ regex, prefixes }: EventFilter): (text: string) => boolea
   return (text) => prefixes.some((prefix) => text.startsWith(prefix));
 }
 
-function compile(regex: string): RegExp {
+/** RE2: its time grows with the text alone, whatever the pattern, so that no subscription can hold up the others. */
+function compile(regex: string): RE2JS {
+  if (regex.length > REGEX_CHARS_MAX) throw new InvalidFilter(`a regular expression has at most ${REGEX_CHARS_MAX} characters`);
   try {
-    return new RegExp(regex);
+    return RE2JS.compile(regex);
   } catch (error) {
-    throw new InvalidFilter('the regular expression is not valid', error);
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new InvalidFilter(`${reason}; lookaround and backreferences are not supported`, error);
   }
 }
