@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { StoreEngine } from './engine/store-engine';
+import { beginLog } from './engine/system-events';
 import type { EventStoreServerError } from './errors';
 import { checkWritable, lockDataFolder, prepareDataFolder } from './store/data-folder';
 import { type FileSystem, nodeFileSystem } from './store/file-system';
@@ -72,6 +73,7 @@ async function serve(
     },
   });
   try {
+    await beginLog(engine);
     const node = { instanceId: randomUUID(), host, port: () => grpc?.port ?? 0 };
     const methods = methodTable({
       engine,
