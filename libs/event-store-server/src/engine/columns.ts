@@ -27,6 +27,30 @@ export class EventColumns {
     return this.count++;
   }
 
+  /**
+   * Rows of records that lie one behind the other, from `position` on.
+   * @returns the number of the first
+   */
+  pushAll(
+    rows: { readonly lengths: Uint32Array; readonly streams: Uint32Array; readonly types: Uint32Array },
+    position: number,
+  ): number {
+    const first = this.count;
+    let place = position;
+    for (let row = 0; row < rows.lengths.length; row += 1) {
+      const at = this.count & CHUNK_MASK;
+      if (at === 0 && this.count >>> CHUNK_BITS === this.chunks.length) this.chunks.push(newChunk());
+      const chunk = this.chunks[this.count >>> CHUNK_BITS] as Chunk;
+      chunk.position[at] = place;
+      chunk.length[at] = rows.lengths[row] as number;
+      chunk.stream[at] = rows.streams[row] as number;
+      chunk.type[at] = rows.types[row] as number;
+      place += rows.lengths[row] as number;
+      this.count += 1;
+    }
+    return first;
+  }
+
   truncate(count: number): void {
     this.count = count;
   }

@@ -104,27 +104,32 @@ export class EventIndex {
     return this.types[id] as string;
   }
 
-  /** Adds what a segment holds, as it was written down when the segment was closed. */
-  addSegment(segment: IndexedSegment, position: number): void {
+  /**
+   * Adds what a segment holds, as it was written down when the segment was closed.
+   * @returns the number of its first event
+   */
+  addSegment(segment: IndexedSegment, position: number): number {
     for (const name of segment.newStreams) {
       const entry = this.enter(name);
       entry.id = this.streams.push(entry) - 1;
     }
     for (const type of segment.newTypes) this.typeId(type);
-    const firstEvent = this.columns.count;
-    let at = position;
-    for (let row = 0; row < segment.lengths.length; row += 1) {
-      const length = segment.lengths[row] as number;
-      const stream = segment.streams[row] as number;
-      const event = this.columns.push({ position: at, length, stream, type: segment.types[row] as number });
-      if (segment.tombstones.has(row)) this.streamNumbered(stream).tombstone = event;
-      else this.streamNumbered(stream).push(event);
-      at += length;
+    const { lengths, streams, tombstones } = segment;
+    const firstEvent = this.columns.pushAll(segment, position);
+    for (let row = 0; row < lengths.length; row += 1) {
+      const stream = this.streams[streams[row] as number] as StreamEntry;
+      if (tombstones.size > 0 && tombstones.has(row)) stream.tombstone = firstEvent + row;
+      else stream.push(firstEvent + row);
     }
-    const firstId = segment.lengths.length - segment.ids.length;
-    segment.ids.forEach((id, index) => {
-      const row = firstId + index;
-      this.recentIds.remember(id, segment.streams[row] as number, firstEvent + row);
+    return firstEvent;
+  }
+
+  /** The ids of the last records of a segment whose first event is `firstEvent`. */
+  rememberIds({ ids, streams }: IndexedSegment, firstEvent: number): void {
+    const firstRow = streams.length - ids.length;
+    ids.forEach((id, index) => {
+      const row = firstRow + index;
+      this.recentIds.remember(id, streams[row] as number, firstEvent + row);
     });
   }
 

@@ -2,6 +2,7 @@ const WORDS = 6;
 const WAYS = 4;
 const SET_BITS = 15;
 const SETS = 1 << SET_BITS;
+export const RECENT_IDS_MAX = SETS * WAYS;
 
 /**
  * A bounded memory of event ids, for appends that expect no exact revision: which event of which stream

@@ -29,6 +29,7 @@ export interface IndexedSegment {
   readonly streams: Uint32Array;
   readonly types: Uint32Array;
   readonly tombstones: ReadonlySet<number>;
+  /** Of the last records. */
   readonly ids: readonly Buffer[];
   readonly newStreams: readonly string[];
   readonly newTypes: readonly string[];

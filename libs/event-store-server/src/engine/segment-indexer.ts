@@ -1,7 +1,13 @@
 import { join } from 'node:path';
 import type { FileSystem } from '../store/file-system';
 import type { EventIndex } from './event-index';
-import { type SegmentPlace, type SegmentRows, decodeSegment, encodeSegment } from './segment-index';
+import { RECENT_IDS_MAX } from './recent-ids';
+import { type IndexedSegment, type SegmentPlace, type SegmentRows, decodeSegment, encodeSegment } from './segment-index';
+
+interface LoadedSegment {
+  readonly segment: IndexedSegment;
+  readonly firstEvent: number;
+}
 
 interface OpenSegment {
   readonly base: number;
@@ -27,6 +33,9 @@ export class SegmentIndexer {
   private working: Promise<void>;
   private begun!: () => void;
   private isStopped = false;
+  /** The newest ones that were read: more ids than theirs are not kept anyway. */
+  private readonly loaded: LoadedSegment[] = [];
+  private loadedIds = 0;
 
   constructor(private readonly options: SegmentIndexerOptions) {
     this.working = new Promise((resolve) => (this.begun = resolve));
@@ -34,6 +43,8 @@ export class SegmentIndexer {
 
   /** The log is open: what was scanned may be written down. */
   start(): void {
+    for (const { segment, firstEvent } of this.loaded) this.options.index.rememberIds(segment, firstEvent);
+    this.loaded.length = 0;
     this.begun();
   }
 
@@ -50,7 +61,8 @@ export class SegmentIndexer {
     const stored = this.options.files.readBytes(this.path(base));
     const segment = stored === undefined ? undefined : decodeSegment(stored, place);
     if (segment === undefined) return false;
-    this.options.index.addSegment(segment, base);
+    const firstEvent = this.options.index.addSegment(segment, base);
+    this.keepIds({ segment, firstEvent });
     return true;
   }
 
@@ -87,6 +99,17 @@ export class SegmentIndexer {
   stop(): Promise<void> {
     this.isStopped = true;
     return this.working;
+  }
+
+  /** They are remembered when all segments are read: of ten million ids only the last ones would stay. */
+  private keepIds(loaded: LoadedSegment): void {
+    this.loaded.push(loaded);
+    this.loadedIds += loaded.segment.ids.length;
+    for (let [oldest] = this.loaded; oldest !== undefined; [oldest] = this.loaded) {
+      if (this.loadedIds - oldest.segment.ids.length < RECENT_IDS_MAX) return;
+      this.loadedIds -= oldest.segment.ids.length;
+      this.loaded.shift();
+    }
   }
 
   private async write(rows: SegmentRows): Promise<void> {
