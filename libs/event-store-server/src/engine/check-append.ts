@@ -35,15 +35,15 @@ function checkLoose(check: AppendCheck, expected: 'any' | 'stream-exists'): Appe
     if (stream.lastRevision < 0 && !check.hasMetadata) return wrong(stream);
   }
   const [firstId] = ids;
-  const first = firstId === undefined ? undefined : index.recentIds.find(firstId, stream.id);
+  const first = firstId === undefined ? undefined : index.recentEvent(firstId, stream);
   if (first === undefined) return { verdict: 'write', revives: stream.isSoftDeleted };
   let lastEvent = first;
   for (const id of ids) {
-    const event = index.recentIds.find(id, stream.id);
+    const event = index.recentEvent(id, stream);
     if (event === undefined) return wrong(stream);
     lastEvent = event;
   }
-  return { verdict: 'repeat', lastEvent, revision: revisionOf(stream, lastEvent) };
+  return { verdict: 'repeat', lastEvent, revision: stream.revisionOf(lastEvent) };
 }
 
 function checkExact(check: AppendCheck, expected: number): AppendVerdict {
@@ -53,7 +53,7 @@ function checkExact(check: AppendCheck, expected: number): AppendVerdict {
   if (expected > current) return wrong(stream);
   for (const [index, id] of ids.entries()) {
     const revision = expected + 1 + index;
-    if (revision <= current && check.idOf(stream.event(revision)).equals(id)) continue;
+    if (revision >= stream.firstRevision && revision <= current && check.idOf(stream.event(revision)).equals(id)) continue;
     const revives = index === 0 && expected < 0 && stream.isSoftDeleted;
     return revives ? { verdict: 'write', revives } : wrong(stream);
   }
@@ -64,15 +64,4 @@ function checkExact(check: AppendCheck, expected: number): AppendVerdict {
 
 function wrong(stream: StreamEntry): AppendVerdict {
   return { verdict: 'wrong-version', current: stream.lastRevision };
-}
-
-function revisionOf(stream: StreamEntry, event: number): number {
-  let low = 0;
-  let high = stream.lastRevision;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (stream.event(middle) < event) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }

@@ -1,6 +1,11 @@
+import type { RecordWalk } from '../store/gaps';
+
 const CHUNK_BITS = 16;
 const CHUNK = 1 << CHUNK_BITS;
 const CHUNK_MASK = CHUNK - 1;
+
+/** In the place of a length. */
+const REMOVED = 0;
 
 interface Chunk {
   readonly position: Float64Array;
@@ -28,24 +33,23 @@ export class EventColumns {
   }
 
   /**
-   * Rows of records that lie one behind the other, from `position` on.
+   * Rows of the records that lie on `walk`, one behind the other.
    * @returns the number of the first
    */
   pushAll(
     rows: { readonly lengths: Uint32Array; readonly streams: Uint32Array; readonly types: Uint32Array },
-    position: number,
+    walk: RecordWalk,
   ): number {
     const first = this.count;
-    let place = position;
     for (let row = 0; row < rows.lengths.length; row += 1) {
       const at = this.count & CHUNK_MASK;
       if (at === 0 && this.count >>> CHUNK_BITS === this.chunks.length) this.chunks.push(newChunk());
       const chunk = this.chunks[this.count >>> CHUNK_BITS] as Chunk;
-      chunk.position[at] = place;
+      chunk.position[at] = walk.position;
       chunk.length[at] = rows.lengths[row] as number;
       chunk.stream[at] = rows.streams[row] as number;
       chunk.type[at] = rows.types[row] as number;
-      place += rows.lengths[row] as number;
+      walk.advance(rows.lengths[row] as number);
       this.count += 1;
     }
     return first;
@@ -53,6 +57,15 @@ export class EventColumns {
 
   truncate(count: number): void {
     this.count = count;
+  }
+
+  /** The row stays, so that no other one gets a new number, but there is nothing to be read any more. */
+  remove(event: number): void {
+    (this.chunks[event >>> CHUNK_BITS] as Chunk).length[event & CHUNK_MASK] = REMOVED;
+  }
+
+  isRemoved(event: number): boolean {
+    return this.length(event) === REMOVED;
   }
 
   position(event: number): number {

@@ -1,3 +1,5 @@
+import type { RecordWalk } from '../store/gaps';
+import { ID_BYTES } from '../wire/event-id';
 import { describedStream } from './stream-limits';
 import { EventColumns } from './columns';
 import { RecentIds } from './recent-ids';
@@ -9,6 +11,7 @@ export interface IndexedEvent {
   readonly stream: StreamEntry;
   readonly type: string;
   readonly id: Buffer;
+  readonly revision: number;
   readonly position: number;
   readonly length: number;
   readonly isTombstone: boolean;
@@ -47,11 +50,11 @@ export class EventIndex {
     if (!entry.isWritten && entry.limits === undefined) this.byName.delete(entry.name);
   }
 
-  add({ stream, type, id, position, length, isTombstone }: IndexedEvent): number {
+  add({ stream, type, id, revision, position, length, isTombstone }: IndexedEvent): number {
     if (!stream.isWritten) stream.id = this.streams.push(stream) - 1;
     const event = this.columns.push({ position, length, stream: stream.id, type: this.typeId(type) });
     if (isTombstone) stream.tombstone = event;
-    else stream.push(event);
+    else stream.push(event, revision);
     this.recentIds.remember(id, stream.id, event);
     return event;
   }
@@ -104,33 +107,50 @@ export class EventIndex {
     return this.types[id] as string;
   }
 
+  /** The event of a stream that lately carried this id; undefined when it is not known, or gone. */
+  recentEvent(id: Buffer, stream: StreamEntry): number | undefined {
+    const event = this.recentIds.find(id, stream.id);
+    return event === undefined || this.columns.isRemoved(event) ? undefined : event;
+  }
+
+  /** Takes away an event that was scavenged. Of a stream they go one after the other, the oldest first. */
+  remove(event: number): void {
+    const stream = this.streamOf(event);
+    if (stream.tombstone !== event) stream.dropBefore(stream.revisionOf(event) + 1);
+    this.columns.remove(event);
+  }
+
   /**
    * Adds what a segment holds, as it was written down when the segment was closed.
    * @returns the number of its first event
    */
-  addSegment(segment: IndexedSegment, position: number): number {
+  addSegment(segment: IndexedSegment, walk: RecordWalk): number {
     for (const name of segment.newStreams) {
       const entry = this.enter(name);
       entry.id = this.streams.push(entry) - 1;
     }
     for (const type of segment.newTypes) this.typeId(type);
-    const { lengths, streams, tombstones } = segment;
-    const firstEvent = this.columns.pushAll(segment, position);
+    const { lengths, streams, revisions, tombstones } = segment;
+    const firstEvent = this.columns.pushAll(segment, walk);
     for (let row = 0; row < lengths.length; row += 1) {
       const stream = this.streams[streams[row] as number] as StreamEntry;
       if (tombstones.size > 0 && tombstones.has(row)) stream.tombstone = firstEvent + row;
-      else stream.push(firstEvent + row);
+      else stream.push(firstEvent + row, revisions[row] as number);
     }
     return firstEvent;
   }
 
   /** The ids of the last records of a segment whose first event is `firstEvent`. */
   rememberIds({ ids, streams }: IndexedSegment, firstEvent: number): void {
-    const firstRow = streams.length - ids.length;
-    ids.forEach((id, index) => {
-      const row = firstRow + index;
-      this.recentIds.remember(id, streams[row] as number, firstEvent + row);
-    });
+    const count = ids.length / ID_BYTES;
+    for (let row = streams.length - count, at = 0; row < streams.length; row += 1, at += ID_BYTES) {
+      this.recentIds.remember(ids.subarray(at, at + ID_BYTES), streams[row] as number, firstEvent + row);
+    }
+  }
+
+  /** All streams that have, or had, an event. */
+  writtenStreams(): Iterable<StreamEntry> {
+    return this.streams;
   }
 
   *metastreams(): Iterable<StreamEntry> {

@@ -101,8 +101,10 @@ class RunReader {
   private runLength(events: readonly number[], at: number): number {
     const { columns } = this.engine.index;
     const first = events[at] as number;
-    let last = first;
-    for (let next = at + 1; next < events.length && events[next] === last + 1; next += 1) last = events[next] as number;
-    return columns.position(last) + columns.length(last) - columns.position(first);
+    let end = columns.position(first) + columns.length(first);
+    for (let next = at + 1; next < events.length && columns.position(events[next] as number) === end; next += 1) {
+      end += columns.length(events[next] as number);
+    }
+    return end - columns.position(first);
   }
 }

@@ -25,7 +25,9 @@ export function streamReader(engine: StoreEngine, stream: StreamEntry, request: 
   let left = request.limit;
   return () => {
     const page = new Page(engine, Math.min(left, PAGE_EVENTS));
-    while (left > 0 && !page.isFull && revision >= first && revision < end) {
+    // A scavenge may have taken away what was there when the read began.
+    if (!request.backwards) revision = Math.max(revision, stream.firstRevision);
+    while (left > 0 && !page.isFull && revision >= Math.max(first, stream.firstRevision) && revision < end) {
       const event = stream.event(revision);
       revision += step;
       if (isYoung !== undefined && !isYoung(event)) continue;
@@ -55,7 +57,7 @@ export function logReader(engine: StoreEngine, request: ReadRequest): PageSource
     while (left > 0 && !page.isFull && event >= 0 && event < index.visible) {
       const current = event;
       event += step;
-      if (matcher !== undefined && !matcher.matches(current)) continue;
+      if (index.columns.isRemoved(current) || (matcher !== undefined && !matcher.matches(current))) continue;
       page.add(current);
       left -= 1;
     }
@@ -68,8 +70,12 @@ export function startEvent(engine: StoreEngine, from: Start): number {
   const { index } = engine;
   if (from === 'start') return 0;
   if (from === 'end') return index.visible;
-  const event = index.columns.firstAtOrAfter(from.at);
-  if (event < index.columns.count && index.columns.position(event) !== from.at) throw new InvalidPosition();
+  const { columns } = index;
+  const event = columns.firstAtOrAfter(from.at);
+  if (event < columns.count && columns.position(event) !== from.at) {
+    // Between two records that are not neighbours lies what was scavenged: a place there was one once.
+    if (event > 0 && columns.position(event - 1) + columns.length(event - 1) > from.at) throw new InvalidPosition();
+  }
   return Math.min(event, index.visible);
 }
 
@@ -88,7 +94,7 @@ export interface SubscriptionSource {
 }
 
 export function streamSubscription(engine: StoreEngine, stream: StreamEntry, from: Start): SubscriptionSource {
-  let next = from === 'start' ? 0 : from === 'end' ? stream.visibleCount(engine.index.visible) : from.at + 1;
+  let next = from === 'start' ? 0 : from === 'end' ? stream.visibleEnd(engine.index.visible) : from.at + 1;
   let isEnded = false;
   const endsWith = (page: Page): void => {
     if (stream.isTombstoned && stream.tombstone < engine.index.visible && !page.isFull) {
@@ -125,6 +131,9 @@ export function logSubscription(engine: StoreEngine, request: ReadRequest): Subs
   const after = typeof request.from === 'object' ? request.from.at : -1;
   let considered = 0;
   let lastCheckpoint = after;
+  // Exclusive: the event at the position given was seen, and a log may be shorter than it once was.
+  const isWanted = (event: number): boolean =>
+    index.columns.position(event) > after && !index.columns.isRemoved(event) && (matcher === undefined || matcher.matches(event));
   const due = (): number | undefined => {
     const position = next === 0 ? -1 : index.columns.position(next - 1);
     considered = 0;
@@ -138,8 +147,7 @@ export function logSubscription(engine: StoreEngine, request: ReadRequest): Subs
       const page = new Page(engine);
       const stop = Math.min(index.visible, next + CONSIDERED_PER_PAGE);
       while (next < stop && !page.isFull && !(isLive && considered >= interval)) {
-        // Exclusive: the event at the position given was seen, and a log may be shorter than it once was.
-        if (index.columns.position(next) > after && (matcher === undefined || matcher.matches(next))) page.add(next);
+        if (isWanted(next)) page.add(next);
         next += 1;
         considered += 1;
       }

@@ -1,19 +1,25 @@
+import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import type { FileSystem } from '../store/file-system';
+import { RecordWalk } from '../store/gaps';
+import type { Segment } from '../store/segments';
+import { ID_BYTES } from '../wire/event-id';
 import type { EventIndex } from './event-index';
 import { RECENT_IDS_MAX } from './recent-ids';
-import { type IndexedSegment, type SegmentPlace, type SegmentRows, decodeSegment, encodeSegment } from './segment-index';
+import { DIGEST_BYTES, type IndexedSegment, type SegmentRows, decodeSegment, encodeSegment } from './segment-index';
+
+/** A part of the log that nothing is added to any more, and what the index has of it. */
+export interface ClosedSegment extends SegmentRows {
+  readonly base: number;
+  readonly end: number;
+  readonly namesBefore: Buffer;
+}
+
+type OpenSegment = Pick<ClosedSegment, 'base' | 'firstEvent' | 'streamsBefore' | 'typesBefore' | 'namesBefore'>;
 
 interface LoadedSegment {
   readonly segment: IndexedSegment;
   readonly firstEvent: number;
-}
-
-interface OpenSegment {
-  readonly base: number;
-  readonly firstEvent: number;
-  readonly streamsBefore: number;
-  readonly typesBefore: number;
 }
 
 export interface SegmentIndexerOptions {
@@ -23,12 +29,15 @@ export interface SegmentIndexerOptions {
   idOf(event: number): Buffer;
 }
 
+const NO_NAMES = Buffer.alloc(DIGEST_BYTES);
+
 /**
  * Writes down what the index knows of each segment that is closed, and reads it at the next start. One segment after the
  * other and in slices, so that appends do not wait; what could not be written is scanned at the next start.
  */
 export class SegmentIndexer {
-  private segment: OpenSegment = { base: 0, firstEvent: 0, streamsBefore: 0, typesBefore: 0 };
+  private readonly closedSegments: ClosedSegment[] = [];
+  private segment: OpenSegment = { base: 0, firstEvent: 0, streamsBefore: 0, typesBefore: 0, namesBefore: NO_NAMES };
   /** Begins when the log can be read. */
   private working: Promise<void>;
   private begun!: () => void;
@@ -41,6 +50,10 @@ export class SegmentIndexer {
     this.working = new Promise((resolve) => (this.begun = resolve));
   }
 
+  get closed(): readonly ClosedSegment[] {
+    return this.closedSegments;
+  }
+
   /** The log is open: what was scanned may be written down. */
   start(): void {
     for (const { segment, firstEvent } of this.loaded) this.options.index.rememberIds(segment, firstEvent);
@@ -51,43 +64,57 @@ export class SegmentIndexer {
   /** The log goes on in a segment that begins at `base`. */
   begin(base: number): void {
     const { columns, streamCount, typeCount } = this.options.index;
-    this.segment = { base, firstEvent: columns.count, streamsBefore: streamCount, typesBefore: typeCount };
+    const { namesAfter = NO_NAMES } = this.closedSegments[this.closedSegments.length - 1] ?? {};
+    this.segment = {
+      base,
+      firstEvent: columns.count,
+      streamsBefore: streamCount,
+      typesBefore: typeCount,
+      namesBefore: namesAfter,
+    };
   }
 
   /** @returns false when the segment has to be scanned */
-  load(bytes: number): boolean {
-    const { base, streamsBefore, typesBefore } = this.segment;
-    const place: SegmentPlace = { base, bytes, streamsBefore, typesBefore };
-    const stored = this.options.files.readBytes(this.path(base));
-    const segment = stored === undefined ? undefined : decodeSegment(stored, place);
+  load({ base, end = base, file, gaps }: Segment): boolean {
+    const { index, files } = this.options;
+    const stored = files.readBytes(this.path(base));
+    if (stored === undefined) return false;
+    const segment = decodeSegment(stored, { base, end, bytes: file.size(), namesBefore: this.segment.namesBefore });
     if (segment === undefined) return false;
-    const firstEvent = this.options.index.addSegment(segment, base);
+    const firstEvent = index.addSegment(segment, new RecordWalk(gaps, base));
     this.keepIds({ segment, firstEvent });
+    this.closedSegments.push({
+      ...this.segment,
+      end,
+      endEvent: index.columns.count,
+      streamsAfter: index.streamCount,
+      typesAfter: index.typeCount,
+      namesAfter: segment.namesAfter,
+    });
     return true;
   }
 
   /** The segment ends at `end`, and all before it is durable; the next one begins there. */
-  close(end: number): void {
-    const { index } = this.options;
-    const { base, firstEvent, streamsBefore, typesBefore } = this.segment;
-    const endEvent = index.columns.firstAtOrAfter(end);
-    const named = namedIn(index, { firstEvent, endEvent, streamsBefore, typesBefore });
-    const rows: SegmentRows = {
-      base,
-      bytes: end - base,
-      streamsBefore,
-      typesBefore,
-      first: firstEvent,
-      end: endEvent,
-      ...named,
-    };
+  close(end: number, bytes = end - this.segment.base): void {
+    const closed = this.closedAt(end);
+    this.closedSegments.push(closed);
     this.segment = {
       base: end,
-      firstEvent: endEvent,
-      streamsBefore: named.streamsAfter,
-      typesBefore: named.typesAfter,
+      firstEvent: closed.endEvent,
+      streamsBefore: closed.streamsAfter,
+      typesBefore: closed.typesAfter,
+      namesBefore: closed.namesAfter,
     };
-    this.working = this.working.then(() => this.write(rows));
+    this.working = this.working.then(() => this.write(closed, bytes));
+  }
+
+  /** One file of so many bytes took the place of these segments, which are neighbours. */
+  replace(segments: readonly ClosedSegment[], bytes: number): void {
+    const first = segments[0] as ClosedSegment;
+    const { end, endEvent, streamsAfter, typesAfter, namesAfter } = segments[segments.length - 1] as ClosedSegment;
+    const merged: ClosedSegment = { ...first, end, endEvent, streamsAfter, typesAfter, namesAfter };
+    this.closedSegments.splice(this.closedSegments.indexOf(first), segments.length, merged);
+    this.working = this.working.then(() => this.write(merged, bytes));
   }
 
   /** Resolves when all that was closed is written down, or given up. */
@@ -101,26 +128,42 @@ export class SegmentIndexer {
     return this.working;
   }
 
+  /** The index runs ahead of the disk: what rows after the end have named does not count. */
+  private closedAt(end: number): ClosedSegment {
+    const { index } = this.options;
+    const { segment } = this;
+    const endEvent = index.columns.firstAtOrAfter(end);
+    let streamsAfter = segment.streamsBefore;
+    let typesAfter = segment.typesBefore;
+    for (let event = segment.firstEvent; event < endEvent; event += 1) {
+      streamsAfter = Math.max(streamsAfter, index.columns.stream(event) + 1);
+      typesAfter = Math.max(typesAfter, index.columns.type(event) + 1);
+    }
+    const rows = { ...segment, end, endEvent, streamsAfter, typesAfter };
+    return { ...rows, namesAfter: namesAfter(index, rows) };
+  }
+
   /** They are remembered when all segments are read: of ten million ids only the last ones would stay. */
   private keepIds(loaded: LoadedSegment): void {
     this.loaded.push(loaded);
-    this.loadedIds += loaded.segment.ids.length;
+    this.loadedIds += loaded.segment.ids.length / ID_BYTES;
     for (let [oldest] = this.loaded; oldest !== undefined; [oldest] = this.loaded) {
-      if (this.loadedIds - oldest.segment.ids.length < RECENT_IDS_MAX) return;
-      this.loadedIds -= oldest.segment.ids.length;
+      const ids = oldest.segment.ids.length / ID_BYTES;
+      if (this.loadedIds - ids < RECENT_IDS_MAX) return;
+      this.loadedIds -= ids;
       this.loaded.shift();
     }
   }
 
-  private async write(rows: SegmentRows): Promise<void> {
+  private async write(segment: ClosedSegment, bytes: number): Promise<void> {
     const { files, index, idOf } = this.options;
     try {
-      const encoding = encodeSegment(index, rows, idOf);
+      const encoding = encodeSegment({ index, place: { ...segment, bytes }, rows: segment, idOf });
       for (;;) {
         if (this.isStopped) return;
         const step = encoding.next();
         if (step.done === true) {
-          await files.writeBytesDurably(this.path(rows.base), step.value);
+          await files.writeBytesDurably(this.path(segment.base), step.value);
           return;
         }
         await new Promise((resolve) => setImmediate(resolve));
@@ -135,21 +178,12 @@ export class SegmentIndexer {
   }
 }
 
-/** The index runs ahead of the disk: what rows after the end have named does not count. */
-function namedIn(
-  index: EventIndex,
-  rows: {
-    readonly firstEvent: number;
-    readonly endEvent: number;
-    readonly streamsBefore: number;
-    readonly typesBefore: number;
-  },
-): { readonly streamsAfter: number; readonly typesAfter: number } {
-  let streamsAfter = rows.streamsBefore;
-  let typesAfter = rows.typesBefore;
-  for (let event = rows.firstEvent; event < rows.endEvent; event += 1) {
-    streamsAfter = Math.max(streamsAfter, index.columns.stream(event) + 1);
-    typesAfter = Math.max(typesAfter, index.columns.type(event) + 1);
-  }
-  return { streamsAfter, typesAfter };
+function namesAfter(index: EventIndex, rows: Omit<SegmentRows, 'namesAfter'> & { readonly namesBefore: Buffer }): Buffer {
+  const streams: string[] = [];
+  for (let stream = rows.streamsBefore; stream < rows.streamsAfter; stream += 1) streams.push(index.streamNumbered(stream).name);
+  const types: string[] = [];
+  for (let type = rows.typesBefore; type < rows.typesAfter; type += 1) types.push(index.typeNumbered(type));
+  const hash = createHash('sha256').update(rows.namesBefore);
+  hash.update(streams.join('\0')).update('\0\0').update(types.join('\0'));
+  return hash.digest().subarray(0, DIGEST_BYTES);
 }

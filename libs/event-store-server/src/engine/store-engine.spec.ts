@@ -42,7 +42,7 @@ function append(engine: StoreEngine, request: AppendRequest): Promise<AppendOutc
 function contentOf(engine: StoreEngine, name: string): number[] {
   const stream = engine.index.find(name);
   if (stream === undefined) return [];
-  return Array.from({ length: stream.visibleCount(engine.index.visible) }, (_, revision) => {
+  return Array.from({ length: stream.visibleEnd(engine.index.visible) }, (_, revision) => {
     const record = engine.record(stream.event(revision));
     const { sequence } = JSON.parse(dataOfRecordedEvent(recordedEventOf(record)).toString('utf8')) as { sequence: number };
     expect(eventIdOf(record).readUInt32BE(12)).toBe(sequence + 1);

@@ -1,5 +1,6 @@
+import { join } from 'node:path';
 import { EventDamaged, type EventStoreServerError, NameTooLong } from '../errors';
-import { AppendLog, type LogListener, type LogOptions } from '../store/append-log';
+import { AppendLog, type LogListener, type LogOptions, SEGMENT_BYTES_DEFAULT } from '../store/append-log';
 import { type RecordPlace, eventIdOf, eventTypeOf, putRecord, recordSize, recordedEventOf, streamNameOf } from '../store/record';
 import type { RecoveredRecord } from '../store/recovery';
 import type { Expected } from '../wire/requests';
@@ -18,6 +19,7 @@ import {
 } from './stream-limits';
 import { NAME_BYTES_MAX, isTooLong } from './name-length';
 import { newEventId } from './new-event-id';
+import { Scavenging } from './scavenging';
 import { SegmentIndexer } from './segment-indexer';
 
 // The engine: decides appends against the index, which runs ahead of the disk, and tells followers.
@@ -48,9 +50,13 @@ export interface EngineOptions extends LogOptions {
   readonly nowMs: () => number;
   /** The log is dead: the process should end. */
   readonly onFailed: (error: EventStoreServerError) => void;
+  /** Scavenges by itself when much of the log can be seen by nobody. */
+  readonly autoScavenge?: boolean;
 }
 
 const EMPTY = Buffer.alloc(0);
+/** Deleted at the start, if a scavenge was cut off. */
+const SCAVENGE_PART_FILE = 'scavenge.tmp';
 const MICROS = 1000;
 
 export class StoreEngine implements LogListener {
@@ -60,11 +66,21 @@ export class StoreEngine implements LogListener {
   private readonly logFollowers = new Set<Follower>();
   private readonly woken = new Set<Follower>();
 
+  readonly scavenging: Scavenging;
   private readonly indexer: SegmentIndexer;
 
   private constructor(private readonly options: EngineOptions) {
     const { files, folder } = options;
     this.indexer = new SegmentIndexer({ files, folder, index: this.index, idOf: (event) => eventIdOf(this.record(event)) });
+    const { indexer } = this;
+    this.scavenging = new Scavenging({
+      engine: this,
+      indexer,
+      files,
+      segmentBytes: options.segmentBytes ?? SEGMENT_BYTES_DEFAULT,
+      partPath: join(folder, SCAVENGE_PART_FILE),
+      replace: (path, range) => this.log.replace(path, range),
+    });
   }
 
   static async open(options: EngineOptions): Promise<StoreEngine> {
@@ -72,9 +88,9 @@ export class StoreEngine implements LogListener {
     const { indexer } = engine;
     engine.log = await AppendLog.open(options, {
       begin: (base) => indexer.begin(base),
-      load: (bytes) => indexer.load(bytes),
+      load: (segment) => indexer.load(segment),
       visit: (records) => engine.recover(records),
-      close: (end) => indexer.close(end),
+      close: (end, bytes) => indexer.close(end, bytes),
     });
     engine.log.listen(engine);
     indexer.start();
@@ -84,6 +100,7 @@ export class StoreEngine implements LogListener {
   }
 
   async close(): Promise<void> {
+    await this.scavenging.close();
     await this.indexer.stop();
     await this.log.close();
   }
@@ -116,7 +133,7 @@ export class StoreEngine implements LogListener {
       const verdict = this.check(stream, expected, []);
       if (verdict.verdict !== 'write') return this.settleVerdict(stream, verdict, settled);
       if (stream.isSoftDeleted) return this.settleVerdict(stream, { verdict: 'stream-deleted' }, settled);
-      if (stream.count === 0 && !this.hasMetadata(name)) {
+      if (stream.isEmpty && !this.hasMetadata(name)) {
         return this.settleVerdict(stream, { verdict: 'wrong-version', current: -1 }, settled);
       }
       this.append({ stream: METASTREAM_PREFIX + name, expected: 'any', events: [metadataEvent(SOFT_DELETED_METADATA)] }, settled);
@@ -134,6 +151,13 @@ export class StoreEngine implements LogListener {
       this.log.whenDurable((error) =>
         settled(error === undefined ? { kind: 'appended', revision: stream.lastRevision, position } : { kind: 'failed', error }),
       );
+    });
+  }
+
+  /** Resolves when everything appended so far is on the disk. @throws what kept it from that */
+  durable(): Promise<void> {
+    return new Promise((resolve, reject) => {
+      this.log.whenDurable((error) => (error === undefined ? resolve() : reject(error)));
     });
   }
 
@@ -188,6 +212,7 @@ export class StoreEngine implements LogListener {
 
   onClosed(end: number): void {
     this.indexer.close(end);
+    if (this.options.autoScavenge === true) this.scavenging.look();
   }
 
   onWithdrawn(end: number): void {
@@ -222,7 +247,7 @@ export class StoreEngine implements LogListener {
   }
 
   private hasMetadata(name: string): boolean {
-    return (this.index.find(METASTREAM_PREFIX + name)?.count ?? 0) > 0;
+    return this.index.find(METASTREAM_PREFIX + name)?.isEmpty === false;
   }
 
   private settleVerdict(stream: StreamEntry, verdict: Exclude<AppendVerdict, { verdict: 'write' }>, settled: Settled): void {
@@ -273,7 +298,8 @@ export class StoreEngine implements LogListener {
     const length = recordSize(placed);
     const { bytes, at } = log.reserve(length);
     putRecord(bytes, at, { placed, place });
-    this.index.add({ stream, type: event.type, id: event.id, position, length, isTombstone: options.isTombstone });
+    const { revision } = placed;
+    this.index.add({ stream, type: event.type, id: event.id, revision, position, length, isTombstone: options.isTombstone });
     const described = event.type === METADATA_TYPE ? describedStream(stream.name) : undefined;
     if (described !== undefined) this.index.enter(described).limits = parseLimits(event.data.toString('utf8'));
     return position;
@@ -285,6 +311,7 @@ export class StoreEngine implements LogListener {
         stream: this.index.enter(streamNameOf(bytes)),
         type: eventTypeOf(bytes),
         id: eventIdOf(bytes),
+        revision: header.revision,
         position: header.position,
         length: header.length,
         isTombstone: header.revision < 0,
@@ -295,12 +322,12 @@ export class StoreEngine implements LogListener {
   private reloadLimits(metastream: StreamEntry): void {
     const described = describedStream(metastream.name);
     if (described === undefined) return;
-    const stream = metastream.count === 0 ? this.index.find(described) : this.index.enter(described);
-    if (stream !== undefined) stream.limits = metastream.count === 0 ? undefined : parseLimits(this.metadataText(metastream));
+    const stream = metastream.isEmpty ? this.index.find(described) : this.index.enter(described);
+    if (stream !== undefined) stream.limits = metastream.isEmpty ? undefined : parseLimits(this.metadataText(metastream));
   }
 
   private metadataText(metastream: StreamEntry): string {
-    if (metastream.count === 0) return '';
+    if (metastream.isEmpty) return '';
     return dataOfRecordedEvent(recordedEventOf(this.record(metastream.event(metastream.lastRevision)))).toString('utf8');
   }
 

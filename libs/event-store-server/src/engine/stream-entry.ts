@@ -8,7 +8,12 @@ const NO_ID = -1;
 export class StreamEntry implements ListPlace {
   /** Streams are numbered in the order in which the log first names them: the same at every start. -1 = not written yet. */
   id = NO_ID;
-  count = 0;
+  /** Events in the list. */
+  private count = 0;
+  /** Revision of the first event in the list. */
+  private listStart = 0;
+  /** Events of lower revisions were taken away by a scavenge. */
+  firstRevision = 0;
   /** Event that ended the stream for ever. */
   tombstone = NO_EVENT;
   /** From the newest event of its metastream. */
@@ -23,7 +28,12 @@ export class StreamEntry implements ListPlace {
 
   /** -1 when it has no event. */
   get lastRevision(): number {
-    return this.count - 1;
+    return this.listStart + this.count - 1;
+  }
+
+  /** Nothing is left of it, or it never had an event. */
+  get isEmpty(): boolean {
+    return this.count === 0;
   }
 
   get isWritten(): boolean {
@@ -39,26 +49,53 @@ export class StreamEntry implements ListPlace {
     return this.limits !== undefined && this.limits.truncateBefore === Number.POSITIVE_INFINITY;
   }
 
-  push(event: number): void {
+  /** The event that follows; the first one may have any revision: those before it were scavenged. */
+  push(event: number, revision: number): void {
+    if (this.count === 0) {
+      this.listStart = revision;
+      this.firstRevision = revision;
+    } else if (revision !== this.lastRevision + 1) {
+      throw new RangeError(`${this.name} has revision ${revision} after ${this.lastRevision}`);
+    }
     this.lists.push(this, this.count, event);
     this.count += 1;
   }
 
   event(revision: number): number {
-    return this.lists.get(this, revision);
+    return this.lists.get(this, revision - this.listStart);
+  }
+
+  /** Revision of an event of this stream that is in the list. */
+  revisionOf(event: number): number {
+    let low = this.firstRevision;
+    let high = this.lastRevision;
+    while (low < high) {
+      const middle = Math.floor((low + high) / 2);
+      if (this.event(middle) < event) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** The events before `revision` are gone. */
+  dropBefore(revision: number): void {
+    this.firstRevision = revision;
   }
 
   /** Takes back events numbered `firstWithdrawn` and later. */
   withdraw(firstWithdrawn: number): void {
-    while (this.count > 0 && this.event(this.count - 1) >= firstWithdrawn) this.count -= 1;
+    while (this.count > 0 && this.event(this.lastRevision) >= firstWithdrawn) this.count -= 1;
     if (this.tombstone >= firstWithdrawn) this.tombstone = NO_EVENT;
-    if (this.count === 0 && !this.isTombstoned) this.id = NO_ID;
+    if (this.count > 0 || this.isTombstoned) return;
+    this.id = NO_ID;
+    this.listStart = 0;
+    this.firstRevision = 0;
   }
 
-  /** Number of events that readers may see: those before event number `visible`. */
-  visibleCount(visible: number): number {
-    let count = this.count;
-    while (count > 0 && this.event(count - 1) >= visible) count -= 1;
-    return count;
+  /** Revision after the last one that readers may see: those before event number `visible`. */
+  visibleEnd(visible: number): number {
+    let end = this.lastRevision + 1;
+    while (end > this.firstRevision && this.event(end - 1) >= visible) end -= 1;
+    return end;
   }
 }

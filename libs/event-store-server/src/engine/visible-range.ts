@@ -5,9 +5,9 @@ import { describedStream } from './stream-limits';
 
 /** Revisions that a reader may see: truncated ones are hidden, what is not durable does not exist yet. */
 export function visibleRange(engine: StoreEngine, stream: StreamEntry): { readonly first: number; readonly end: number } {
-  const end = stream.visibleCount(engine.index.visible);
+  const end = stream.visibleEnd(engine.index.visible);
   const maxCount = stream.limits?.maxCount ?? (describedStream(stream.name) === undefined ? undefined : 1);
-  const first = Math.max(stream.limits?.truncateBefore ?? 0, maxCount === undefined ? 0 : end - maxCount, 0);
+  const first = Math.max(stream.limits?.truncateBefore ?? 0, maxCount === undefined ? 0 : end - maxCount, stream.firstRevision);
   return { first: Math.min(first, end), end };
 }
 

@@ -1,11 +1,10 @@
-import { createHash } from 'node:crypto';
 import * as fs from 'node:fs';
 import { join } from 'node:path';
 import { EventStoreServerError } from '../errors';
-import { FORMAT_FILE, prepareDataFolder } from '../store/data-folder';
+import { FORMAT_FILE, logIdOf } from '../store/data-folder';
 import { nodeFileSystem } from '../store/file-system';
-import { HEADER_BYTES } from '../store/record';
 import { SEGMENT_NAME } from '../store/segments';
+import { type OpenLog, type OpenLogFile, openLog } from './open-log';
 import { type VerifyReport, verifyStore } from './verify';
 
 // A log is only ever appended to, so a copy of its files, oldest first, is a prefix of it: at worst the last
@@ -18,7 +17,7 @@ import { type VerifyReport, verifyStore } from './verify';
 export interface BackupManifest {
   readonly format: 'perdure-event-log-backup';
   readonly version: 1;
-  /** Of the log's first record: another log is not mixed in. */
+  /** Another log is not mixed in. */
   readonly logId: string;
   readonly takenAt: string;
   readonly events: number;
@@ -34,27 +33,38 @@ export interface BackupReport extends BackupManifest {
 }
 
 export const MANIFEST_FILE = 'backup.json';
+const COPY_BYTES = 4 * 1024 * 1024;
 
 /**
  * Copies a log, also while a server serves it; into an earlier backup of the same log only what is new.
  * @throws EventStoreServerError `NoEventLog`, `OtherBackup`, `BackupDamaged`
  */
 export async function backupStore(folder: string, to: string, nowMs: number): Promise<BackupReport> {
-  const names = segmentsOf(folder);
-  const logId = logIdOf(folder, names);
+  const log = openLog(folder);
+  try {
+    return await copyLog({ ...log, folder }, to, nowMs);
+  } finally {
+    log.close();
+  }
+}
+
+async function copyLog(log: OpenLog & { readonly folder: string }, to: string, nowMs: number): Promise<BackupReport> {
+  const logId = logIdOf(log.folder);
   const earlier = readManifest(to);
   if (earlier === undefined && fs.existsSync(to) && fs.readdirSync(to).some((name) => SEGMENT_NAME.test(name)))
     throw otherBackup(to, 'it holds a log, but no backup.json');
   if (earlier !== undefined && earlier.logId !== logId) throw otherBackup(to, 'it is a backup of another log');
-  prepareDataFolder(nodeFileSystem, to);
-  const newest = names[names.length - 1];
+  nodeFileSystem.createFolder(to);
+  copyText(log.folder, to, FORMAT_FILE);
+  const newest = log.files[log.files.length - 1];
   let filesKept = 0;
-  const files = names.map((name) => {
-    const isKept = name !== newest && isCopied(join(folder, name), join(to, name));
+  const files = log.files.map((file) => {
+    const isKept = file !== newest && isCopied(file, join(to, file.name));
     if (isKept) filesKept += 1;
-    else copyDurably(folder, to, name);
-    return { name, bytes: fs.statSync(join(to, name)).size };
+    else copyDurably(file, to);
+    return { name: file.name, bytes: fs.statSync(join(to, file.name)).size };
   });
+  removeOthers(to, new Set(files.map(({ name }) => name)));
   const { events, streams, bytes } = checked(await verifyStore(to), to);
   const takenAt = new Date(nowMs).toISOString();
   const manifest: BackupManifest = {
@@ -91,28 +101,16 @@ export async function restoreStore(from: string, folder: string): Promise<Verify
   }
   // The format comes last: a folder that was half restored is none that a server would take for a log.
   nodeFileSystem.createFolder(folder);
-  for (const { name } of manifest.files) copyDurably(from, folder, name);
-  copyDurably(from, folder, FORMAT_FILE);
+  const log = openLog(from);
+  try {
+    for (const file of log.files) copyDurably(file, folder);
+  } finally {
+    log.close();
+  }
+  copyText(from, folder, FORMAT_FILE);
   const report = checked(await verifyStore(folder), folder);
   if (report.events < manifest.events) throw damagedBackup(from, `${manifest.events - report.events} events are missing`);
   return report;
-}
-
-function segmentsOf(folder: string): readonly string[] {
-  const names = fs.existsSync(join(folder, FORMAT_FILE)) ? fs.readdirSync(folder).filter((name) => SEGMENT_NAME.test(name)) : [];
-  if (names.length > 0) return names.sort();
-  throw new EventStoreServerError('NoEventLog', `${folder} holds no event log: name the folder that was given as --data.`);
-}
-
-function logIdOf(folder: string, names: readonly string[]): string {
-  const head = Buffer.alloc(HEADER_BYTES);
-  const file = fs.openSync(join(folder, names[0] as string), 'r');
-  try {
-    fs.readSync(file, head, 0, head.length, 0);
-  } finally {
-    fs.closeSync(file);
-  }
-  return createHash('sha256').update(head).digest('hex').slice(0, 32);
 }
 
 function readManifest(folder: string): BackupManifest | undefined {
@@ -127,19 +125,35 @@ function readManifest(folder: string): BackupManifest | undefined {
   throw otherBackup(folder, 'its backup.json is not one of this version');
 }
 
-function isCopied(source: string, copy: string): boolean {
-  return fs.existsSync(copy) && fs.statSync(copy).size === fs.statSync(source).size;
+function isCopied({ size }: OpenLogFile, copy: string): boolean {
+  return fs.existsSync(copy) && fs.statSync(copy).size === size;
 }
 
-function copyDurably(from: string, to: string, name: string): void {
+/** What a scavenge has replaced since the backup before this one. */
+function removeOthers(to: string, names: ReadonlySet<string>): void {
+  for (const name of fs.readdirSync(to)) if (SEGMENT_NAME.test(name) && !names.has(name)) fs.rmSync(join(to, name));
+}
+
+function copyText(from: string, to: string, name: string): void {
+  nodeFileSystem.writeTextDurably(join(to, name), fs.readFileSync(join(from, name), 'utf8'));
+}
+
+/** From what is open: the name may stand for another file by now. */
+function copyDurably({ name, descriptor, size }: OpenLogFile, to: string): void {
   const path = join(to, name);
   const part = `${path}.part`;
-  fs.copyFileSync(join(from, name), part);
-  const file = fs.openSync(part, 'r+');
+  const copy = fs.openSync(part, 'w');
   try {
-    fs.fsyncSync(file);
+    const window = Buffer.allocUnsafe(COPY_BYTES);
+    for (let at = 0; at < size;) {
+      const count = fs.readSync(descriptor, window, 0, Math.min(window.length, size - at), at);
+      if (count === 0) break;
+      for (let done = 0; done < count;) done += fs.writeSync(copy, window, done, count - done, at + done);
+      at += count;
+    }
+    fs.fsyncSync(copy);
   } finally {
-    fs.closeSync(file);
+    fs.closeSync(copy);
   }
   fs.renameSync(part, path);
   nodeFileSystem.syncFolder(to);

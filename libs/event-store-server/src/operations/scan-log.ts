@@ -1,10 +1,7 @@
 import * as fs from 'node:fs';
-import { join } from 'node:path';
-import { EventStoreServerError } from '../errors';
-import { FORMAT_FILE, readFormat } from '../store/data-folder';
-import { nodeFileSystem } from '../store/file-system';
-import { type RecordHeader, HEADER_BYTES, claimedLength, readRecordHeader } from '../store/record';
-import { SEGMENT_NAME } from '../store/segments';
+import { RecordWalk } from '../store/gaps';
+import { type RecordHeader, HEADER_BYTES, claimedLength, claimedPosition, readRecordHeader } from '../store/record';
+import { type OpenLogFile, openLog } from './open-log';
 
 /** Bytes that are looked at together: records may be longer, then the window grows. */
 const WINDOW_BYTES = 8 * 1024 * 1024;
@@ -12,6 +9,8 @@ const WINDOW_BYTES = 8 * 1024 * 1024;
 export interface ScannedRecord {
   readonly header: RecordHeader;
   readonly bytes: Buffer;
+  /** What stood before it may have been taken away. */
+  readonly isScavenged: boolean;
 }
 
 /** A stretch of the log that holds no intact record. `to` is where the next intact one begins, or the file ends. */
@@ -38,69 +37,63 @@ export interface ScannedLog {
  * @throws EventStoreServerError `NoEventLog`, `UnknownFormatVersion`
  */
 export function scanLog(folder: string, visitor: LogVisitor): ScannedLog {
-  const formatVersion = formatOf(folder);
-  const names = fs.readdirSync(folder).filter((name) => SEGMENT_NAME.test(name));
-  let bytes = 0;
-  let expected = 0;
-  for (const [index, name] of [...names].sort().entries()) {
-    const base = Number(name.slice(0, 20));
-    if (base > expected) visitor.onBadRange({ from: expected, to: base, isTail: false });
-    const file = fs.openSync(join(folder, name), 'r');
-    try {
-      const size = fs.fstatSync(file).size;
-      scanSegment({ file, base, size, isNewest: index === names.length - 1 }, visitor);
-      bytes += size;
-      expected = base + size;
-    } finally {
-      fs.closeSync(file);
+  const log = openLog(folder);
+  try {
+    let bytes = 0;
+    let expected = 0;
+    for (const [index, file] of log.files.entries()) {
+      if (file.base > expected) visitor.onBadRange({ from: expected, to: file.base, isTail: false });
+      scanFile(file, visitor, { isNewest: index === log.files.length - 1 });
+      bytes += file.size;
+      expected = file.end;
     }
+    return { formatVersion: log.formatVersion, segments: log.files.length, bytes };
+  } finally {
+    log.close();
   }
-  return { formatVersion, segments: names.length, bytes };
 }
 
-function formatOf(folder: string): number {
-  const path = join(folder, FORMAT_FILE);
-  if (!fs.existsSync(path)) {
-    throw new EventStoreServerError('NoEventLog', `${folder} holds no event log: name the folder that was given as --data.`);
-  }
-  return readFormat(nodeFileSystem.readText(path), path);
-}
-
-interface Segment {
-  readonly file: number;
-  readonly base: number;
-  readonly size: number;
-  readonly isNewest: boolean;
-}
-
-function scanSegment(segment: Segment, visitor: LogVisitor): void {
-  const { base, size, isNewest } = segment;
-  const window = new Window(segment.file, size);
-  for (let offset = 0; offset < size;) {
-    const record = recordAt(window, base, offset);
+function scanFile(file: OpenLogFile, visitor: LogVisitor, { isNewest }: { readonly isNewest: boolean }): void {
+  const { size, headBytes, gaps, base } = file;
+  const window = new Window(file.descriptor, size);
+  const isScavenged = headBytes > 0;
+  const walk = new RecordWalk(gaps, base);
+  for (let offset = headBytes; offset < size;) {
+    const record = recordAt(window, offset, walk.position);
     if (record !== undefined) {
-      visitor.onRecord(record);
+      visitor.onRecord({ ...record, isScavenged });
       offset += record.header.length;
+      walk.advance(record.header.length);
       continue;
     }
-    const next = nextIntact(window, base, offset + 1);
-    visitor.onBadRange({ from: base + offset, to: base + (next ?? size), isTail: isNewest && next === undefined });
-    offset = next ?? size;
+    const next = nextIntact(window, offset + 1, file);
+    const to = next?.position ?? file.end;
+    visitor.onBadRange({ from: walk.position, to, isTail: isNewest && next === undefined });
+    if (next === undefined) return;
+    offset = next.offset;
+    walk.seek(next.position);
   }
 }
 
-function recordAt(window: Window, base: number, offset: number): ScannedRecord | undefined {
+function recordAt(window: Window, offset: number, position: number): Omit<ScannedRecord, 'isScavenged'> | undefined {
   const head = window.bytes(offset, HEADER_BYTES);
   const length = claimedLength(head, 0);
   if (length < HEADER_BYTES || offset + length > window.size) return undefined;
   const bytes = window.bytes(offset, length);
-  const header = readRecordHeader(bytes, 0, base + offset);
+  const header = readRecordHeader(bytes, 0, position);
   return header === undefined ? undefined : { header, bytes };
 }
 
-function nextIntact(window: Window, base: number, from: number): number | undefined {
+/** A record tells its own position: it counts where that is the one of its place in the file. */
+function nextIntact(
+  window: Window,
+  from: number,
+  { gaps, base, headBytes }: OpenLogFile,
+): { readonly offset: number; readonly position: number } | undefined {
   for (let offset = from; offset + HEADER_BYTES <= window.size; offset += 1) {
-    if (recordAt(window, base, offset) !== undefined) return offset;
+    const position = claimedPosition(window.bytes(offset, HEADER_BYTES));
+    const isOfPlace = headBytes + position - base - gaps.before(position) === offset;
+    if (isOfPlace && recordAt(window, offset, position) !== undefined) return { offset, position };
   }
   return undefined;
 }

@@ -69,12 +69,15 @@ class LogAudit {
   /** By stream: the revision that must come next. */
   private readonly next = new Map<string, number>();
   private events = 0;
+  /** The first events of a stream may be gone. */
+  private isScavenged = false;
   private firstAtMs: number | undefined;
   private lastAtMs: number | undefined;
   private unfinishedTailBytes = 0;
   private unfinishedAppend: { readonly from: number; bytes: number; events: number } | undefined;
 
-  onRecord({ header, bytes }: ScannedRecord): void {
+  onRecord({ header, bytes, isScavenged }: ScannedRecord): void {
+    this.isScavenged ||= isScavenged;
     const { position, length, revision, lastOfAppend } = header;
     this.events += 1;
     const atMs = recordedAtMsOf(bytes);
@@ -84,7 +87,8 @@ class LogAudit {
     this.unfinishedAppend ??= { from: position, bytes: 0, events: 0 };
     this.unfinishedAppend.bytes += length;
     this.unfinishedAppend.events += 1;
-    if (lastOfAppend) this.unfinishedAppend = undefined;
+    // What a scavenge left was acknowledged, also where the rest of its append is gone.
+    if (lastOfAppend || isScavenged) this.unfinishedAppend = undefined;
   }
 
   onBadRange({ from, to, isTail }: BadRange): void {
@@ -111,9 +115,9 @@ class LogAudit {
   }
 
   private seeRevision(stream: string, position: number, found: number): void {
-    const expected = this.next.get(stream);
+    const expected = this.next.get(stream) ?? (this.isScavenged ? found : 0);
     this.next.set(stream, found + 1);
-    if (expected !== undefined && found !== expected) this.found({ kind: 'gap', position, stream, expected, found });
+    if (found !== expected) this.found({ kind: 'gap', position, stream, expected, found });
   }
 
   private found(fault: Fault): void {

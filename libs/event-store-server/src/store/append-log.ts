@@ -2,6 +2,7 @@ import { EventStoreServerError, StorageFull, StoreOverloaded, errorCodeOf } from
 import type { FileSystem } from './file-system';
 import { checkRecords } from './record';
 import { type LogReader, recoverLog } from './recovery';
+import type { ScavengedRange } from './scavenged-file';
 import { Segments } from './segments';
 
 // The log: appended in groups, read by position.
@@ -140,6 +141,20 @@ export class AppendLog {
     return target;
   }
 
+  /**
+   * Puts a scavenged file in the place of the closed segments of its range.
+   * @throws EventStoreServerError `SyncFailed` when it is not known which of them a restart would find: the log is dead
+   */
+  replace(path: string, range: ScavengedRange): void {
+    try {
+      this.segments.replace(path, range);
+    } catch (error) {
+      this.failure = syncFailed(error);
+      this.listener?.onFailed(this.failure);
+      throw this.failure;
+    }
+  }
+
   async close(): Promise<void> {
     if (this.isFlushing || this.isScheduled) await new Promise<void>((resolve) => this.idle.push(resolve));
     this.failure ??= new EventStoreServerError('SyncFailed', 'The event store is closed.');
@@ -244,11 +259,7 @@ export class AppendLog {
   }
 
   private die(group: Group, error: unknown): void {
-    const failure = new EventStoreServerError(
-      'SyncFailed',
-      `The disk did not confirm a write (${errorCodeOf(error) ?? String(error)}): the event store stops, because what is stored is unknown. Check the disk, then start again.`,
-      error,
-    );
+    const failure = syncFailed(error);
     this.failure = failure;
     const refused = [...group.waiting, ...this.filling.waiting];
     this.forgetFrom(group.start);
@@ -264,4 +275,12 @@ export class AppendLog {
       this.slabs.shift();
     }
   }
+}
+
+function syncFailed(error: unknown): EventStoreServerError {
+  return new EventStoreServerError(
+    'SyncFailed',
+    `The disk did not confirm a write (${errorCodeOf(error) ?? String(error)}): the event store stops, because what is stored is unknown. Check the disk, then start again.`,
+    error,
+  );
 }

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import * as fs from 'node:fs';
 import { type Server, connect, createServer } from 'node:net';
 import { join } from 'node:path';
@@ -16,7 +16,7 @@ export function prepareDataFolder(files: FileSystem, folder: string): void {
     files.createFolder(folder);
     const path = join(folder, FORMAT_FILE);
     if (files.exists(path)) readFormat(files.readText(path), path);
-    else files.writeTextDurably(path, `${JSON.stringify({ format: FORMAT_NAME, version: FORMAT_VERSION })}\n`);
+    else files.writeTextDurably(path, `${JSON.stringify({ format: FORMAT_NAME, version: FORMAT_VERSION, id: randomUUID() })}\n`);
   } catch (error) {
     throw notWritable(error, folder);
   }
@@ -57,6 +57,12 @@ export function readFormat(text: string, path: string): number {
     'UnknownFormatVersion',
     `${path} names a format that this server does not know (${text.trim().slice(0, 80)}); it writes version ${FORMAT_VERSION}. Use the version of the server that wrote it.`,
   );
+}
+
+/** Each log has an id of its own from its first moment; copies of it have the same. */
+export function logIdOf(folder: string): string {
+  const { id } = JSON.parse(fs.readFileSync(join(folder, FORMAT_FILE), 'utf8')) as { id?: unknown };
+  return typeof id === 'string' ? id : '';
 }
 
 export interface FolderLock {

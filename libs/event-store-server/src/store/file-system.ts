@@ -28,6 +28,10 @@ export interface FileSystem {
   /** Whole or not at all, and durable when it returns. */
   writeTextDurably(path: string, text: string): void;
   open(path: string, mode: 'create' | 'existing'): LogFile;
+  /** Takes the place of a file that has the new name already. */
+  rename(from: string, to: string): void;
+  /** Nothing happens when it does not exist. */
+  remove(path: string): void;
   /** Makes the names in a folder durable. */
   syncFolder(path: string): void;
 }
@@ -122,6 +126,12 @@ export const nodeFileSystem: FileSystem = {
   },
   open(path, mode) {
     return new NodeFile(fs.openSync(path, mode === 'create' ? 'wx+' : 'r+'));
+  },
+  rename(from, to) {
+    fs.renameSync(from, to);
+  },
+  remove(path) {
+    fs.rmSync(path, { force: true });
   },
   syncFolder(path) {
     const descriptor = fs.openSync(join(path, '.'), 'r');

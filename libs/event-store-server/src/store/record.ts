@@ -1,6 +1,7 @@
 import { crc32 } from 'node:zlib';
 import { EventDamaged } from '../errors';
 import { ID_BYTES } from '../wire/event-id';
+import { putU64, readU64 } from './little-endian';
 import { type PlacedEvent, putRecordedEvent, recordedEventSize } from '../wire/recorded-event';
 
 // One record of the log. All numbers are little endian.
@@ -47,15 +48,6 @@ export interface RecordHeader {
   readonly groupStart: number;
   readonly revision: number;
   readonly lastOfAppend: boolean;
-}
-
-function putU64(target: Buffer, at: number, value: number): void {
-  target.writeUInt32LE(value % TWO_32, at);
-  target.writeUInt32LE(Math.floor(value / TWO_32), at + 4);
-}
-
-function readU64(source: Buffer, at: number): number {
-  return source.readUInt32LE(at) + source.readUInt32LE(at + 4) * TWO_32;
 }
 
 export function recordSize(placed: PlacedEvent): number {
@@ -116,6 +108,11 @@ export function checkRecords(source: Buffer, position: number): void {
 /** Length that the header claims, to know how much to read; 0 when the header is not complete. */
 export function claimedLength(source: Buffer, at: number): number {
   return source.length - at < HEADER_BYTES ? 0 : source.readUInt32LE(at + LENGTH_AT);
+}
+
+/** Position that the complete header claims. */
+export function claimedPosition(header: Buffer): number {
+  return readU64(header, POSITION_AT);
 }
 
 export function streamNameOf(record: Buffer): string {

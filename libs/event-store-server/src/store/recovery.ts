@@ -1,7 +1,8 @@
 import { EventStoreServerError } from '../errors';
 import type { LogFile } from './file-system';
 import { type RecordHeader, claimedLength, readRecordHeader } from './record';
-import type { Segments } from './segments';
+import { RecordWalk } from './gaps';
+import type { Segment, Segments } from './segments';
 
 const WINDOW_BYTES = 4 * 1024 * 1024;
 
@@ -15,11 +16,11 @@ export interface LogReader {
   /** A segment begins. */
   begin(base: number): void;
   /** @returns true when all that is in the segment, which is closed, is known by other means */
-  load(bytes: number): boolean;
+  load(segment: Segment): boolean;
   /** A complete append. */
   visit(records: readonly RecoveredRecord[]): void;
-  /** The closed segment was scanned up to its end. */
-  close(end: number): void;
+  /** The closed segment, a file of so many bytes, was scanned up to its end. */
+  close(end: number, bytes: number): void;
 }
 
 /**
@@ -29,21 +30,21 @@ export interface LogReader {
  */
 export async function recoverLog(segments: Segments, reader: LogReader): Promise<number> {
   let end = 0;
-  for (const { base, file } of segments.all) {
-    if (base !== end) throw corrupt(end, `the next file begins at ${base}`);
-    const isLast = file === segments.last.file;
-    const size = file.size();
-    reader.begin(base);
-    if (!isLast && reader.load(size)) {
-      end = base + size;
+  for (const segment of segments.all) {
+    if (segment.base !== end) throw corrupt(end, `the next file begins at ${segment.base}`);
+    reader.begin(segment.base);
+    if (segment.end !== undefined && reader.load(segment)) {
+      end = segment.end;
       continue;
     }
-    end = base + scan({ file, base }, (records) => reader.visit(records));
-    if (end - base === size) {
-      if (!isLast) reader.close(end);
+    end = scan(segment, (records) => reader.visit(records));
+    if (segment.end !== undefined) {
+      if (end !== segment.end) throw corrupt(end, 'a closed file holds a bad record');
+      reader.close(end, segment.file.size());
       continue;
     }
-    if (!isLast) throw corrupt(end, 'a closed file holds a bad record');
+    const { base, file } = segment;
+    if (end - base === file.size()) continue;
     refuseDamage({ file, base }, end);
     file.truncate(end - base);
   }
@@ -52,16 +53,17 @@ export async function recoverLog(segments: Segments, reader: LogReader): Promise
   return end;
 }
 
-/** Offset after the last complete append. */
-function scan({ file, base }: { readonly file: LogFile; readonly base: number }, visit: LogReader['visit']): number {
+/** Position after the last complete append. */
+function scan({ file, base, headBytes, gaps }: Segment, visit: LogReader['visit']): number {
   const size = file.size();
-  let complete = 0;
-  let offset = 0;
+  const walk = new RecordWalk(gaps, base);
+  let complete = walk.position;
+  let offset = headBytes;
   let window = Buffer.alloc(0);
   let windowStart = 0;
   let append: RecoveredRecord[] = [];
   while (offset < size) {
-    let header = readRecordHeader(window, offset - windowStart, base + offset);
+    let header = readRecordHeader(window, offset - windowStart, walk.position);
     if (header === undefined) {
       const wanted = Math.max(WINDOW_BYTES, claimedLength(window, offset - windowStart));
       const isFresh = windowStart === offset && window.length === Math.min(wanted, size - offset);
@@ -69,16 +71,18 @@ function scan({ file, base }: { readonly file: LogFile; readonly base: number },
       window = Buffer.allocUnsafe(Math.min(wanted, size - offset));
       windowStart = offset;
       file.read(window, offset);
-      header = readRecordHeader(window, 0, base + offset);
+      header = readRecordHeader(window, 0, walk.position);
       if (header === undefined && claimedLength(window, 0) <= window.length) break;
       if (header === undefined) continue;
     }
     append.push({ header, bytes: window.subarray(offset - windowStart, offset - windowStart + header.length) });
     offset += header.length;
-    if (!header.lastOfAppend) continue;
+    walk.advance(header.length);
+    // What a scavenge left was acknowledged, also where the rest of its append is gone.
+    if (!header.lastOfAppend && headBytes === 0) continue;
     visit(append);
     append = [];
-    complete = offset;
+    complete = walk.position;
   }
   return complete;
 }

@@ -89,6 +89,12 @@ export class SimulatedDisk implements FileSystem {
     return this.handle(this.file(path));
   }
 
+  rename(from: string, to: string): void {
+    const file = this.file(from);
+    this.files.delete(from);
+    this.files.set(to, file);
+  }
+
   syncFolder(folder: string): void {
     for (const [path, file] of this.files) if (path.startsWith(`${folder}/`)) file.isNamed = true;
   }

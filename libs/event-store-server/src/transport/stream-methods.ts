@@ -155,7 +155,7 @@ function openRead(engine: StoreEngine, call: GrpcCall, request: ReadRequest): Pa
   if (request.stream === undefined) return logReader(engine, request);
   const stream = engine.index.find(request.stream);
   if (stream?.isTombstoned === true) throw streamDeletedError(request.stream);
-  if (stream === undefined || stream.isSoftDeleted || stream.visibleCount(engine.index.visible) === 0) {
+  if (stream === undefined || stream.isSoftDeleted || stream.visibleEnd(engine.index.visible) === 0) {
     call.write(streamNotFound(request.stream));
     call.end();
     return undefined;
