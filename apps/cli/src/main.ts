@@ -110,6 +110,13 @@ function addStackCommands(program: Command): void {
   ofFolder('backup', 'copy a log, also while it is served; again into the same folder copies what is new')
     .requiredOption('--to <dir>', 'where the backup is kept')
     .action(act((options: never) => store().backupStore(options)));
+  group
+    .command('scavenge')
+    .description('give back the room of events that nobody can see any more')
+    .option('--data <dir>', 'a folder that is not served')
+    .option('--server <url>', 'a running server: esdb://…')
+    .option('--json', 'for machines')
+    .action(act((options: never) => store().scavengeStore(options)));
   ofFolder('restore', 'make a new data folder of a backup')
     .requiredOption('--from <dir>', 'a folder that `store backup` made')
     .action(act((options: never) => store().restoreStore(options)));

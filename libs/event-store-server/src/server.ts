@@ -17,6 +17,8 @@ export interface EventStoreServerOptions {
   readonly nowMs?: () => number;
   readonly appendBytesMax?: number;
   readonly segmentBytes?: number;
+  /** False: it scavenges only when asked to. */
+  readonly autoScavenge?: boolean;
   /** Calls open at a time on one connection; real servers allow 100. */
   readonly streamsPerConnection?: number;
   /** The log is dead after a failed sync; the server has stopped serving. The process should end. */
@@ -66,6 +68,7 @@ async function serve(
     files,
     folder: dataDir,
     nowMs: options.nowMs ?? Date.now,
+    autoScavenge: options.autoScavenge ?? true,
     ...(options.segmentBytes === undefined ? {} : { segmentBytes: options.segmentBytes }),
     onFailed: (error) => {
       void grpc?.close();

@@ -5,6 +5,7 @@ import {
   type StoreInfo,
   backupStore as backup,
   restoreStore as restore,
+  scavengeStore as scavenge,
   storeInfo,
   verifyStore as verify,
 } from '@perdure/event-store-server';
@@ -77,6 +78,29 @@ export async function restoreStore({ data, from, json }: OfFolder & { readonly f
   if (json) say(JSON.stringify(report));
   else say(`${pc.green('✓')} ${pc.bold(data)}: ${report.events} events of ${report.streams} streams, every record intact`);
   return EXIT.ok;
+}
+
+interface ScavengeOptions {
+  readonly data?: string;
+  readonly server?: string;
+  readonly json?: boolean;
+}
+
+/** Gives back the room of events that nobody can see any more. */
+export async function scavengeStore({ data, server, json }: ScavengeOptions): Promise<number> {
+  if ((data === undefined) === (server === undefined)) {
+    throw new Terminal('ScavengeWhat', 'Name either a folder that is not served (--data) or a running server (--server).');
+  }
+  const { scavengeServer } = require('./store-scavenge') as typeof import('./store-scavenge');
+  const report = data === undefined ? await scavengeServer(server as string) : await told(scavenge(data));
+  const isDone = report.result === 'Success';
+  if (json) say(JSON.stringify(report));
+  else if (isDone)
+    say(
+      `${pc.green('✓')} ${report.removedEvents ?? '?'} events taken away, ${size(report.freedBytes ?? 0)} freed, ${report.filesAfter ?? '?'} files left`,
+    );
+  else say(`${pc.red('✗')} ${report.result ?? 'unknown'}: ${report.error ?? ''}`);
+  return isDone ? EXIT.ok : EXIT.failed;
 }
 
 function showInfo(info: StoreInfo): void {

@@ -20,27 +20,24 @@ export interface ScavengeReport extends ScavengeResult {
 
 interface RunningScavenge {
   readonly id: string;
-  readonly finished: Promise<ScavengeReport>;
   isStopped: boolean;
 }
 
 /** One scavenge at a time; each is told of in the log, as EventStoreDB does: `$scavenges-<id>`, linked to in `$scavenges`. */
 export class Scavenging {
-  private running: RunningScavenge | undefined;
+  private running: (RunningScavenge & { readonly finished: Promise<ScavengeReport> }) | undefined;
   private looking: Promise<void> | undefined;
   private lookedAtMs = Number.NEGATIVE_INFINITY;
   private isClosed = false;
 
   constructor(private readonly options: Omit<ScavengeOptions, 'isStopped'>) {}
 
-  /** The one that is under way, or a new one. */
+  /** The one that is under way, or a new one. What tells of its beginning is appended when this returns. */
   start(): { readonly id: string; readonly isNew: boolean; readonly finished: Promise<ScavengeReport> } {
-    const { running } = this;
-    if (running !== undefined) return { ...running, isNew: false };
-    const id = randomUUID();
-    const begun: RunningScavenge = { id, isStopped: false, finished: Promise.resolve().then(() => this.run(begun)) };
-    this.running = begun;
-    return { ...begun, isNew: true };
+    if (this.running !== undefined) return { ...this.running, isNew: false };
+    const begun: RunningScavenge = { id: randomUUID(), isStopped: false };
+    this.running = Object.assign(begun, { finished: this.run(begun) });
+    return { ...this.running, isNew: true };
   }
 
   /** @returns false when no such scavenge is under way */

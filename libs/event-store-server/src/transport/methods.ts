@@ -2,12 +2,14 @@ import type { StoreEngine } from '../engine/store-engine';
 import { type SupportedMethod, clusterInfo, supportedMethods } from '../wire/responses';
 import { BatchAppendCall } from './batch-append';
 import type { Method } from './grpc-server';
+import { startScavengeCall, stopScavengeCall } from './operations-methods';
 import { appendCall, deleteCall, readCall, unary } from './stream-methods';
 
 /** What EventStoreDB calls itself in the release whose behaviour this server keeps to. */
 const SERVER_VERSION = '24.10.0';
 const STREAMS = 'event_store.client.streams.Streams';
 const SERVER_FEATURES = 'event_store.client.server_features.ServerFeatures';
+const OPERATIONS = 'event_store.client.operations.Operations';
 const GOSSIP = 'event_store.client.gossip.Gossip';
 
 const SUPPORTED: readonly SupportedMethod[] = [
@@ -18,6 +20,8 @@ const SUPPORTED: readonly SupportedMethod[] = [
   { service: STREAMS, method: 'Tombstone', features: [] },
   { service: SERVER_FEATURES, method: 'GetSupportedMethods', features: [] },
   { service: GOSSIP, method: 'Read', features: [] },
+  { service: OPERATIONS, method: 'StartScavenge', features: [] },
+  { service: OPERATIONS, method: 'StopScavenge', features: [] },
 ];
 
 export interface NodeAddress {
@@ -48,6 +52,8 @@ export function methodTable({ engine, node, appendBytesMax }: MethodOptions): Re
     [`/${STREAMS}/Delete`, (call) => deleteCall(engine, call, 'softDelete')],
     [`/${STREAMS}/Tombstone`, (call) => deleteCall(engine, call, 'tombstone')],
     [`/${SERVER_FEATURES}/GetSupportedMethods`, (call) => unary(call, () => void (call.write(features), call.end()))],
+    [`/${OPERATIONS}/StartScavenge`, (call) => startScavengeCall(engine, call)],
+    [`/${OPERATIONS}/StopScavenge`, (call) => stopScavengeCall(engine, call)],
     [
       `/${GOSSIP}/Read`,
       (call) =>

@@ -245,3 +245,15 @@ function readFilter(reader: ProtoReader): EventFilter {
   });
   return { on, regex: regex === '' ? undefined : regex, prefixes, checkpointInterval: window * multiplier };
 }
+
+/** @returns the id of the scavenge */
+export function decodeStopScavenge(bytes: Buffer): string {
+  let id = '';
+  new ProtoReader(bytes).forEach((field, options) => {
+    if (field !== 1) return;
+    options.message((option, reader) => {
+      if (option === 1) id = reader.text();
+    });
+  });
+  return id;
+}

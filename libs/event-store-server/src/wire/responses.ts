@@ -217,3 +217,9 @@ export function clusterInfo(node: {
   };
   return frame(new ProtoWriter().message(1, write).finish());
 }
+
+const SCAVENGE_RESULT = { started: 0, 'in-progress': 1, stopped: 2 } as const;
+
+export function scavengeAnswer(id: string, result: keyof typeof SCAVENGE_RESULT): Buffer {
+  return frame(new ProtoWriter().text(1, id).uint(2, SCAVENGE_RESULT[result]).finish());
+}
