@@ -40,6 +40,10 @@ const USAGE_CODES = new Set([
   'NoBackup',
   'OtherBackup',
   'FolderNotEmpty',
+  'NotATransfer',
+  'TransferCutOff',
+  'TransferDamaged',
+  'RevisionsMissing',
 ]);
 const UNAVAILABLE_CODES = new Set([
   'DataDirUnusable',

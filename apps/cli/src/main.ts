@@ -11,6 +11,7 @@ const elsewhere = () => require('./commands/elsewhere') as typeof import('./comm
 const dev = () => require('./commands/dev') as typeof import('./commands/dev');
 const demo = () => require('./commands/demo') as typeof import('./commands/demo');
 const store = () => require('./commands/store') as typeof import('./commands/store');
+const transfer = () => require('./commands/store-transfer') as typeof import('./commands/store-transfer');
 
 function positive(value: string): string {
   if (!/^\d+$/.test(value)) throw new InvalidArgumentError('a whole number is wanted');
@@ -120,6 +121,26 @@ function addStackCommands(program: Command): void {
   ofFolder('restore', 'make a new data folder of a backup')
     .requiredOption('--from <dir>', 'a folder that `store backup` made')
     .action(act((options: never) => store().restoreStore(options)));
+  addTransferCommands(group);
+}
+
+function addTransferCommands(group: Command): void {
+  group
+    .command('export')
+    .description('every event of a log as lines of JSON: of a server, or of a data folder')
+    .requiredOption('--from <source>', 'a connection string (esdb://…), or a data folder, which may be served')
+    .option('--to <file>', 'a file, or - for standard output', '-')
+    .option('--json', 'the summary for machines, on standard error')
+    .action(act((options: never) => transfer().exportStore(options)));
+  group
+    .command('import')
+    .description('append an export to a server; again after an interruption it goes on')
+    .requiredOption('--into <server>', 'a connection string (esdb://…)')
+    .option('--from <file>', 'a file, or - for standard input', '-')
+    .option('--fill', 'hidden events stand for revisions that were scavenged in the source')
+    .option('--verify', 'read the target back and compare every stream')
+    .option('--json', 'for machines')
+    .action(act((options: never) => transfer().importStore(options)));
 }
 
 /** What they take is read where they are: here it is only named, for the help. */

@@ -32,18 +32,31 @@ export interface ScannedLog {
   readonly bytes: number;
 }
 
+/** What the log is made of, in its order. */
+export type LogPart = { readonly record: ScannedRecord } | { readonly badRange: BadRange };
+
 /**
  * Reads a whole log without changing anything, also while a server serves it.
- * @throws EventStoreServerError `NoEventLog`, `UnknownFormatVersion`
+ * @throws EventStoreServerError `NoEventLog`, `UnknownFormatVersion`, `LogCorrupt`
  */
 export function scanLog(folder: string, visitor: LogVisitor): ScannedLog {
+  const parts = logParts(folder);
+  for (let step = parts.next(); ; step = parts.next()) {
+    if (step.done === true) return step.value;
+    if ('record' in step.value) visitor.onRecord(step.value.record);
+    else visitor.onBadRange(step.value.badRange);
+  }
+}
+
+/** The same at the pace of the reader; the bytes of a record are valid until the next one is asked for. */
+export function* logParts(folder: string): Generator<LogPart, ScannedLog> {
   const log = openLog(folder);
   try {
     let bytes = 0;
     let expected = 0;
     for (const [index, file] of log.files.entries()) {
-      if (file.base > expected) visitor.onBadRange({ from: expected, to: file.base, isTail: false });
-      scanFile(file, visitor, { isNewest: index === log.files.length - 1 });
+      if (file.base > expected) yield { badRange: { from: expected, to: file.base, isTail: false } };
+      yield* fileParts(file, { isNewest: index === log.files.length - 1 });
       bytes += file.size;
       expected = file.end;
     }
@@ -53,7 +66,7 @@ export function scanLog(folder: string, visitor: LogVisitor): ScannedLog {
   }
 }
 
-function scanFile(file: OpenLogFile, visitor: LogVisitor, { isNewest }: { readonly isNewest: boolean }): void {
+function* fileParts(file: OpenLogFile, { isNewest }: { readonly isNewest: boolean }): Generator<LogPart, void> {
   const { size, headBytes, gaps, base } = file;
   const window = new Window(file.descriptor, size);
   const isScavenged = headBytes > 0;
@@ -61,14 +74,14 @@ function scanFile(file: OpenLogFile, visitor: LogVisitor, { isNewest }: { readon
   for (let offset = headBytes; offset < size;) {
     const record = recordAt(window, offset, walk.position);
     if (record !== undefined) {
-      visitor.onRecord({ ...record, isScavenged });
+      yield { record: { ...record, isScavenged } };
       offset += record.header.length;
       walk.advance(record.header.length);
       continue;
     }
     const next = nextIntact(window, offset + 1, file);
     const to = next?.position ?? file.end;
-    visitor.onBadRange({ from: walk.position, to, isTail: isNewest && next === undefined });
+    yield { badRange: { from: walk.position, to, isTail: isNewest && next === undefined } };
     if (next === undefined) return;
     offset = next.offset;
     walk.seek(next.position);

@@ -1,6 +1,7 @@
 import type { EventStoreDBClient } from '@eventstore/db-client';
 import { StreamsClient } from '@eventstore/db-client/generated/streams_grpc_pb';
 
+const READ = '/event_store.client.streams.Streams/Read';
 const BATCH_APPEND = '/event_store.client.streams.Streams/BatchAppend';
 
 /** The call that carries appends: messages in and out are bytes. */
@@ -30,6 +31,16 @@ export function openAppendCall(client: EventStoreDBClient): Promise<AppendCall> 
     return streams.makeBidiStreamRequest(BATCH_APPEND, same, same, metadata, options);
   };
   return core.GRPCStreamCreator(StreamsClient, 'batchAppend', create)();
+}
+
+/** A read whose request and answers are bytes, at the pace of whoever takes them. */
+export function openReadCall(client: EventStoreDBClient, request: Buffer): Promise<AsyncIterable<Buffer>> {
+  const core = client as unknown as ClientCore;
+  const create = (streams: StreamsClient): AsyncIterable<Buffer> => {
+    const [metadata, options] = core.callArguments({}, { deadline: Number.POSITIVE_INFINITY });
+    return streams.makeServerStreamRequest(READ, same, same, request, metadata, options);
+  };
+  return core.GRPCStreamCreator(StreamsClient, 'read', create)();
 }
 
 function same(bytes: Buffer): Buffer {

@@ -1,12 +1,12 @@
 import { ProtoWriter, fieldSize, putVarint, varintSize } from '@perdure/platform-event-store-wire';
 import type { EventData, ExpectedRevision } from '@perdure/kernel';
 
-export interface AppendMessage {
+export interface AppendMessage<Event = EventData> {
   /** Comes back with the answer. */
   readonly sequence: number;
   readonly stream: string;
   readonly expected: ExpectedRevision;
-  readonly events: readonly EventData[];
+  readonly events: readonly Event[];
   readonly timeoutMs: number;
 }
 
@@ -17,9 +17,19 @@ const CONTENT_TYPE_KEY = Buffer.from('content-type');
 /** Constant: only within its call does an answer need to find its append. */
 const CORRELATION_HIGH = 1;
 
+/** An event whose bytes are final. */
+export interface RawProposal {
+  readonly id: string;
+  readonly type: string;
+  readonly contentType: string;
+  readonly data: Buffer;
+  readonly metadata: Buffer;
+}
+
 interface EventText {
   readonly id: string;
   readonly type: Buffer;
+  readonly contentType: Buffer;
   readonly data: Buffer;
   readonly metadata: Buffer | undefined;
   readonly size: number;
@@ -30,13 +40,28 @@ function textOf(event: EventData): EventText {
   const data = Buffer.from(JSON.stringify(event.data) ?? 'null', 'utf8');
   const hasMetadata = event.metadata !== undefined && event.metadata !== null;
   const metadata = hasMetadata ? Buffer.from(JSON.stringify(event.metadata), 'utf8') : undefined;
+  return measured({ id: event.id, type, contentType: JSON_CONTENT, data, metadata });
+}
+
+function rawTextOf({ id, type, contentType, data, metadata }: RawProposal): EventText {
+  return measured({
+    id,
+    type: Buffer.from(type, 'utf8'),
+    contentType: Buffer.from(contentType, 'utf8'),
+    data,
+    metadata: metadata.length === 0 ? undefined : metadata,
+  });
+}
+
+function measured(text: Omit<EventText, 'size'>): EventText {
+  const { id, type, contentType, data, metadata } = text;
   const size =
-    fieldSize(fieldSize(event.id.length)) +
+    fieldSize(fieldSize(id.length)) +
     mapEntrySize(TYPE_KEY, type) +
-    mapEntrySize(CONTENT_TYPE_KEY, JSON_CONTENT) +
+    mapEntrySize(CONTENT_TYPE_KEY, contentType) +
     (metadata === undefined ? 0 : fieldSize(metadata.length)) +
     fieldSize(data.length);
-  return { id: event.id, type, data, metadata, size };
+  return { id, type, contentType, data, metadata, size };
 }
 
 function mapEntrySize(key: Buffer, value: Buffer): number {
@@ -44,8 +69,18 @@ function mapEntrySize(key: Buffer, value: Buffer): number {
 }
 
 /** A `BatchAppendReq`, final and whole, written in one go: this is the hot path of everything. */
-export function encodeAppend({ sequence, stream, expected, events, timeoutMs }: AppendMessage): Buffer {
-  const texts = events.map(textOf);
+export function encodeAppend(message: AppendMessage): Buffer {
+  return encodeTexts(message, message.events.map(textOf));
+}
+
+/** The same with bytes that are taken as they are. */
+export function encodeRawAppend(message: AppendMessage<RawProposal>): Buffer {
+  return encodeTexts(message, message.events.map(rawTextOf));
+}
+
+type AppendHead = Omit<AppendMessage, 'events'>;
+
+function encodeTexts({ sequence, stream, expected, timeoutMs }: AppendHead, texts: readonly EventText[]): Buffer {
   const options = encodeOptions(stream, expected, timeoutMs);
   const correlationSize = 2 + 1 + varintSize(sequence);
   let size = fieldSize(fieldSize(correlationSize)) + fieldSize(options.length) + 2;
@@ -84,7 +119,7 @@ function putEvent(bytes: Buffer, at: number, text: EventText): number {
   offset = putVarint(bytes, offset + 1, text.id.length);
   offset += bytes.write(text.id, offset, 'latin1');
   offset = putMapEntry(bytes, offset, { key: TYPE_KEY, value: text.type });
-  offset = putMapEntry(bytes, offset, { key: CONTENT_TYPE_KEY, value: JSON_CONTENT });
+  offset = putMapEntry(bytes, offset, { key: CONTENT_TYPE_KEY, value: text.contentType });
   if (text.metadata !== undefined) offset = putBytes(bytes, offset, { tag: 0x1a, value: text.metadata });
   return putBytes(bytes, offset, { tag: 0x22, value: text.data });
 }

@@ -1,15 +1,8 @@
 import type { EventStoreDBClient } from '@eventstore/db-client';
-import {
-  AppendRefused,
-  type AppendResult,
-  type EventData,
-  type ExpectedRevision,
-  type Host,
-  StoreUnavailable,
-} from '@perdure/kernel';
+import { AppendRefused, type AppendResult, type ExpectedRevision, type Host, StoreUnavailable } from '@perdure/kernel';
 import { openAppendCall, type AppendCall } from './append-call';
 import { isUnreachable, type ClientPool } from './client-pool';
-import { encodeAppend, isEventId } from './append-request';
+import { type AppendMessage, isEventId } from './append-request';
 import { type AppendAnswer, type AppendError, decodeAppendAnswer } from './append-answer';
 
 // All appends go over one call.
@@ -32,13 +25,14 @@ interface Pending {
   readonly bytes: number;
 }
 
-export interface BatchAppenderOptions {
+export interface BatchAppenderOptions<Event> {
   readonly pool: ClientPool;
   readonly host: Pick<Host, 'timers' | 'clock'>;
   readonly deadlineMs: number;
+  readonly encode: (message: AppendMessage<Event>) => Buffer;
 }
 
-export class BatchAppender {
+export class BatchAppender<Event extends { readonly id: string }> {
   private readonly pending = new Map<number, Pending>();
   private sequence = 0;
   private call: AppendCall | undefined;
@@ -49,10 +43,10 @@ export class BatchAppender {
   private isSweeping = false;
   private isClosed = false;
 
-  constructor(private readonly options: BatchAppenderOptions) {}
+  constructor(private readonly options: BatchAppenderOptions<Event>) {}
 
-  append(stream: string, expected: ExpectedRevision, events: readonly EventData[]): Promise<AppendResult> {
-    const { deadlineMs, host } = this.options;
+  append(stream: string, expected: ExpectedRevision, events: readonly Event[]): Promise<AppendResult> {
+    const { deadlineMs, host, encode } = this.options;
     if (this.isClosed) return Promise.reject(new StoreUnavailable('The event store client is closed.'));
     if (this.unansweredBytes > UNANSWERED_BYTES_MAX) {
       return Promise.reject(new StoreUnavailable('Too many appends wait for the event store; nothing was sent.'));
@@ -62,7 +56,7 @@ export class BatchAppender {
     }
     this.sequence += 1;
     const { sequence } = this;
-    const message = encodeAppend({ sequence, stream, expected, events, timeoutMs: deadlineMs });
+    const message = encode({ sequence, stream, expected, events, timeoutMs: deadlineMs });
     if (message.length > MESSAGE_BYTES_MAX)
       return Promise.reject(new AppendRefused(`The append has ${message.length} bytes; no event store accepts that.`));
     return new Promise((resolve, reject) => {

@@ -23,6 +23,7 @@ import {
   type Subscription,
 } from '@perdure/kernel';
 import { anchored } from './anchored';
+import { encodeAppend } from './append-request';
 import { BatchAppender, unavailable } from './batch-appender';
 import { ClientPool, isUnreachable } from './client-pool';
 import { Following } from './following';
@@ -45,13 +46,13 @@ export interface EsdbEventStoreOptions {
 /** The log in EventStoreDB, or in the embedded server that speaks the same protocol. */
 export class EsdbEventStore implements EventStore {
   private readonly pool: ClientPool;
-  private readonly appender: BatchAppender;
+  private readonly appender: BatchAppender<EventData>;
   private readonly followings = new Set<Following>();
 
   constructor(private readonly options: EsdbEventStoreOptions) {
     this.pool = new ClientPool(options.connectionString);
     const deadlineMs = options.appendDeadlineMs ?? APPEND_DEADLINE_MS;
-    this.appender = new BatchAppender({ pool: this.pool, host: options.host, deadlineMs });
+    this.appender = new BatchAppender({ pool: this.pool, host: options.host, deadlineMs, encode: encodeAppend });
   }
 
   append(stream: string, expected: ExpectedRevision, events: readonly EventData[]): Promise<AppendResult> {

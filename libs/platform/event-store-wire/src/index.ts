@@ -1,1 +1,2 @@
 export { MalformedMessage, ProtoReader, ProtoWriter, fieldSize, putVarint, varintSize } from './protobuf';
+export { type RawEvent, decodeRecordedEvent } from './raw-event';
