@@ -1,7 +1,8 @@
 export { ManualHost, type LogLine, type ManualHostOptions } from './manual-host';
 export { describeBlobStore } from './contract-suites/blob-store.suite';
 export { describeKeyRing } from './contract-suites/key-ring.suite';
-export { eventStoreContract, type EventStoreFixture } from './contract-suites/event-store.suite';
+export type { EventStoreFixture } from './contract-suites/event-store.fixture';
+export { eventStoreContract } from './contract-suites/event-store.suite';
 export { LoopbackBus, LoopbackKeyValue } from './loopback-bus';
 export { KeeperWorld, type Happening, type OwnerAnswer, type SentCommand } from './keeper-world';
 export { deciderSpec, type Asked, type GivenFacts } from './specs/decider-spec';

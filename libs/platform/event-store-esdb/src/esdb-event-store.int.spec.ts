@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,7 +10,7 @@ import { EsdbEventStore } from './index';
 
 const host = systemHost({ service: 'event-store-spec', write: () => undefined });
 
-eventStoreContract('EsdbEventStore', async () => {
+eventStoreContract('EsdbEventStore on the embedded server', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'perdure-store-'));
   const server = await startEventStoreServer({ dataDir: folder, port: 0, streamsPerConnection: 100 });
   const made: EventStore[] = [];
@@ -25,3 +26,20 @@ eventStoreContract('EsdbEventStore', async () => {
   };
   return { store: another(), another, stop };
 });
+
+const external = process.env['PERDURE_EVENTSTORE_URL'];
+/** Any other server that is named: its log may hold anything, and may be written by others meanwhile. */
+if (external !== undefined) {
+  eventStoreContract('EsdbEventStore on PERDURE_EVENTSTORE_URL', () => {
+    const made: EventStore[] = [];
+    const another = (): EventStore => {
+      const store = new EsdbEventStore({ connectionString: external, host });
+      made.push(store);
+      return store;
+    };
+    const stop = async (): Promise<void> => {
+      await Promise.all(made.map((store) => store.close()));
+    };
+    return Promise.resolve({ store: another(), another, stop, prefix: `contract${randomUUID().replaceAll('-', '')}-` });
+  });
+}
