@@ -1,7 +1,7 @@
 import { parseArgs } from 'node:util';
 import { Terminal } from '@perdure/kernel';
 import { show, type Figures } from './show';
-import { benchStore } from './store';
+import { storeLoad } from './store';
 import { stepsLoad } from './w1';
 import { startsLoad } from './w2';
 import { deathLoad } from './w5';
@@ -14,6 +14,11 @@ export interface BenchOptions {
   readonly concurrency: number | undefined;
   readonly pure: boolean;
   readonly secondWorker: boolean;
+  readonly seconds: number | undefined;
+  readonly rounds: number | undefined;
+  readonly events: number | undefined;
+  readonly streams: number | undefined;
+  readonly memory: boolean;
 }
 
 const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
@@ -35,6 +40,11 @@ export async function main(args: readonly string[]): Promise<number> {
       pure: { type: 'boolean', default: false },
       isolated: { type: 'boolean', default: false },
       'second-worker': { type: 'boolean', default: false },
+      seconds: { type: 'string' },
+      rounds: { type: 'string' },
+      events: { type: 'string' },
+      streams: { type: 'string' },
+      memory: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
@@ -47,15 +57,14 @@ export async function main(args: readonly string[]): Promise<number> {
     concurrency: countOf(values.concurrency),
     pure: values.pure,
     secondWorker: values['second-worker'],
+    seconds: countOf(values.seconds),
+    rounds: countOf(values.rounds),
+    events: countOf(values.events),
+    streams: countOf(values.streams),
+    memory: values.memory,
   });
   process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : show(figures));
   return figures.lost === 0 && figures.executedTwice === 0 ? 0 : 1;
-}
-
-/** The event store alone, by the official client and by the adapter. */
-async function storeLoad({ concurrency }: BenchOptions): Promise<Figures> {
-  const figures = await benchStore(concurrency === undefined ? {} : { inFlight: [concurrency] });
-  return { load: 'store', appends: figures, executedTwice: 0, lost: 0 };
 }
 
 function countOf(text: string | undefined): number | undefined {

@@ -147,12 +147,17 @@ function addTransferCommands(group: Command): void {
 function addProofCommands(program: Command): void {
   const bench = program
     .command('bench <load>')
-    .description('measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker), store (appends)')
+    .description('measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker), store (the event store alone)')
     .option('--runs <n>', 'runs', positive)
     .option('--steps <n>', 'steps a run', positive)
     .option('--concurrency <n>', 'runs at once', positive)
     .option('--pure', 'steps of class pure, under output commit')
     .option('--second-worker', 'w5: another worker instead of a restart')
+    .option('--seconds <n>', 'store: how long each figure is measured', positive)
+    .option('--rounds <n>', 'store: figures are medians of so many', positive)
+    .option('--memory', 'store: only what a large log costs; takes minutes')
+    .option('--events <n>', 'store --memory: events in the log (default 1,000,000)', positive)
+    .option('--streams <n>', 'store --memory: streams in the log (default a tenth)', positive)
     .option('--isolated', 'a process for each service');
   const chaos = program
     .command('chaos')
