@@ -68,9 +68,10 @@ function bytesOf(from: string): AsyncIterable<Buffer> {
   return from === STANDARD ? process.stdin : createReadStream(from, { highWaterMark: READ_BYTES });
 }
 
-function exportText({ events, streams, tombstones, systemEventsLeftOut, streamsCutOff }: ExportReport): string {
+function exportText(report: ExportReport): string {
+  const { events, streams, tombstones, systemEventsLeftOut, placesLeftOut, streamsCutOff } = report;
   const lines = [
-    `${pc.green('✓')} ${events} events of ${streams} streams, ${tombstones} of them deleted for ever; ${systemEventsLeftOut} events of the server itself left out`,
+    `${pc.green('✓')} ${events} events of ${streams} streams, ${tombstones} of them deleted for ever; left out: ${systemEventsLeftOut} events of the server itself, ${placesLeftOut} checkpoints`,
   ];
   if (streamsCutOff.length > 0)
     lines.push(pc.yellow(`  the first revisions of ${streamsCutOff.length} streams were scavenged: import with --fill`));

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { RawEvent } from '@perdure/platform-event-store-esdb';
-import { isMetastream, isOfServer } from './system-streams';
+import { isMetastream, isOfPlaces, isOfServer } from './system-streams';
 import { type TransferCounts, endLine, eventLine, headerLine } from './transfer-format';
 
 /** Few writes, and no more than this is held at a time. */
@@ -25,11 +25,15 @@ export async function* exportLog(events: Events, options: ExportOptions): AsyncG
   const hash = createHash('sha256');
   const lastRevisions = new Map<string, number>();
   const cutOff = new Set<string>();
-  const counts = { events: 0, tombstones: 0, systemEventsLeftOut: 0 };
+  const counts = { events: 0, tombstones: 0, systemEventsLeftOut: 0, placesLeftOut: 0 };
   let chunk = headerLine(options.source, options.nowMs);
   for await (const event of events) {
     if (isOfServer(event.stream)) {
       counts.systemEventsLeftOut += 1;
+      continue;
+    }
+    if (isOfPlaces(event)) {
+      counts.placesLeftOut += 1;
       continue;
     }
     if (event.isTombstone) counts.tombstones += 1;

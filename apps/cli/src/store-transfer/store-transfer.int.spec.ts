@@ -158,6 +158,17 @@ describe('a log that is exported and imported', () => {
     expect(await textOf(readLog(source.folder))).toBe(ofServer);
   });
 
+  it('leaves behind what names places in the log, and what the server writes for itself', async () => {
+    const [source, target] = [await open(), await open()];
+    const position = { commit: '1', prepare: '1' };
+    await source.client.appendToStream('keeper-timers', jsonEvent({ type: 'KeeperCheckpointed', data: { v: 1, position } }));
+    await source.client.appendToStream('keeper-published', jsonEvent({ type: 'PublishedUpTo', data: { position } }));
+    await source.client.appendToStream('keeper-admission-term', jsonEvent({ type: 'TermMinted', data: {} }));
+    await source.client.appendToStream('$persistentSubscriptionConfig', jsonEvent({ type: '$PersistentConfig', data: {} }));
+    await importInto(target, await textOf(source.raw.readAll()));
+    expect([...(await contentOf(target.raw.readAll())).keys()]).toEqual(['keeper-admission-term']);
+  });
+
   it('goes on after an interruption, and a repeat changes nothing', async () => {
     const [source, target] = [await open(), await open()];
     await furnish(source);

@@ -21,6 +21,8 @@ export interface TransferCounts {
   readonly streams: number;
   /** Of the server itself: left out. */
   readonly systemEventsLeftOut: number;
+  /** Checkpoints of Perdure's services, which name places in the log: left out. */
+  readonly placesLeftOut: number;
 }
 
 export interface TransferEnd extends TransferCounts {
