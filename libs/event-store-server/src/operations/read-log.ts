@@ -17,7 +17,7 @@ export function* readLog(folder: string): Generator<RawEvent, void> {
       throw damaged(folder, part.badRange);
     }
     append.push(decodeRecordedEvent(Buffer.from(recordedEventOf(part.record.bytes))));
-    if (!part.record.header.lastOfAppend) continue;
+    if (!part.record.endsAppend) continue;
     yield* append;
     append = [];
   }

@@ -11,6 +11,8 @@ export interface ScannedRecord {
   readonly bytes: Buffer;
   /** What stood before it may have been taken away. */
   readonly isScavenged: boolean;
+  /** All of its append is there. What a scavenge left was acknowledged, also where the rest of its append is gone. */
+  readonly endsAppend: boolean;
 }
 
 /** A stretch of the log that holds no intact record. `to` is where the next intact one begins, or the file ends. */
@@ -74,7 +76,7 @@ function* fileParts(file: OpenLogFile, { isNewest }: { readonly isNewest: boolea
   for (let offset = headBytes; offset < size;) {
     const record = recordAt(window, offset, walk.position);
     if (record !== undefined) {
-      yield { record: { ...record, isScavenged } };
+      yield { record: { ...record, isScavenged, endsAppend: isScavenged || record.header.lastOfAppend } };
       offset += record.header.length;
       walk.advance(record.header.length);
       continue;
@@ -88,7 +90,7 @@ function* fileParts(file: OpenLogFile, { isNewest }: { readonly isNewest: boolea
   }
 }
 
-function recordAt(window: Window, offset: number, position: number): Omit<ScannedRecord, 'isScavenged'> | undefined {
+function recordAt(window: Window, offset: number, position: number): Pick<ScannedRecord, 'header' | 'bytes'> | undefined {
   const head = window.bytes(offset, HEADER_BYTES);
   const length = claimedLength(head, 0);
   if (length < HEADER_BYTES || offset + length > window.size) return undefined;

@@ -76,9 +76,9 @@ class LogAudit {
   private unfinishedTailBytes = 0;
   private unfinishedAppend: { readonly from: number; bytes: number; events: number } | undefined;
 
-  onRecord({ header, bytes, isScavenged }: ScannedRecord): void {
+  onRecord({ header, bytes, isScavenged, endsAppend }: ScannedRecord): void {
     this.isScavenged ||= isScavenged;
-    const { position, length, revision, lastOfAppend } = header;
+    const { position, length, revision } = header;
     this.events += 1;
     const atMs = recordedAtMsOf(bytes);
     this.firstAtMs ??= atMs;
@@ -87,8 +87,7 @@ class LogAudit {
     this.unfinishedAppend ??= { from: position, bytes: 0, events: 0 };
     this.unfinishedAppend.bytes += length;
     this.unfinishedAppend.events += 1;
-    // What a scavenge left was acknowledged, also where the rest of its append is gone.
-    if (lastOfAppend || isScavenged) this.unfinishedAppend = undefined;
+    if (endsAppend) this.unfinishedAppend = undefined;
   }
 
   onBadRange({ from, to, isTail }: BadRange): void {
