@@ -6,14 +6,14 @@ export const RECENT_IDS_MAX = SETS * WAYS;
 
 /**
  * A bounded memory of event ids, for appends that expect no exact revision: which event of which stream
- * carried this id. Best effort by design, like the id cache of EventStoreDB: old entries give way.
+ * carried this id last. Best effort by design, like the id cache of EventStoreDB: the oldest of a set gives way, so
+ * that all ids of one large append are known together.
  */
 export class RecentIds {
   private readonly table = new Uint32Array(SETS * WAYS * WORDS);
-  private turn = 0;
 
   remember(id: Buffer, stream: number, event: number): void {
-    const at = (this.setOf(id, stream) * WAYS + (this.turn++ % WAYS)) * WORDS;
+    const at = this.placeFor(id, stream);
     for (let word = 0; word < 4; word += 1) this.table[at + word] = id.readUInt32LE(word * 4);
     this.table[at + 4] = stream;
     this.table[at + 5] = event + 1;
@@ -34,6 +34,17 @@ export class RecentIds {
     for (let at = 5; at < this.table.length; at += WORDS) {
       if ((this.table[at] as number) > firstWithdrawn) this.table[at] = 0;
     }
+  }
+
+  /** Where this id is already, or else the oldest entry of its set. */
+  private placeFor(id: Buffer, stream: number): number {
+    const first = this.setOf(id, stream) * WAYS * WORDS;
+    let oldest = first;
+    for (let at = first; at < first + WAYS * WORDS; at += WORDS) {
+      if (this.table[at + 4] === stream && this.matches(at, id)) return at;
+      if ((this.table[at + 5] as number) < (this.table[oldest + 5] as number)) oldest = at;
+    }
+    return oldest;
   }
 
   private matches(at: number, id: Buffer): boolean {
