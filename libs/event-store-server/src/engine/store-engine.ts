@@ -122,6 +122,7 @@ export class StoreEngine implements LogListener {
       );
       if (verdict.verdict !== 'write') return this.settleVerdict(stream, verdict, settled);
       const outcome = this.write(stream, request.events, verdict.revives);
+      this.forgetUnlessWanted(stream);
       this.log.whenDurable((error) => settled(error === undefined ? outcome : { kind: 'failed', error }));
     });
   }
@@ -251,8 +252,7 @@ export class StoreEngine implements LogListener {
   }
 
   private settleVerdict(stream: StreamEntry, verdict: Exclude<AppendVerdict, { verdict: 'write' }>, settled: Settled): void {
-    // A name that was only asked for is forgotten, unless somebody waits for it.
-    if (!this.streamFollowers.has(stream)) this.index.leave(stream);
+    this.forgetUnlessWanted(stream);
     const outcome: AppendOutcome =
       verdict.verdict === 'repeat'
         ? { kind: 'appended', revision: verdict.revision, position: this.index.columns.position(verdict.lastEvent) }
@@ -260,6 +260,11 @@ export class StoreEngine implements LogListener {
           ? { kind: 'wrong-version', current: verdict.current }
           : { kind: 'stream-deleted' };
     this.log.whenDurable((error) => settled(error === undefined ? outcome : { kind: 'failed', error }));
+  }
+
+  /** A name that was only asked for is forgotten, unless somebody waits for it. */
+  private forgetUnlessWanted(stream: StreamEntry): void {
+    if (!this.streamFollowers.has(stream)) this.index.leave(stream);
   }
 
   private write(stream: StreamEntry, events: readonly ProposedEvent[], revives: boolean): AppendOutcome {
@@ -300,7 +305,7 @@ export class StoreEngine implements LogListener {
     putRecord(bytes, at, { placed, place });
     const { revision } = placed;
     this.index.add({ stream, type: event.type, id: event.id, revision, position, length, isTombstone: options.isTombstone });
-    const described = event.type === METADATA_TYPE ? describedStream(stream.name) : undefined;
+    const described = describedStream(stream.name);
     if (described !== undefined) this.index.enter(described).limits = parseLimits(event.data.toString('utf8'));
     return position;
   }
