@@ -17,6 +17,15 @@ export class InvalidPosition extends Error {
   }
 }
 
+/** What may be read of a stream; an end that is not durable yet has not happened. */
+export function openStream(engine: StoreEngine, name: string): StreamEntry | 'missing' | 'deleted' {
+  const stream = engine.index.find(name);
+  if (stream === undefined) return 'missing';
+  const { visible } = engine.index;
+  if (stream.isTombstoned && stream.tombstone < visible) return 'deleted';
+  return stream.isSoftDeleted || stream.visibleEnd(visible) === 0 ? 'missing' : stream;
+}
+
 export function streamReader(engine: StoreEngine, stream: StreamEntry, request: ReadRequest): PageSource {
   const { first, end } = visibleRange(engine, stream);
   const isYoung = ageCheck(engine, stream);

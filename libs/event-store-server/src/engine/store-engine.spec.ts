@@ -1,22 +1,13 @@
+import { chanceFrom } from '../crash/chance';
 import { EventDamaged, type EventStoreServerError, NameTooLong, StorageFull } from '../errors';
 import { SimulatedDisk } from '../store/simulated-disk';
 import { eventIdOf, recordedEventOf } from '../store/record';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
+import { openStream } from './readers';
 import { type AppendOutcome, type AppendRequest, StoreEngine } from './store-engine';
 
 const FOLDER = '/data';
 const SEED = 20_260_101;
-
-/** Tommy Ettinger's mulberry32, public domain: the same failures in every run of one seed. */
-function chanceFrom(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1);
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61);
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
-  };
-}
 
 function proposed(sequence: number, size = 100): ProposedEvent {
   const id = Buffer.alloc(16);
@@ -206,6 +197,16 @@ describe('groups', () => {
     expect(disk.syncs - before).toBe(1);
   });
 
+  it('hide the end of a stream from readers until it is durable', async () => {
+    const disk = new SimulatedDisk(chanceFrom(SEED));
+    const engine = await open(disk);
+    await append(engine, { stream: 'a', expected: 'any', events: [proposed(0)] });
+    const ended = new Promise((resolve) => engine.tombstone('a', 'any', resolve));
+    expect(openStream(engine, 'a')).toBe(engine.index.find('a'));
+    await ended;
+    expect(openStream(engine, 'a')).toBe('deleted');
+  });
+
   it('answer a refusal only when what it rests on is durable', async () => {
     const disk = new SimulatedDisk(chanceFrom(SEED));
     const engine = await open(disk);
@@ -238,6 +239,16 @@ describe('names that a record cannot hold', () => {
     expect(await append(engine, { stream: longest, expected: 'any', events: [event] })).toMatchObject({ kind: 'appended' });
     await engine.close();
     expect(contentOf(await open(disk), longest)).toEqual([0]);
+  });
+});
+
+describe('names that are only asked for', () => {
+  it('are forgotten again, also those of empty appends', async () => {
+    const engine = await open(new SimulatedDisk(chanceFrom(SEED)));
+    expect(await append(engine, { stream: 'a', expected: 'any', events: [] })).toMatchObject({ kind: 'appended', revision: -1 });
+    expect(await append(engine, { stream: 'b', expected: 3, events: [] })).toMatchObject({ kind: 'wrong-version' });
+    await new Promise((resolve) => engine.softDelete('c', 'any', resolve));
+    expect(['a', 'b', 'c'].map((name) => engine.index.find(name))).toEqual([undefined, undefined, undefined]);
   });
 });
 

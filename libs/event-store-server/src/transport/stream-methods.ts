@@ -8,6 +8,7 @@ import {
   type SubscriptionSource,
   logReader,
   logSubscription,
+  openStream,
   streamReader,
   streamSubscription,
 } from '../engine/readers';
@@ -153,9 +154,9 @@ function guarded(call: GrpcCall, request: ReadRequest, action: () => void): void
 /** Undefined when the answer has been given already: there is nothing to read. */
 function openRead(engine: StoreEngine, call: GrpcCall, request: ReadRequest): PageSource | undefined {
   if (request.stream === undefined) return logReader(engine, request);
-  const stream = engine.index.find(request.stream);
-  if (stream?.isTombstoned === true) throw streamDeletedError(request.stream);
-  if (stream === undefined || stream.isSoftDeleted || stream.visibleEnd(engine.index.visible) === 0) {
+  const stream = openStream(engine, request.stream);
+  if (stream === 'deleted') throw streamDeletedError(request.stream);
+  if (stream === 'missing') {
     call.write(streamNotFound(request.stream));
     call.end();
     return undefined;
@@ -166,8 +167,8 @@ function openRead(engine: StoreEngine, call: GrpcCall, request: ReadRequest): Pa
 /** @returns a function that stops the subscription */
 function subscribe(engine: StoreEngine, call: GrpcCall, request: ReadRequest): () => void {
   const name = request.stream;
+  if (name !== undefined && openStream(engine, name) === 'deleted') throw streamDeletedError(name);
   const stream = name === undefined ? undefined : engine.index.enter(name);
-  if (name !== undefined && stream?.isTombstoned === true) throw streamDeletedError(name);
   const source = stream === undefined ? logSubscription(engine, request) : streamSubscription(engine, stream, request.from);
   const subscription = new LiveSubscription(source, call, request);
   const stop = stream === undefined ? engine.followLog(subscription) : engine.followStream(stream, subscription);
