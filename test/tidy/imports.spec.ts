@@ -45,6 +45,11 @@ function isShipped(path: string): boolean {
   return /^(libs|apps)\//.test(path) && !/\.(spec|world)\.ts$|\/spec-kit\//.test(path) && !path.startsWith('libs/testing/');
 }
 
+/** A package, and the entries beside the main one that its manifest names. */
+function entriesOf({ name, exports = {} }: PackageManifest): readonly string[] {
+  return [name, ...Object.keys(exports).map((entry) => normalize(`${name}/${entry}`))];
+}
+
 describe('imports', () => {
   const root = json<PackageManifest>('package.json');
   const runtime = Object.keys(root.dependencies ?? {});
@@ -67,7 +72,7 @@ describe('imports', () => {
   });
 
   it('of our own packages name one that exists, and nothing inside it', () => {
-    const names = packages().map(({ manifest }) => manifest.name);
+    const names = packages().flatMap(({ manifest }) => entriesOf(manifest));
     const findings = IMPORTS.filter(({ specifier }) => specifier.startsWith('@perdure/') && !names.includes(specifier));
     expect(findings.map(({ from, specifier }) => `${from}: ${specifier}`)).toEqual([]);
   });
@@ -78,6 +83,9 @@ describe('imports', () => {
         normalize(join(dirname(from), specifier)).replace(/\.(ts|js)$/, ''),
       ),
     );
+    for (const { folder, manifest } of packages()) {
+      for (const built of Object.values(manifest.exports ?? {})) imported.add(join(folder, 'src', basename(built, '.js')));
+    }
     // A program of its own is started by its file name.
     const started = CODE.map(read).join('\n');
     const dead = CODE.filter(

@@ -34,6 +34,8 @@ export interface PackageManifest {
   readonly name: string;
   readonly workspaces?: readonly string[];
   readonly main?: string;
+  /** Entries by sub-path, to the built file. */
+  readonly exports?: Readonly<Record<string, string>>;
   readonly dependencies?: Readonly<Record<string, string>>;
   readonly devDependencies?: Readonly<Record<string, string>>;
 }

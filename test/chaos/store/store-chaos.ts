@@ -5,11 +5,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { EventStoreDBClient, jsonEvent, WrongExpectedVersionError } from '@eventstore/db-client';
 import { type EventStoreProcess, spawnEventStoreServer, verifyStore } from '@perdure/event-store-server';
+import {
+  type AppendRecord,
+  crashSimulatedStore,
+  type FoundEvent,
+  judgeStore,
+  type StoreEvidence,
+  type StoreVerdict,
+} from '@perdure/event-store-server/testing';
 import { type EventData, type EventStore, StoreUnavailable } from '@perdure/kernel';
 import { systemHost } from '@perdure/platform-host-node';
 import { EsdbEventStore } from '@perdure/platform-event-store-esdb';
 import { SeededRandom } from '@perdure/testing';
-import { type AppendRecord, type FoundEvent, judgeStore, type StoreEvidence, type StoreVerdict } from './judge';
 
 export interface StoreChaosOptions {
   readonly seconds: number;
@@ -18,7 +25,10 @@ export interface StoreChaosOptions {
 }
 
 export interface StoreChaosReport extends StoreVerdict {
+  /** Of processes and of simulated machines. */
   readonly kills: number;
+  /** Power cuts and deaths at random bytes of a simulated disk. */
+  readonly simulatedKills: number;
   readonly events: number;
   readonly seconds: number;
   readonly seed: number;
@@ -34,10 +44,50 @@ const BYTES_MAX = 3_000;
 const RETRY_MS = 20;
 /** For a follower to be given what is there: it reconnects within seconds. */
 const CATCH_UP_MS = 60_000;
+/** Of the seconds: simulated deaths come a hundred times as often as real ones. */
+const SIMULATED_SHARE = 0.5;
+const KILLS_PER_STORE = 20;
+/** No two seeds share a store. */
+const STORES_PER_SEED = 1_000_000;
 const EVERY_TYPE = ['Odd', 'Even'] as const;
 
-/** The store's process is killed again and again under load; then everything that was acknowledged is looked for. */
+/**
+ * The store is killed again and again under load, as a process and on a simulated disk that loses power; then everything
+ * that was acknowledged is looked for.
+ */
 export async function storeChaos(options: StoreChaosOptions): Promise<StoreChaosReport> {
+  const { seconds, seed } = options;
+  const simulated = await simulatedChaos({ ...options, seconds: seconds * SIMULATED_SHARE });
+  const real = await processChaos({ ...options, seconds: seconds * (1 - SIMULATED_SHARE) });
+  return {
+    kills: real.kills + simulated.kills,
+    simulatedKills: simulated.kills,
+    acknowledged: real.acknowledged + simulated.acknowledged,
+    missing: real.missing + simulated.missing,
+    reordered: real.reordered + simulated.reordered,
+    violations: [...real.violations, ...simulated.violations],
+    events: real.events + simulated.events,
+    seconds,
+    seed,
+  };
+}
+
+type Part = Omit<StoreChaosReport, 'simulatedKills' | 'seconds' | 'seed'>;
+
+async function simulatedChaos({ seconds, seed, say }: StoreChaosOptions): Promise<Part> {
+  const endsAt = performance.now() + seconds * 1_000;
+  const sum = { kills: 0, acknowledged: 0, missing: 0, reordered: 0, events: 0 };
+  const violations: string[] = [];
+  for (let store = 0; performance.now() < endsAt; store += 1) {
+    const report = await crashSimulatedStore({ seed: seed * STORES_PER_SEED + store, kills: KILLS_PER_STORE });
+    for (const name of Object.keys(sum) as (keyof typeof sum)[]) sum[name] += report[name];
+    violations.push(...report.violations.map((violation) => `simulated store ${store}: ${violation}`));
+    if (store % 50 === 49) say(`${sum.kills} simulated kills, ${sum.acknowledged} events acknowledged`);
+  }
+  return { ...sum, violations };
+}
+
+async function processChaos(options: StoreChaosOptions): Promise<Part> {
   const dataDir = mkdtempSync(join(tmpdir(), 'perdure-chaos-store-'));
   const world = new StoreWorld(dataDir, options);
   try {
@@ -45,8 +95,7 @@ export async function storeChaos(options: StoreChaosOptions): Promise<StoreChaos
     const kills = await world.torment();
     const verdict = judgeStore(await world.evidence());
     const faults = await world.closed();
-    const violations = [...verdict.violations, ...faults];
-    return { kills, ...verdict, violations, events: world.events, seconds: options.seconds, seed: options.seed };
+    return { kills, ...verdict, violations: [...verdict.violations, ...faults], events: world.events };
   } finally {
     await world.close();
     rmSync(dataDir, { recursive: true, force: true });

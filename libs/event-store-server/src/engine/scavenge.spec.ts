@@ -1,4 +1,4 @@
-import { SimulatedDisk } from '../store/simulated-disk';
+import { SimulatedDisk } from '../crash/simulated-disk';
 import { eventIdOf, recordedEventOf } from '../store/record';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
 import type { ReadRequest } from '../wire/requests';

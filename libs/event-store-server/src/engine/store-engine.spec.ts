@@ -1,6 +1,6 @@
 import { chanceFrom } from '../crash/chance';
 import { EventDamaged, type EventStoreServerError, NameTooLong, StorageFull } from '../errors';
-import { SimulatedDisk } from '../store/simulated-disk';
+import { SimulatedDisk } from '../crash/simulated-disk';
 import { eventIdOf, recordedEventOf } from '../store/record';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
 import { openStream } from './readers';

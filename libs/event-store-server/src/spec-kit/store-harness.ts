@@ -3,7 +3,7 @@ import { chanceFrom } from '../crash/chance';
 import { logReader, openStream, type PageSource, streamReader } from '../engine/readers';
 import { type AppendOutcome, StoreEngine } from '../engine/store-engine';
 import { eventIdOf, eventTypeOf, readRecordHeader, recordedAtMsOf, recordedEventOf, streamNameOf } from '../store/record';
-import { SimulatedDisk } from '../store/simulated-disk';
+import { SimulatedDisk } from '../crash/simulated-disk';
 import { idFromText, idToText } from '../wire/event-id';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
 import type { ReadRequest, Start } from '../wire/requests';
