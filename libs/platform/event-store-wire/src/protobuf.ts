@@ -1,11 +1,20 @@
+import { isUtf8 } from 'node:buffer';
+
 const TWO_32 = 4_294_967_296;
+const NUMBER = 0;
+const LENGTH_DELIMITED = 2;
+/** What bytes that are no UTF-8 are read as. */
+const REPLACEMENT = '\ufffd';
 
 export type FieldHandler = (field: number, reader: ProtoReader) => void;
 
-/** Reads one protobuf message without copying: bytes are views of the input. */
+/**
+ * Reads one protobuf message without copying: bytes are views of the input. What it is asked for must be there in the
+ * form in which it is asked for, else `MalformedMessage` is thrown; nothing is read beyond the message.
+ */
 export class ProtoReader {
   private position: number;
-  private wireType = 0;
+  private wireType = NUMBER;
 
   constructor(
     private readonly bytes: Buffer,
@@ -18,7 +27,8 @@ export class ProtoReader {
   /** Calls `handler` for each field; what it does not consume is skipped. */
   forEach(handler: FieldHandler): void {
     while (this.position < this.end) {
-      const tag = this.varint();
+      const tag = this.number();
+      if (tag >= TWO_32 || tag < 8) throw new MalformedMessage('a field has a number that no field has');
       this.wireType = tag & 7;
       const before = this.position;
       handler(tag >>> 3, this);
@@ -28,23 +38,13 @@ export class ProtoReader {
 
   /** Exact up to 2^53; above that the nearest number, and 2^64-1 reads as more than any safe integer. */
   varint(): number {
-    const { bytes } = this;
-    let byte = this.byte();
-    if (byte < 0x80) return byte;
-    let value = byte & 0x7f;
-    let factor = 128;
-    for (let count = 1; count < 10; count += 1) {
-      if (this.position >= this.end) throw new MalformedMessage('a number is cut short');
-      byte = bytes[this.position++] as number;
-      value += (byte & 0x7f) * factor;
-      if (byte < 0x80) return value;
-      factor *= 128;
-    }
-    throw new MalformedMessage('a number has more than ten bytes');
+    this.expect(NUMBER);
+    return this.number();
   }
 
   /** All 64 bits, for identifiers. */
   bits64(): bigint {
+    this.expect(NUMBER);
     let value = 0n;
     for (let shift = 0n; shift < 70n; shift += 7n) {
       const byte = this.byte();
@@ -64,31 +64,57 @@ export class ProtoReader {
   }
 
   view(): Buffer {
-    const length = this.varint();
-    const start = this.position;
-    if (length > this.end - start) throw new MalformedMessage('a field is longer than its message');
-    this.position = start + length;
-    return this.bytes.subarray(start, start + length);
+    const start = this.delimited();
+    return this.bytes.subarray(start, this.position);
   }
 
   text(): string {
-    const length = this.varint();
-    const start = this.position;
-    if (length > this.end - start) throw new MalformedMessage('a field is longer than its message');
-    this.position = start + length;
-    return this.bytes.toString('utf8', start, start + length);
+    const start = this.delimited();
+    const text = this.bytes.toString('utf8', start, this.position);
+    // Otherwise different bytes would name the same stream.
+    if (text.includes(REPLACEMENT) && !isUtf8(this.bytes.subarray(start, this.position))) {
+      throw new MalformedMessage('a text is not UTF-8');
+    }
+    return text;
   }
 
   /** Reads the field as a nested message. */
   message(handler: FieldHandler): void {
-    const length = this.varint();
+    const start = this.delimited();
     const outerEnd = this.end;
-    const innerEnd = this.position + length;
-    if (innerEnd > outerEnd) throw new MalformedMessage('a field is longer than its message');
-    this.end = innerEnd;
+    this.end = this.position;
+    this.position = start;
     this.forEach(handler);
+    this.position = this.end;
     this.end = outerEnd;
-    this.position = innerEnd;
+  }
+
+  private expect(wireType: number): void {
+    if (this.wireType !== wireType) throw new MalformedMessage('a field has another type than it should');
+  }
+
+  /** Goes beyond the field that comes now; @returns where its content begins */
+  private delimited(): number {
+    this.expect(LENGTH_DELIMITED);
+    const length = this.number();
+    const start = this.position;
+    if (length > this.end - start) throw new MalformedMessage('a field is longer than its message');
+    this.position = start + length;
+    return start;
+  }
+
+  private number(): number {
+    let byte = this.byte();
+    if (byte < 0x80) return byte;
+    let value = byte & 0x7f;
+    let factor = 128;
+    for (let count = 1; count < 10; count += 1) {
+      byte = this.byte();
+      value += (byte & 0x7f) * factor;
+      if (byte < 0x80) return value;
+      factor *= 128;
+    }
+    throw new MalformedMessage('a number has more than ten bytes');
   }
 
   private byte(): number {
@@ -97,11 +123,12 @@ export class ProtoReader {
   }
 
   private skip(): void {
-    if (this.wireType === 0) {
-      this.varint();
+    if (this.wireType === NUMBER) {
+      this.number();
       return;
     }
-    const length = this.wireType === 2 ? this.varint() : this.wireType === 1 ? 8 : this.wireType === 5 ? 4 : -1;
+    const { wireType } = this;
+    const length = wireType === LENGTH_DELIMITED ? this.number() : wireType === 1 ? 8 : wireType === 5 ? 4 : -1;
     if (length < 0 || length > this.end - this.position) throw new MalformedMessage('an unknown field cannot be skipped');
     this.position += length;
   }
