@@ -1,9 +1,8 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
+import { MalformedMessage } from '@perdure/platform-event-store-wire';
 import { Code, GrpcError, headerText, messageText } from './grpc-status';
+import { MessageAssembler } from './message-assembler';
 
-const HEADER_BYTES = 5;
-/** EventStoreDB accepts messages of up to 16 MiB; the client sends appends in parts of 3 MiB. */
-const MESSAGE_BYTES_MAX = 16 * 1024 * 1024;
 const UNREAD_ANSWERS_MAX = 4 * 1024 * 1024;
 const RESPONSE_HEADERS = { ':status': 200, 'content-type': 'application/grpc+proto' };
 
@@ -18,7 +17,7 @@ export interface CallHandler {
 /** One gRPC call on one HTTP/2 stream. Writing to a call that is over does nothing. */
 export class GrpcCall {
   private handler: CallHandler | undefined;
-  private unread: Buffer | undefined;
+  private readonly messages = new MessageAssembler();
   private pending: Buffer[] = [];
   private isFlushQueued = false;
   private isOver = false;
@@ -69,6 +68,7 @@ export class GrpcCall {
 
   fail(error: unknown): void {
     if (error instanceof GrpcError) this.close(error.code, error.message, error.trailers);
+    else if (error instanceof MalformedMessage) this.close(Code.invalidArgument, error.message, {});
     else this.close(Code.unknown, error instanceof Error ? error.message : String(error), {});
   }
 
@@ -98,21 +98,11 @@ export class GrpcCall {
   }
 
   private receive(chunk: Buffer): void {
-    const bytes = this.unread === undefined ? chunk : Buffer.concat([this.unread, chunk]);
-    this.unread = undefined;
-    let at = 0;
-    while (bytes.length - at >= HEADER_BYTES && !this.isOver) {
-      if (bytes[at] !== 0) throw new GrpcError(Code.unimplemented, 'Compressed messages are not supported.');
-      const length = bytes.readUInt32BE(at + 1);
-      if (length > MESSAGE_BYTES_MAX) {
-        throw new GrpcError(Code.resourceExhausted, `A message has ${length} bytes; the limit is ${MESSAGE_BYTES_MAX}.`);
-      }
-      const end = at + HEADER_BYTES + length;
-      if (end > bytes.length) break;
-      this.handler?.onMessage(bytes.subarray(at + HEADER_BYTES, end));
-      at = end;
-    }
-    if (at < bytes.length) this.unread = at === 0 ? bytes : bytes.subarray(at);
+    if (this.isOver) return;
+    this.messages.receive(chunk, (message) => {
+      this.handler?.onMessage(message);
+      return !this.isOver;
+    });
   }
 
   private sendHeaders(): void {
@@ -143,7 +133,7 @@ export class GrpcCall {
   private finish(): void {
     if (this.isOver) return;
     this.isOver = true;
-    this.unread = undefined;
+    this.messages.clear();
     this.drained = undefined;
     this.handler?.onClose();
   }
