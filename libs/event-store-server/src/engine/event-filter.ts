@@ -1,5 +1,5 @@
 import { RE2JS } from 're2js';
-import type { EventFilter } from '../wire/requests';
+import { type EventFilter, FILTER_PREFIXES_MAX } from '../wire/requests';
 import type { EventIndex } from './event-index';
 
 /** A pattern is a handful of names, not a program. */
@@ -61,6 +61,7 @@ function textMatcher({ regex, prefixes }: EventFilter): (text: string) => boolea
     const pattern = compile(regex);
     return (text) => pattern.test(text);
   }
+  if (prefixes.length > FILTER_PREFIXES_MAX) throw new InvalidFilter(`it has more than ${FILTER_PREFIXES_MAX} prefixes`);
   if (prefixes.length === 0) throw new InvalidFilter('it has neither a regular expression nor a prefix');
   return (text) => prefixes.some((prefix) => text.startsWith(prefix));
 }

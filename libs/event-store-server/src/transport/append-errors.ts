@@ -7,6 +7,15 @@ import { Code, GrpcError } from './grpc-status';
 
 export const APPEND_BYTES_MAX = 1024 * 1024;
 
+/** An append in parts, as it came: its events lie in their messages, and a small one is an object all the same. */
+export const RECEIVED_BYTES_MAX = 64 * 1024 * 1024;
+const OBJECT_BYTES = 400;
+
+/** What is kept in memory for a message with events until the last one has come. */
+export function receivedBytes(message: Buffer, events: number): number {
+  return message.length + events * OBJECT_BYTES;
+}
+
 export function appendBytes(events: readonly ProposedEvent[]): number {
   let total = 0;
   for (const { data, metadata, type } of events) total += data.length + metadata.length + 2 * type.length;

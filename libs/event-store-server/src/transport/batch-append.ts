@@ -1,8 +1,19 @@
+import { nameFault } from '../engine/name-length';
 import type { StoreEngine } from '../engine/store-engine';
 import { type AppendTarget, type BatchAppendPart, decodeBatchAppend } from '../wire/requests';
 import type { ProposedEvent } from '../wire/recorded-event';
 import { type BatchAnswer, type BatchError, batchError, batchSuccess } from '../wire/responses';
-import { APPEND_BYTES_MAX, BATCH_TIMEOUT, appendBytes, batchBadRequest, batchErrorOf, batchTooLarge } from './append-errors';
+import {
+  APPEND_BYTES_MAX,
+  BATCH_TIMEOUT,
+  RECEIVED_BYTES_MAX,
+  appendBytes,
+  batchBadRequest,
+  batchErrorOf,
+  batchTooLarge,
+  receivedBytes,
+} from './append-errors';
+import { RECEIVING } from './byte-budget';
 import type { CallHandler, GrpcCall } from './grpc-call';
 import { Code, GrpcError } from './grpc-status';
 
@@ -22,6 +33,8 @@ interface PendingAppend {
   readonly deadlineAtMs: number;
   readonly events: ProposedEvent[];
   bytes: number;
+  /** Of the messages that the events are views of. */
+  receivedBytes: number;
   refusal: BatchError | undefined;
   isAnswered: boolean;
 }
@@ -31,6 +44,7 @@ export class BatchAppendCall implements CallHandler {
   private readonly pending = new Set<PendingAppend>();
   private deadlineCheck: NodeJS.Timeout | undefined;
   private hasEnded = false;
+  private readonly held = RECEIVING.hold();
 
   constructor(
     private readonly engine: StoreEngine,
@@ -43,12 +57,14 @@ export class BatchAppendCall implements CallHandler {
     const append = this.unfinished.get(part.correlationKey) ?? this.begin(part);
     this.collect(append, part);
     if (!part.isFinal) {
+      this.keep(append, receivedBytes(message, part.events.length));
       if (this.unfinished.size >= PARTS_UNFINISHED_MAX)
         throw new GrpcError(Code.resourceExhausted, 'Too many unfinished appends.');
       this.unfinished.set(part.correlationKey, append);
       return;
     }
     this.unfinished.delete(part.correlationKey);
+    this.hold(append, 0);
     if (!append.isAnswered) this.execute(append);
   }
 
@@ -62,10 +78,12 @@ export class BatchAppendCall implements CallHandler {
     this.deadlineCheck = undefined;
     this.pending.clear();
     this.unfinished.clear();
+    this.held.set(0);
   }
 
   private begin({ options, correlationId }: BatchAppendPart): PendingAppend {
     if (options === undefined) throw new GrpcError(Code.invalidArgument, 'The first part of an append must have options.');
+    const fault = nameFault(options.stream);
     const nowMs = Date.now();
     const timeoutMs = Math.min(options.timeoutMs ?? WRITE_TIMEOUT_MS, WRITE_TIMEOUT_MS);
     const append: PendingAppend = {
@@ -74,7 +92,8 @@ export class BatchAppendCall implements CallHandler {
       deadlineAtMs: Math.min(options.deadlineAtMs ?? Number.POSITIVE_INFINITY, nowMs + timeoutMs),
       events: [],
       bytes: 0,
-      refusal: options.stream === '' ? batchBadRequest('The stream name is empty.') : undefined,
+      receivedBytes: 0,
+      refusal: fault === undefined ? undefined : batchBadRequest(fault),
       isAnswered: false,
     };
     this.pending.add(append);
@@ -82,16 +101,36 @@ export class BatchAppendCall implements CallHandler {
     return append;
   }
 
-  private collect(append: PendingAppend, { events }: BatchAppendPart): void {
-    for (const event of events) {
-      if ('invalid' in event) append.refusal ??= batchBadRequest(event.invalid);
-      else append.events.push(event);
-    }
-    append.bytes += appendBytes(events.filter((event): event is ProposedEvent => !('invalid' in event)));
+  private collect(append: PendingAppend, { events, invalid }: BatchAppendPart): void {
+    if (invalid !== undefined) append.refusal ??= batchBadRequest(invalid.invalid);
+    for (const event of events) append.events.push(event);
+    append.bytes += appendBytes(events);
     if (append.bytes > this.appendBytesMax) {
       append.refusal ??= batchTooLarge(this.appendBytesMax);
-      append.events.length = 0;
+      this.drop(append);
     }
+  }
+
+  /** Until the rest has come; of one that is refused or answered only the end is waited for. */
+  private keep(append: PendingAppend, bytes: number): void {
+    if (append.receivedBytes + bytes > RECEIVED_BYTES_MAX) append.refusal ??= batchTooLarge(this.appendBytesMax);
+    try {
+      if (append.refusal === undefined && !append.isAnswered) this.hold(append, append.receivedBytes + bytes);
+    } catch (error) {
+      if (!(error instanceof GrpcError)) throw error;
+      append.refusal = { code: error.code, message: error.message, detail: 'StoreOverloaded' };
+    }
+    if (append.refusal !== undefined || append.isAnswered) this.drop(append);
+  }
+
+  private hold(append: PendingAppend, bytes: number): void {
+    this.held.add(bytes - append.receivedBytes);
+    append.receivedBytes = bytes;
+  }
+
+  private drop(append: PendingAppend): void {
+    append.events.length = 0;
+    this.hold(append, 0);
   }
 
   private execute(append: PendingAppend): void {
@@ -122,7 +161,9 @@ export class BatchAppendCall implements CallHandler {
   private answerOverdue(): void {
     const nowMs = Date.now();
     for (const append of this.pending) {
-      if (append.deadlineAtMs <= nowMs) this.reply(append, () => batchError(append.answer, BATCH_TIMEOUT));
+      if (append.deadlineAtMs > nowMs) continue;
+      this.reply(append, () => batchError(append.answer, BATCH_TIMEOUT));
+      if (append.receivedBytes > 0) this.drop(append);
     }
     if (this.pending.size > 0) return;
     clearInterval(this.deadlineCheck);

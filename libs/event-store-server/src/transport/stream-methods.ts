@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { type StoreEngine, type AppendOutcome } from '../engine/store-engine';
 import { EventDamaged } from '../errors';
+import { nameFault } from '../engine/name-length';
 import { InvalidFilter } from '../engine/event-filter';
 import {
   InvalidPosition,
@@ -25,14 +26,17 @@ import {
 } from '../wire/responses';
 import {
   APPEND_BYTES_MAX,
+  RECEIVED_BYTES_MAX,
   appendBytes,
   damagedError,
   failureError,
   missingPropertiesError,
+  receivedBytes,
   streamDeletedError,
   tooLargeError,
   wrongVersionError,
 } from './append-errors';
+import { RECEIVING } from './byte-budget';
 import type { CallHandler, GrpcCall } from './grpc-call';
 import { Code, GrpcError } from './grpc-status';
 
@@ -41,6 +45,13 @@ const PAGES_PER_TURN = 4;
 
 function ignore(): void {
   // Nothing to do.
+}
+
+/** @throws GrpcError when no stream can have this name */
+function checkedName(name: string): string {
+  const fault = nameFault(name);
+  if (fault !== undefined) throw new GrpcError(Code.invalidArgument, fault);
+  return name;
 }
 
 /** A call with one request and one answer. */
@@ -61,6 +72,9 @@ export function unary(call: GrpcCall, respond: (request: Buffer) => void): CallH
 export function appendCall(engine: StoreEngine, call: GrpcCall, appendBytesMax = APPEND_BYTES_MAX): CallHandler {
   let target: AppendTarget | undefined;
   const events: ProposedEvent[] = [];
+  const held = RECEIVING.hold();
+  let bytes = 0;
+  let received = 0;
   return {
     onMessage(message) {
       const part = decodeAppend(message);
@@ -69,25 +83,30 @@ export function appendCall(engine: StoreEngine, call: GrpcCall, appendBytesMax =
       else if (!('invalid' in part.event)) events.push(part.event);
       else if (part.event.missing.length > 0) throw missingPropertiesError(part.event.missing);
       else throw new GrpcError(Code.invalidArgument, part.event.invalid);
-      if (appendBytes(events) > appendBytesMax) throw tooLargeError(appendBytesMax);
+      if ('event' in part && !('invalid' in part.event)) bytes += appendBytes([part.event]);
+      received += receivedBytes(message, 1);
+      if (bytes > appendBytesMax || received > RECEIVED_BYTES_MAX) throw tooLargeError(appendBytesMax);
+      held.set(received);
     },
     onEnd() {
-      if (target === undefined || target.stream === '') throw new GrpcError(Code.invalidArgument, 'The stream name is missing.');
-      const { stream, expected } = target;
+      const stream = checkedName(target?.stream ?? '');
+      const expected = target?.expected ?? 'any';
       engine.append({ stream, expected, events }, (outcome) => {
         if (outcome.kind === 'appended') call.write(appendSuccess(outcome));
         else if (outcome.kind === 'wrong-version') call.write(appendWrongVersion(outcome.current, expected));
         else call.fail(outcome.kind === 'failed' ? failureError(outcome.error) : streamDeletedError(stream));
         call.end();
       });
+      held.set(0);
     },
-    onClose: ignore,
+    onClose: () => held.set(0),
   };
 }
 
 export function deleteCall(engine: StoreEngine, call: GrpcCall, kind: 'softDelete' | 'tombstone'): CallHandler {
   return unary(call, (request) => {
     const target = decodeDelete(request);
+    checkedName(target.stream);
     engine[kind](target.stream, target.expected, (outcome: AppendOutcome) => {
       if (outcome.kind === 'appended') call.write(deleted(outcome.position ?? 0));
       else if (outcome.kind === 'wrong-version') call.fail(wrongVersionError(target, outcome.current));
@@ -101,6 +120,7 @@ export function readCall(engine: StoreEngine, call: GrpcCall): CallHandler {
   let stop = ignore;
   const handler = unary(call, (bytes) => {
     const request = decodeRead(bytes);
+    if (request.stream !== undefined) checkedName(request.stream);
     try {
       if (request.subscribe) stop = subscribe(engine, call, request);
       else read(engine, call, request);

@@ -40,7 +40,9 @@ export interface BatchAppendPart {
   readonly correlationKey: string;
   readonly options:
     (AppendTarget & { readonly deadlineAtMs: number | undefined; readonly timeoutMs: number | undefined }) | undefined;
-  readonly events: readonly (ProposedEvent | InvalidEvent)[];
+  readonly events: readonly ProposedEvent[];
+  /** The first event that is none: a message may hold millions of them. */
+  readonly invalid: InvalidEvent | undefined;
   readonly isFinal: boolean;
 }
 
@@ -51,6 +53,8 @@ export interface InvalidEvent {
 }
 
 const DEFAULT_SEARCH_WINDOW = 32;
+/** Each is compared with each name. */
+export const FILTER_PREFIXES_MAX = 1_000;
 const EMPTY = Buffer.alloc(0);
 
 function readStreamName(reader: ProtoReader): string {
@@ -110,15 +114,20 @@ function readMapEntry(reader: ProtoReader): [string, string] {
 export function decodeBatchAppend(bytes: Buffer): BatchAppendPart {
   let correlationId: Buffer = EMPTY;
   let options: BatchAppendPart['options'];
-  const events: (ProposedEvent | InvalidEvent)[] = [];
+  const events: ProposedEvent[] = [];
+  let invalid: InvalidEvent | undefined;
   let isFinal = false;
+  const collect = (event: ProposedEvent | InvalidEvent): void => {
+    if ('invalid' in event) invalid ??= event;
+    else events.push(event);
+  };
   new ProtoReader(bytes).forEach((field, reader) => {
     if (field === 1) correlationId = reader.view();
     else if (field === 2) options = readBatchOptions(reader);
-    else if (field === 3) events.push(readProposedEvent(reader));
+    else if (field === 3) collect(readProposedEvent(reader));
     else if (field === 4) isFinal = reader.varint() !== 0;
   });
-  return { correlationId, correlationKey: correlationId.toString('latin1'), options, events, isFinal };
+  return { correlationId, correlationKey: correlationId.toString('latin1'), options, events, invalid, isFinal };
 }
 
 function readBatchOptions(reader: ProtoReader): NonNullable<BatchAppendPart['options']> {
@@ -238,7 +247,8 @@ function readFilter(reader: ProtoReader): EventFilter {
       on = field === 1 ? 'stream-name' : 'event-type';
       inner.message((part, expression) => {
         if (part === 1) regex = expression.text();
-        else if (part === 2) prefixes.push(expression.text());
+        // One too many is enough to be refused.
+        else if (part === 2 && prefixes.length <= FILTER_PREFIXES_MAX) prefixes.push(expression.text());
       });
     } else if (field === 3) window = inner.varint();
     else if (field === 5) multiplier = inner.varint();
