@@ -1,4 +1,11 @@
-import { type Http2Server, type ServerHttp2Session, type ServerHttp2Stream, createServer } from 'node:http2';
+import {
+  type Http2Server,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+  constants,
+  createServer,
+} from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import { EventStoreServerError, errorCodeOf } from '../errors';
 import { type CallHandler, GrpcCall } from './grpc-call';
@@ -28,7 +35,10 @@ export class GrpcServer {
   ) {
     server.on('session', (session) => this.accept(session));
     server.on('sessionError', () => undefined);
-    server.on('stream', (stream, headers) => this.dispatch(stream, String(headers[':path'])));
+    server.on('stream', (stream, headers) => {
+      if (isGrpc(headers)) this.dispatch(stream, String(headers[':path']));
+      else refuseForm(stream);
+    });
   }
 
   static listen(methods: ReadonlyMap<string, Method>, options: GrpcServerOptions): Promise<GrpcServer> {
@@ -81,6 +91,18 @@ export class GrpcServer {
       call.fail(error);
     }
   }
+}
+
+/** What a call of gRPC looks like; anything else is somebody who has come to the wrong port. */
+function isGrpc(headers: IncomingHttpHeaders): boolean {
+  return headers[':method'] === 'POST' && String(headers['content-type']).startsWith('application/grpc');
+}
+
+function refuseForm(stream: ServerHttp2Stream): void {
+  stream.on('error', () => undefined);
+  stream.respond({ ':status': constants.HTTP_STATUS_UNSUPPORTED_MEDIA_TYPE }, { endStream: true });
+  stream.resume();
+  stream.once('finish', () => stream.close(constants.NGHTTP2_NO_ERROR));
 }
 
 function listenError(error: unknown, { host, port }: GrpcServerOptions): unknown {

@@ -28,12 +28,23 @@ export class GrpcError extends Error {
   }
 }
 
-/** Header values are ASCII; everything else is escaped as in a URL. */
+/** Clients accept headers of 8 to 64 KiB in all; a stream name may be as long by itself. */
+const HEADER_TEXT_CHARS_MAX = 2_000;
+
+/** Header values are ASCII; everything else is escaped as in a URL, and what is too long is cut. */
 export function headerText(text: string): string {
-  return text.replace(/[^\x20-\x7e]/gu, (character) => encodeURIComponent(character));
+  return escaped(text, /[^\x20-\x7e]/g);
 }
 
 /** The encoding of `grpc-message`: percent signs, too. */
 export function messageText(text: string): string {
-  return headerText(text.replaceAll('%', '%25'));
+  return escaped(text, /[^\x20-\x24\x26-\x7e]/g);
+}
+
+function escaped(text: string, special: RegExp): string {
+  // By bytes: half of a surrogate pair has no escape of its own.
+  const whole = Buffer.from(text.slice(0, HEADER_TEXT_CHARS_MAX), 'utf8').toString('latin1');
+  const escapes = whole.replace(special, (byte) => `%${byte.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`);
+  const isCut = text.length > HEADER_TEXT_CHARS_MAX || escapes.length > HEADER_TEXT_CHARS_MAX;
+  return isCut ? `${escapes.slice(0, HEADER_TEXT_CHARS_MAX).replace(/%.?$/, '')}...` : escapes;
 }
