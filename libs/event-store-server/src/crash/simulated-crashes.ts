@@ -1,7 +1,8 @@
-import { logReader } from '../engine/readers';
-import { StoreEngine } from '../engine/store-engine';
+import { logReader, streamReader } from '../engine/readers';
+import { type AppendOutcome, StoreEngine } from '../engine/store-engine';
 import { eventIdOf, eventTypeOf, readRecordHeader, streamNameOf } from '../store/record';
 import { idToText } from '../wire/event-id';
+import type { ReadRequest } from '../wire/requests';
 import { chanceFrom } from './chance';
 import { CrashFollower } from './crash-follower';
 import { CrashWriter, TYPES } from './crash-writer';
@@ -18,6 +19,10 @@ const SHORT_LIFE_SHARE = 0.15;
 const SHORT_LIFE_BYTES_MAX = 600;
 const POWER_CUT_SHARE = 0.6;
 const INDEX_DAMAGE_SHARE = 0.3;
+const SCAVENGE_SHARE = 0.5;
+/** Of this stream only the newest events can be seen: what a scavenge finds to take away. */
+const CHURNED = 'churned-0';
+const CHURNED_KEPT = 2;
 
 export interface SimulatedStoreOptions {
   readonly seed: number;
@@ -49,7 +54,10 @@ class SimulatedWorld {
   private readonly disk: SimulatedDisk;
   private readonly writers: readonly CrashWriter[];
   private readonly followers: readonly CrashFollower[];
+  private readonly churner: CrashWriter;
   private ids = 0;
+  /** Of the writers whose events all stay. */
+  private readonly judged = new Set<string>();
 
   constructor(private readonly options: SimulatedStoreOptions) {
     this.chance = chanceFrom(options.seed);
@@ -59,8 +67,9 @@ class SimulatedWorld {
     const streams = ['exact-0', 'exact-1', 'exact-2', 'loose-0', 'loose-1', 'once-0'];
     this.writers = streams.map((stream) => {
       const kind = stream.replace(/-.*/, '') as 'exact' | 'loose' | 'once';
-      return new CrashWriter({ stream, kind, chance: this.chance, nextId: () => this.nextId() });
+      return new CrashWriter({ stream, kind, chance: this.chance, nextId: () => this.nextJudgedId() });
     });
+    this.churner = new CrashWriter({ stream: CHURNED, kind: 'loose', chance: this.chance, nextId: () => this.nextId() });
     this.followers = [
       new CrashFollower({ name: 'all' }),
       new CrashFollower({ name: 'odd', filter: { on: 'event-type', regex: '^Odd$', prefixes: [], checkpointInterval: 3 } }),
@@ -77,7 +86,9 @@ class SimulatedWorld {
     disk.failAfter(Math.floor(chance() * (chance() < SHORT_LIFE_SHARE ? SHORT_LIFE_BYTES_MAX : LIFE_BYTES_MAX)));
     const engine = await this.tryOpen();
     if (engine !== undefined) {
-      await Promise.all(this.writers.map((writer) => writer.run(engine, () => false)));
+      await limitChurned(engine, this.nextId());
+      await this.scavengeSometimes(engine);
+      await Promise.all([...this.writers, this.churner].map((writer) => writer.run(engine, () => false)));
       await engine.close();
     }
     if (chance() < POWER_CUT_SHARE) disk.powerCut();
@@ -93,8 +104,9 @@ class SimulatedWorld {
     } catch (error) {
       return this.refused(error, kills);
     }
-    await Promise.all(this.writers.map((writer) => writer.run(engine, () => true)));
-    const { log, odd } = found(engine);
+    await Promise.all([...this.writers, this.churner].map((writer) => writer.run(engine, () => true)));
+    const { log: whole, odd } = found(engine);
+    const log = whole.filter(({ id }) => this.judged.has(id));
     const wanted: Readonly<Record<string, (event: FoundEvent) => boolean>> = {
       all: () => true,
       odd: ({ id }) => odd.has(id),
@@ -104,10 +116,15 @@ class SimulatedWorld {
     const verdict = judgeStore({
       appends: this.writers.flatMap(({ records }) => records),
       log,
-      followers: this.followers.map(({ seen, options: { name } }) => ({ name, seen, wanted: wanted[name] ?? (() => true) })),
+      followers: this.followers.map(({ seen, options: { name } }) => ({
+        name,
+        seen: seen.filter((id) => this.judged.has(id)),
+        wanted: wanted[name] ?? (() => true),
+      })),
     });
+    const violations = [...verdict.violations, ...this.churnedFaults(engine)];
     await engine.close();
-    return { kills, events: log.length, ...verdict };
+    return { kills, events: log.length, ...verdict, violations };
   }
 
   /** A store that does not open any more has lost all that it acknowledged. */
@@ -117,6 +134,29 @@ class SimulatedWorld {
       .reduce((sum, { outcome, ids }) => sum + (outcome === 'acknowledged' ? ids.length : 0), 0);
     const violations = [`seed ${this.options.seed}: the store does not open: ${String(error)}`];
     return { kills, events: 0, acknowledged, missing: acknowledged, reordered: 0, violations };
+  }
+
+  /** Alone, so that the power fails in the middle of it, or while the log is written. */
+  private async scavengeSometimes(engine: StoreEngine): Promise<void> {
+    if (this.chance() > SCAVENGE_SHARE) return;
+    const { finished } = engine.scavenging.start();
+    if (this.chance() < 0.8) await finished;
+  }
+
+  /** Its newest events are there, and no others can be seen. */
+  private churnedFaults(engine: StoreEngine): readonly string[] {
+    const acknowledged = Math.max(-1, ...this.churner.records.map(({ revision = -1 }) => revision));
+    const stream = engine.index.find(CHURNED);
+    if (stream === undefined) return acknowledged < 0 ? [] : [`${CHURNED} is gone`];
+    const seen: number[] = [];
+    const source = streamReader(engine, stream, { ...WHOLE_LOG, stream: CHURNED });
+    for (let page = source(); page !== undefined; page = source()) {
+      seen.push(...page.events.map((event) => stream.revisionOf(event)));
+    }
+    const first = Math.max(0, stream.lastRevision + 1 - CHURNED_KEPT);
+    const expected = Array.from({ length: stream.lastRevision + 1 - first }, (_, at) => first + at);
+    const isWhole = stream.lastRevision >= acknowledged && String(seen) === String(expected);
+    return isWhole ? [] : [`${CHURNED} shows ${String(seen)}, expected ${String(expected)}; acknowledged up to ${acknowledged}`];
   }
 
   /** Undefined when it died before it was open. */
@@ -155,6 +195,12 @@ class SimulatedWorld {
     }
   }
 
+  private nextJudgedId(): Buffer {
+    const id = this.nextId();
+    this.judged.add(idToText(id));
+    return id;
+  }
+
   private nextId(): Buffer {
     this.ids += 1;
     const id = Buffer.alloc(16);
@@ -163,19 +209,28 @@ class SimulatedWorld {
   }
 }
 
+const WHOLE_LOG: ReadRequest = {
+  stream: undefined,
+  from: 'start',
+  backwards: false,
+  limit: Number.POSITIVE_INFINITY,
+  subscribe: false,
+  resolveLinks: false,
+  filter: undefined,
+  structuredIds: false,
+};
+
+/** In each life anew: the one before may have died before it was durable. */
+function limitChurned(engine: StoreEngine, id: Buffer): Promise<AppendOutcome> {
+  const data = Buffer.from(JSON.stringify({ $maxCount: CHURNED_KEPT }));
+  const event = { id, type: '$metadata', contentType: 'application/json', data, metadata: Buffer.alloc(0) };
+  return new Promise((resolve) => engine.append({ stream: `$$${CHURNED}`, expected: 'any', events: [event] }, resolve));
+}
+
 function found(engine: StoreEngine): { readonly log: readonly FoundEvent[]; readonly odd: ReadonlySet<string> } {
   const log: FoundEvent[] = [];
   const odd = new Set<string>();
-  const source = logReader(engine, {
-    stream: undefined,
-    from: 'start',
-    backwards: false,
-    limit: Number.POSITIVE_INFINITY,
-    subscribe: false,
-    resolveLinks: false,
-    filter: undefined,
-    structuredIds: false,
-  });
+  const source = logReader(engine, WHOLE_LOG);
   for (let page = source(); page !== undefined; page = source()) {
     for (const event of page.events) {
       const record = engine.record(event);

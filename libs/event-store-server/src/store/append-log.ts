@@ -263,7 +263,6 @@ export class AppendLog {
     this.failure = failure;
     const refused = [...group.waiting, ...this.filling.waiting];
     this.forgetFrom(group.start);
-    this.listener?.onWithdrawn(group.start);
     for (const settled of refused) settled(failure);
     this.listener?.onFailed(failure);
   }
