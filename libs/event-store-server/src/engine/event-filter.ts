@@ -1,9 +1,12 @@
 import { RE2JS } from 're2js';
 import { type EventFilter, FILTER_PREFIXES_MAX } from '../wire/requests';
 import type { EventIndex } from './event-index';
+import { patternCost } from './pattern-cost';
 
 /** A pattern is a handful of names, not a program. */
 const REGEX_CHARS_MAX = 4_096;
+/** With its repetitions written out: memory, and time for each character of a name. */
+const REGEX_COST_MAX = 5_000;
 /** Streams whose names were decided lately, by the low bits of their number. */
 const DECIDED_STREAMS = 1_024;
 const UNKNOWN = 0;
@@ -69,6 +72,7 @@ function textMatcher({ regex, prefixes }: EventFilter): (text: string) => boolea
 /** RE2: its time grows with the text alone, whatever the pattern, so that no subscription can hold up the others. */
 function compile(regex: string): RE2JS {
   if (regex.length > REGEX_CHARS_MAX) throw new InvalidFilter(`a regular expression has at most ${REGEX_CHARS_MAX} characters`);
+  if (patternCost(regex) > REGEX_COST_MAX) throw new InvalidFilter('its repetitions make it too large');
   try {
     return RE2JS.compile(regex);
   } catch (error) {
