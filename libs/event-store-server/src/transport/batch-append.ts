@@ -88,7 +88,12 @@ export class BatchAppendCall implements CallHandler {
     const timeoutMs = Math.min(options.timeoutMs ?? WRITE_TIMEOUT_MS, WRITE_TIMEOUT_MS);
     const append: PendingAppend = {
       target: { stream: options.stream, expected: options.expected },
-      answer: { correlationId, stream: Buffer.from(options.stream, 'utf8'), expected: options.expected },
+      // A copy: a view would keep the whole message in memory.
+      answer: {
+        correlationId: Buffer.from(correlationId),
+        stream: Buffer.from(options.stream, 'utf8'),
+        expected: options.expected,
+      },
       deadlineAtMs: Math.min(options.deadlineAtMs ?? Number.POSITIVE_INFINITY, nowMs + timeoutMs),
       events: [],
       bytes: 0,

@@ -50,7 +50,7 @@ export class MessageAssembler {
     const count = Math.min(wanted - this.filled, chunk.length - at);
     const size = this.filled + count;
     if (size > this.partial.length) {
-      const wantedSize = Math.min(Math.max(2 * size, PARTIAL_BYTES_MIN), HEADER_BYTES + MESSAGE_BYTES_MAX);
+      const wantedSize = Math.max(PARTIAL_BYTES_MIN, size, Math.min(2 * size, wanted));
       // Small ones are free: they must get through when others hold everything.
       this.held.set(wantedSize - PARTIAL_BYTES_MIN);
       const grown = Buffer.allocUnsafeSlow(wantedSize);
