@@ -1,7 +1,7 @@
 import { crashSimulatedStore } from './simulated-crashes';
 
 /** The long form is `perdure chaos --scenario store`. */
-const STORES = 10;
+const STORES = 6;
 const KILLS_PER_STORE = 20;
 const SEED = 20_260_101;
 const seeds = Array.from({ length: STORES }, (_, index) => SEED + index);

@@ -15,6 +15,9 @@ export const METHODS = {
   gossip: '/event_store.client.gossip.Gossip/Read',
 } as const;
 
+/** Otherwise the client ends its own calls when much waits to be sent. */
+const QUEUED_MEGABYTES_MAX = 1_000;
+
 export interface RawAnswer {
   /** Undefined = the server ended the call without an answer. */
   readonly http: number | undefined;
@@ -31,7 +34,7 @@ export class RawClient {
 
   static connect(port: number, windowBytes?: number): Promise<RawClient> {
     const settings = windowBytes === undefined ? {} : { settings: { initialWindowSize: windowBytes } };
-    const session = connect(`http://127.0.0.1:${port}`, settings);
+    const session = connect(`http://127.0.0.1:${port}`, { ...settings, maxSessionMemory: QUEUED_MEGABYTES_MAX });
     return new Promise((resolve, reject) => {
       session.once('error', reject);
       session.once('remoteSettings', () => resolve(new RawClient(session)));
