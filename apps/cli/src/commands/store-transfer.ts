@@ -54,8 +54,7 @@ export async function importStore(command: ImportCommand): Promise<number> {
     // What is a file can be read twice: nothing is written of one that is not whole.
     if (from !== STANDARD) await checkTransfer(bytesOf(from), { fill });
     const imported = new LogImport(target, { fill, digest: verify });
-    for await (const item of transferItems(bytesOf(from))) await imported.take(item);
-    const report = await imported.finish();
+    const report = await imported.run(transferItems(bytesOf(from)));
     const verified = verify ? await verifyImport(imported, target.readAll()) : undefined;
     process.stdout.write(`${json ? JSON.stringify({ ...report, ...verified }) : importText(report, verified)}\n`);
     return EXIT.ok;

@@ -59,6 +59,12 @@ export class AppendLanes {
     if (this.failure !== undefined) throw this.failure;
   }
 
+  /** Nothing more is sent, and nothing is tried again. */
+  stop(): void {
+    this.failure ??= new StoreUnavailable('The import has ended.');
+    this.release([]);
+  }
+
   private async room(): Promise<void> {
     await new Promise<void>((resolve) => this.roomWanted.push(resolve));
     if (this.failure !== undefined) throw this.failure;

@@ -11,12 +11,12 @@ export interface DigestedEvent {
 
 interface Digest {
   count: number;
-  chain: Buffer;
+  /** One character a byte. */
+  chain: string;
 }
 
-const START = Buffer.alloc(0);
 /** Of each digest: what is compared are accidents, not attacks. */
-const CHAIN_BYTES = 16;
+const CHAIN_CHARACTERS = 16;
 
 /** One chained digest a stream: what events it holds, in which order. */
 export class DigestBook {
@@ -24,11 +24,12 @@ export class DigestBook {
 
   /** Events of one stream come in the order of their revisions; others than the next one are passed over. */
   add({ stream, revision, id, type, data, metadata }: DigestedEvent): void {
-    const digest = this.digests.get(stream) ?? { count: 0, chain: START };
+    const digest = this.digests.get(stream) ?? { count: 0, chain: '' };
     if (revision !== digest.count) return;
     const lengths = `${id.toLowerCase()} ${type} ${data.length} ${metadata.length} `;
-    const chain = createHash('sha256').update(digest.chain).update(lengths).update(data).update(metadata).digest();
-    this.digests.set(stream, { count: digest.count + 1, chain: chain.subarray(0, CHAIN_BYTES) });
+    const hash = createHash('sha256').update(digest.chain, 'latin1').update(lengths).update(data).update(metadata);
+    const chain = hash.digest('binary').slice(0, CHAIN_CHARACTERS);
+    this.digests.set(stream, { count: digest.count + 1, chain });
   }
 
   countOf(stream: string): number {
@@ -39,7 +40,7 @@ export class DigestBook {
   differencesIn(other: DigestBook): readonly string[] {
     const differ = ([stream, { count, chain }]: [string, Digest]): boolean => {
       const found = other.digests.get(stream);
-      return found === undefined || found.count !== count || !found.chain.equals(chain);
+      return found === undefined || found.count !== count || found.chain !== chain;
     };
     return [...this.digests].filter(differ).map(([stream]) => stream);
   }

@@ -55,16 +55,25 @@ export class LogImport {
     this.lanes = new AppendLanes(target);
   }
 
+  /** @throws RevisionsMissing, TargetDiffers, TargetStreamDeleted, EventRefused, StoreUnavailable */
+  async run(items: AsyncIterable<TransferItem>): Promise<ImportReport> {
+    try {
+      for await (const item of items) await this.take(item);
+      return await this.finish();
+    } finally {
+      this.lanes.stop();
+    }
+  }
+
   /** Undefined when the next item may come at once. */
-  take(item: TransferItem): Promise<void> | undefined {
+  private take(item: TransferItem): Promise<void> | undefined {
     if (isOfServer(item.stream)) return undefined;
     if (item.kind === 'tombstone') return this.tombstone(item.stream);
     this.events += 1;
     return isMetastream(item.stream) ? this.takeMetadata(item) : this.takeEvent(item);
   }
 
-  /** @throws TargetStreamDeleted */
-  async finish(): Promise<ImportReport> {
+  private async finish(): Promise<ImportReport> {
     for (const event of this.softDeletes.values()) await this.push(event);
     await this.lanes.allSettled();
     const strangers = [...this.lanes.deleted].filter((stream) => !this.tombstoned.has(describedBy(stream)));

@@ -97,8 +97,7 @@ async function* piecesOf(text: string): AsyncGenerator<Buffer> {
 
 async function importInto(store: Store, text: string, options = PLAIN): Promise<{ done: LogImport; report: ImportReport }> {
   const done = new LogImport(store.raw, options);
-  for await (const item of transferItems(piecesOf(text))) await done.take(item);
-  return { done, report: await done.finish() };
+  return { done, report: await done.run(transferItems(piecesOf(text))) };
 }
 
 async function contentOf(events: AsyncIterable<RawEvent> | Iterable<RawEvent>): Promise<Map<string, string[]>> {
