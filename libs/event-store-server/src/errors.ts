@@ -1,6 +1,10 @@
 /** Why the server does not start, or stops. The message is one line and says what to do. */
 export type StoreFault =
   | 'PortTaken'
+  | 'HostNotProtected'
+  | 'CertificateUnusable'
+  | 'CredentialsUnusable'
+  | 'UserRefused'
   | 'DataFolderNotWritable'
   | 'DataFolderLocked'
   | 'UnknownFormatVersion'

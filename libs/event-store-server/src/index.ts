@@ -1,6 +1,8 @@
+export { type ChangeOfUser, type UserChange, changeUser } from './access/credentials-file';
 export { EventStoreServerError, type StoreFault } from './errors';
 export { type EventStoreServerOptions, type RunningEventStoreServer, startEventStoreServer } from './server';
 export { type EventStoreProcess, type EventStoreProcessOptions, spawnEventStoreServer } from './spawn';
+export type { CertificateFiles } from './transport/certificate';
 export type { FileSystem, LogFile } from './store/file-system';
 export { type BackupManifest, type BackupReport, backupStore, restoreStore } from './operations/backup';
 export { type ScavengeReport } from './engine/scavenging';

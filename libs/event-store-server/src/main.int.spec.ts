@@ -5,6 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { EventStoreDBClient, jsonEvent } from '@eventstore/db-client';
+import { selfSignedCertificate } from '@perdure/testing';
+import { changeUser } from './access/credentials-file';
 import { type EventStoreProcess, spawnEventStoreServer } from './spawn';
 
 const ROOT = join(__dirname, '..', '..', '..');
@@ -165,6 +167,66 @@ describe('the process', () => {
         complaint: expect.stringMatching(/^DataFolderNotWritable: .+\n$/) as unknown,
       });
     }
+  });
+
+  it('refuses to listen where others reach it, unless it has TLS and credentials', async () => {
+    for (const host of ['0.0.0.0', '::', 'localhost']) {
+      expect(await refusal(['--data', folder, '--host', host])).toMatchObject({
+        code: 1,
+        complaint: expect.stringMatching(/^HostNotProtected: .+\n$/) as unknown,
+      });
+    }
+  });
+
+  it('refuses certificates and credentials that cannot be used', async () => {
+    const file = join(folder, 'empty');
+    writeFileSync(file, '', { mode: 0o600 });
+    for (const [args, code] of [
+      [['--tls-cert', file, '--tls-key', file], 'CertificateUnusable'],
+      [['--tls-cert', join(folder, 'none'), '--tls-key', file], 'CertificateUnusable'],
+      [['--credentials', file], 'CredentialsUnusable'],
+      [['--credentials', join(folder, 'none')], 'CredentialsUnusable'],
+    ] as const) {
+      const { complaint } = await refusal(['--data', join(folder, 'data'), ...args]);
+      expect(complaint).toMatch(new RegExp(`^${code}: .+\n$`));
+    }
+    expect(await refusal(['--data', folder, '--tls-cert', file])).toMatchObject({ code: 2 });
+  });
+
+  it('listens everywhere with both, and reads them again when it is told to', async () => {
+    const [certFile, keyFile, credentials] = ['cert.pem', 'key.pem', 'credentials.json'].map((name) => join(folder, name));
+    const renew = (): void => {
+      const { cert, key } = selfSignedCertificate();
+      writeFileSync(String(certFile), cert);
+      writeFileSync(String(keyFile), key);
+    };
+    renew();
+    const setUser = (login: string): Promise<void> =>
+      changeUser({ file: String(credentials), login, change: { kind: 'set', password: 'secret', groups: ['$admins'] } });
+    await setUser('first');
+    const args = ['--data', join(folder, 'data'), '--host', '0.0.0.0', '--tls-cert', certFile, '--tls-key', keyFile];
+    const child = spawn(process.execPath, [ENTRY, ...(args as string[]), '--credentials', String(credentials)], {
+      stdio: 'pipe',
+    });
+    const line = await new Promise<string>((resolve) => child.stdout.setEncoding('utf8').once('data', resolve));
+    const { port } = JSON.parse(line) as { port: number };
+    const append = async (login: string): Promise<unknown> => {
+      const ca = encodeURIComponent(String(certFile));
+      const client = EventStoreDBClient.connectionString(`esdb://${login}:secret@localhost:${port}?tls=true&tlsCAFile=${ca}`);
+      return client.appendToStream('s', jsonEvent({ type: 'Happened', data: {} })).finally(() => client.dispose());
+    };
+    await append('first');
+    renew();
+    await setUser('second');
+    child.kill('SIGHUP');
+    for (let isKnown = false; !isKnown;)
+      isKnown = await append('second').then(
+        () => true,
+        () => false,
+      );
+    const ended = new Promise((resolve) => child.once('exit', resolve));
+    child.kill('SIGTERM');
+    expect(await ended).toBe(0);
   });
 
   it('explains how it is called', async () => {

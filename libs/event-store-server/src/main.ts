@@ -1,29 +1,52 @@
 import { writeFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { type EventStoreServerError } from './errors';
-import { type RunningEventStoreServer, startEventStoreServer } from './server';
+import { type EventStoreServerOptions, type RunningEventStoreServer, startEventStoreServer } from './server';
 
-const USAGE = 'usage: event-store-server --data DIR [--port N] [--host ADDRESS] [--port-file FILE] [--lifeline]';
+const USAGE = `usage: event-store-server --data DIR [--port N] [--host ADDRESS] [--tls-cert FILE --tls-key FILE]
+       [--credentials FILE] [--port-file FILE] [--lifeline]`;
 
-function readArguments(): { data: string; port: number; host: string; portFile: string | undefined; lifeline: boolean } {
+interface Arguments extends EventStoreServerOptions {
+  readonly portFile: string | undefined;
+  readonly lifeline: boolean;
+}
+
+function readArguments(): Arguments {
   const { values } = parseArgs({
     options: {
       data: { type: 'string' },
       port: { type: 'string', default: '0' },
       host: { type: 'string', default: '127.0.0.1' },
+      'tls-cert': { type: 'string' },
+      'tls-key': { type: 'string' },
+      credentials: { type: 'string' },
       'port-file': { type: 'string' },
       lifeline: { type: 'boolean', default: false },
     },
   });
+  const { data, host, credentials, lifeline, 'tls-cert': certFile, 'tls-key': keyFile } = values;
   const port = Number(values.port);
-  if (values.data === undefined || !Number.isInteger(port) || port < 0 || port > 65_535) throw new TypeError(USAGE);
-  return { data: values.data, port, host: values.host, portFile: values['port-file'], lifeline: values.lifeline };
+  const hasPort = Number.isInteger(port) && port >= 0 && port <= 65_535;
+  if (data === undefined || !hasPort || (certFile === undefined) !== (keyFile === undefined)) throw new TypeError(USAGE);
+  return {
+    dataDir: data,
+    port,
+    host,
+    ...(certFile === undefined || keyFile === undefined ? {} : { tls: { certFile, keyFile } }),
+    ...(credentials === undefined ? {} : { credentialsFile: credentials }),
+    portFile: values['port-file'],
+    lifeline,
+  };
 }
 
-function fail(error: unknown): never {
+function complain(error: unknown): void {
   const name = error instanceof Error ? error.name : 'Error';
   const message = error instanceof Error ? error.message : String(error);
   process.stderr.write(`${name}: ${message}\n`);
+}
+
+function fail(error: unknown): never {
+  complain(error);
   process.exit(error instanceof TypeError ? 2 : 1);
 }
 
@@ -41,13 +64,26 @@ function stopOnRequest(server: RunningEventStoreServer, lifeline: boolean): void
   process.stdin.resume();
 }
 
+function reloadOnRequest(server: RunningEventStoreServer): void {
+  // There it means that the terminal is gone.
+  if (process.stdin.isTTY) return;
+  process.on('SIGHUP', () => {
+    try {
+      server.reload();
+    } catch (error) {
+      complain(error);
+    }
+  });
+}
+
 async function main(): Promise<void> {
-  const { data, port, host, portFile, lifeline } = readArguments();
+  const { portFile, lifeline, ...options } = readArguments();
   // After a failed sync nobody may be told anything more: what is stored is unknown.
   const onFailed = (error: EventStoreServerError): void => fail(error);
-  const server = await startEventStoreServer({ dataDir: data, port, host, onFailed });
+  const server = await startEventStoreServer({ ...options, onFailed, onComplaint: complain });
   if (portFile !== undefined) writeFileSync(portFile, String(server.port));
   stopOnRequest(server, lifeline);
+  reloadOnRequest(server);
   process.stdout.write(`${JSON.stringify({ ready: true, port: server.port, pid: process.pid })}\n`);
 }
 

@@ -55,6 +55,8 @@ export interface FollowStreamOptions {
   onEvent(event: RecordedEvent): void | Promise<void>;
   /** May be called more than once. */
   onCaughtUp?(): void;
+  /** The store does not let this client read: nothing more comes. */
+  onRefused?(error: StoreAccessDenied): void;
 }
 
 export interface FollowAllOptions {
@@ -68,11 +70,14 @@ export interface FollowAllOptions {
   /** Everything at or before this position has been seen or did not match. */
   onCheckpoint?(position: Position): void | Promise<void>;
   onCaughtUp?(): void;
+  /** The store does not let this client read: nothing more comes. */
+  onRefused?(error: StoreAccessDenied): void;
 }
 
 /**
  * The log. Adapters re-subscribe by themselves after a lost connection, from the event seen last.
  * @throws StoreUnavailable when the answer is not known: for an append, it may have happened.
+ * @throws StoreAccessDenied when the credentials, or the rights of their login, do not suffice.
  */
 export interface EventStore {
   append(stream: string, expected: ExpectedRevision, events: readonly EventData[]): Promise<AppendResult>;
@@ -98,6 +103,13 @@ export class StoreUnavailable extends Retryable {
 export class AppendRefused extends Terminal {
   constructor(message: string, cause?: unknown) {
     super('AppendRefused', message, { cause });
+  }
+}
+
+/** The store does not let this client in, or not there. Nothing was done. */
+export class StoreAccessDenied extends Terminal {
+  constructor(message: string, cause?: unknown) {
+    super('StoreAccessDenied', message, { cause });
   }
 }
 

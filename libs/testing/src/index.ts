@@ -24,3 +24,4 @@ export { UnsureStore, type AppendFate } from './fixtures/unsure-store';
 export { auditRun, endedCalls, type Finding, type RunAuditOptions } from './checkers/run-audit';
 export { auditCompletelyPublished, auditPublication, type PublicationAudit } from './checkers/publication-audit';
 export { differenceFromLog } from './checkers/live-state-audit';
+export { selfSignedCertificate, type SelfSignedCertificate } from './fixtures/self-signed-certificate';

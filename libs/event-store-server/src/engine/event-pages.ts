@@ -2,14 +2,17 @@ import { eventIdOf, recordedEventOf } from '../store/record';
 import type { ReadRequest } from '../wire/requests';
 import { putReadEvent, readLink } from '../wire/responses';
 import { withStructuredId } from '../wire/recorded-event';
-import { LINK_TYPE, linkTarget } from './links';
+import { LINK_TYPE, type MayRead, linkTarget } from './links';
 import type { StoreEngine } from './store-engine';
 
 export const PAGE_EVENTS = 256;
 export const PAGE_BYTES = 256 * 1024;
 
 /** How the reader wants its events. */
-export type PageForm = Pick<ReadRequest, 'structuredIds' | 'resolveLinks'>;
+export type PageForm = Pick<ReadRequest, 'structuredIds' | 'resolveLinks'> & {
+  /** Undefined = everything. Links stand for what the reader may read. */
+  readonly mayRead?: MayRead | undefined;
+};
 
 /** A page in the making: event numbers, bounded in count and bytes. */
 export class Page {
@@ -31,9 +34,9 @@ export class Page {
   }
 
   /** All events as framed answers, one after the other. */
-  frame({ structuredIds, resolveLinks }: PageForm): Buffer {
-    if (resolveLinks && this.events.some((event) => this.isLink(event))) return this.frameLinks(structuredIds);
-    return this.frameEvents(structuredIds);
+  frame(form: PageForm): Buffer {
+    if (form.resolveLinks && this.events.some((event) => this.isLink(event))) return this.frameLinks(form);
+    return this.frameEvents(form.structuredIds);
   }
 
   private isLink(event: number): boolean {
@@ -41,14 +44,14 @@ export class Page {
   }
 
   /** Links are rare: each event is framed by itself. */
-  private frameLinks(structuredIds: boolean): Buffer {
+  private frameLinks({ structuredIds, mayRead }: PageForm): Buffer {
     const { engine } = this;
     const formOf = (record: Buffer): Buffer => recordedForm(record, structuredIds);
     return Buffer.concat(
       this.events.map((event) => {
         if (!this.isLink(event)) return new Page(engine, 1).with(event).frameEvents(structuredIds);
         const link = engine.record(event);
-        const target = linkTarget(engine, link);
+        const target = linkTarget(engine, link, mayRead);
         const found = target === undefined ? undefined : formOf(engine.record(target));
         return readLink(formOf(link), found, engine.index.columns.position(event));
       }),

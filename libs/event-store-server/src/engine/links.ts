@@ -7,11 +7,15 @@ import { visibleRange } from './visible-range';
 export const LINK_TYPE = '$>';
 const LINK = /^(\d{1,15})@(.+)$/s;
 
+/** Whether the reader may read a stream. */
+export type MayRead = (stream: string) => boolean;
+
 /** The event that a link stands for; undefined when it is not, or no longer, to be read. */
-export function linkTarget(engine: StoreEngine, link: Buffer): number | undefined {
+export function linkTarget(engine: StoreEngine, link: Buffer, mayRead?: MayRead): number | undefined {
   const [, revisionText, streamName] = LINK.exec(dataOfRecordedEvent(recordedEventOf(link)).toString('utf8')) ?? [];
   const stream = streamName === undefined ? undefined : engine.index.find(streamName);
   if (stream === undefined || stream.isTombstoned) return undefined;
+  if (mayRead?.(stream.name) === false) return undefined;
   const revision = Number(revisionText);
   const { first, end } = visibleRange(engine, stream);
   return revision >= first && revision < end ? stream.event(revision) : undefined;

@@ -1,9 +1,12 @@
-/** The part of a stream's metadata that changes what a read returns. */
+import { type StreamAcl, readAcl } from './stream-acl';
+
+/** The part of a stream's metadata that changes what a read returns, and to whom. */
 export interface StreamLimits {
   readonly maxCount: number | undefined;
   readonly maxAgeSeconds: number | undefined;
   /** Infinity = soft-deleted. */
   readonly truncateBefore: number | undefined;
+  readonly acl: StreamAcl | undefined;
 }
 
 /** 2^63-1: written by a soft delete. It does not fit a JavaScript number, so it is handled as text. */
@@ -23,6 +26,7 @@ export function parseLimits(text: string): StreamLimits | undefined {
     maxCount: atLeast(1, $maxCount),
     maxAgeSeconds: atLeast(1, $maxAge),
     truncateBefore: $tb === TWO_63 ? Number.POSITIVE_INFINITY : atLeast(0, $tb),
+    acl: readAcl(fields['$acl']),
   };
 }
 

@@ -42,10 +42,19 @@ export interface LogListener {
   onFailed(error: EventStoreServerError): void;
 }
 
+/** Who counts what the log does. */
+export interface LogObserver {
+  /** A group is written and synced. */
+  onSynced(bytes: number, millis: number): void;
+  /** A group found no room. */
+  onDiskFull(): void;
+}
+
 export interface LogOptions {
   readonly files: FileSystem;
   readonly folder: string;
   readonly segmentBytes?: number;
+  readonly observer?: LogObserver;
 }
 
 export class AppendLog {
@@ -64,7 +73,7 @@ export class AppendLog {
 
   private constructor(
     private readonly segments: Segments,
-    options: LogOptions,
+    private readonly options: LogOptions,
   ) {
     this.segmentBytes = options.segmentBytes ?? SEGMENT_BYTES_DEFAULT;
   }
@@ -184,6 +193,7 @@ export class AppendLog {
     const group = this.filling;
     this.filling = { start: this.end, waiting: [] };
     this.flushWaiting = group.waiting;
+    const startedAtMs = performance.now();
     try {
       await this.rollSegment(group.start);
       this.writeRange(group.start, this.filling.start);
@@ -200,6 +210,7 @@ export class AppendLog {
       this.die(group, error);
       return;
     }
+    this.options.observer?.onSynced(this.filling.start - group.start, performance.now() - startedAtMs);
     this.settle(group);
   }
 
@@ -244,6 +255,7 @@ export class AppendLog {
       this.die(group, error);
       return;
     }
+    this.options.observer?.onDiskFull();
     const refused = [...group.waiting, ...this.filling.waiting];
     this.forgetFrom(end);
     this.listener?.onWithdrawn(end);

@@ -34,6 +34,8 @@ export interface FileSystem {
   remove(path: string): void;
   /** Makes the names in a folder durable. */
   syncFolder(path: string): void;
+  /** Room that is left, where that can be had. */
+  freeBytes?(folder: string): Promise<number>;
 }
 
 class NodeFile implements LogFile {
@@ -140,5 +142,9 @@ export const nodeFileSystem: FileSystem = {
     } finally {
       fs.closeSync(descriptor);
     }
+  },
+  async freeBytes(folder) {
+    const { bavail, bsize } = await fs.promises.statfs(folder);
+    return bavail * bsize;
   },
 };

@@ -32,6 +32,8 @@ export async function recoverLog(segments: Segments, reader: LogReader): Promise
   let end = 0;
   for (const segment of segments.all) {
     if (segment.base !== end) throw corrupt(end, `the next file begins at ${segment.base}`);
+    // A long recovery must not keep the process from saying that it is alive.
+    await new Promise((resolve) => setImmediate(resolve));
     reader.begin(segment.base);
     if (segment.end !== undefined && reader.load(segment)) {
       end = segment.end;

@@ -1,10 +1,8 @@
 import { nameFault } from '../engine/name-length';
-import type { StoreEngine } from '../engine/store-engine';
 import { type AppendTarget, type BatchAppendPart, decodeBatchAppend } from '../wire/requests';
 import type { ProposedEvent } from '../wire/recorded-event';
 import { type BatchAnswer, type BatchError, batchError, batchSuccess } from '../wire/responses';
 import {
-  APPEND_BYTES_MAX,
   BATCH_TIMEOUT,
   RECEIVED_BYTES_MAX,
   appendBytes,
@@ -13,9 +11,11 @@ import {
   batchTooLarge,
   receivedBytes,
 } from './append-errors';
+import { BATCH_ACCESS_DENIED } from './authorization';
 import { RECEIVING } from './byte-budget';
 import type { CallHandler, GrpcCall } from './grpc-call';
 import { Code, GrpcError } from './grpc-status';
+import type { StoreService } from './store-service';
 
 // One call carries many appends, each in one or more parts.
 //
@@ -47,9 +47,8 @@ export class BatchAppendCall implements CallHandler {
   private readonly held = RECEIVING.hold();
 
   constructor(
-    private readonly engine: StoreEngine,
+    private readonly service: StoreService,
     private readonly call: GrpcCall,
-    private readonly appendBytesMax = APPEND_BYTES_MAX,
   ) {}
 
   onMessage(message: Buffer): void {
@@ -110,15 +109,15 @@ export class BatchAppendCall implements CallHandler {
     if (invalid !== undefined) append.refusal ??= batchBadRequest(invalid.invalid);
     for (const event of events) append.events.push(event);
     append.bytes += appendBytes(events);
-    if (append.bytes > this.appendBytesMax) {
-      append.refusal ??= batchTooLarge(this.appendBytesMax);
+    if (append.bytes > this.service.appendBytesMax) {
+      append.refusal ??= batchTooLarge(this.service.appendBytesMax);
       this.drop(append);
     }
   }
 
   /** Until the rest has come; of one that is refused or answered only the end is waited for. */
   private keep(append: PendingAppend, bytes: number): void {
-    if (append.receivedBytes + bytes > RECEIVED_BYTES_MAX) append.refusal ??= batchTooLarge(this.appendBytesMax);
+    if (append.receivedBytes + bytes > RECEIVED_BYTES_MAX) append.refusal ??= batchTooLarge(this.service.appendBytesMax);
     try {
       if (append.refusal === undefined && !append.isAnswered) this.hold(append, append.receivedBytes + bytes);
     } catch (error) {
@@ -139,15 +138,25 @@ export class BatchAppendCall implements CallHandler {
   }
 
   private execute(append: PendingAppend): void {
-    const { target, events, refusal } = append;
+    const { target, events } = append;
+    const { engine, authorization, metrics } = this.service;
+    // Each time: one call carries appends for hours.
+    const mayWrite = authorization.allows(this.call.caller, { action: 'write', stream: target.stream });
+    const refusal = mayWrite ? append.refusal : BATCH_ACCESS_DENIED;
     if (refusal !== undefined) {
-      this.reply(append, () => batchError(append.answer, refusal));
+      this.refuse(append, refusal);
       return;
     }
-    this.engine.append({ ...target, events }, (outcome) => {
+    engine.append({ ...target, events }, (outcome) => {
+      metrics.settled(outcome, events.length);
       if (outcome.kind === 'appended') this.reply(append, () => batchSuccess(append.answer, outcome));
       else this.reply(append, () => batchError(append.answer, batchErrorOf(outcome, target)));
     });
+  }
+
+  private refuse(append: PendingAppend, refusal: BatchError): void {
+    this.service.metrics.refused(refusal.code === Code.permissionDenied ? 'access-denied' : 'invalid');
+    this.reply(append, () => batchError(append.answer, refusal));
   }
 
   private reply(append: PendingAppend, frame: () => Buffer): void {

@@ -1,5 +1,6 @@
 import { constants, type ServerHttp2Stream } from 'node:http2';
 import { MalformedMessage } from '@perdure/platform-event-store-wire';
+import { ANONYMOUS, type Caller } from '../access/caller';
 import { Code, GrpcError, headerText, messageText } from './grpc-status';
 import { MessageAssembler } from './message-assembler';
 
@@ -16,6 +17,8 @@ export interface CallHandler {
 
 /** One gRPC call on one HTTP/2 stream. Writing to a call that is over does nothing. */
 export class GrpcCall {
+  /** Known before a method is asked. */
+  caller: Caller = ANONYMOUS;
   private handler: CallHandler | undefined;
   private readonly messages = new MessageAssembler();
   private pending: Buffer[] = [];
@@ -24,7 +27,12 @@ export class GrpcCall {
   private hasHeaders = false;
   private drained: (() => void) | undefined;
 
-  constructor(private readonly stream: ServerHttp2Stream) {
+  /** `authority` is how the client reached this server, as it says itself. */
+  constructor(
+    private readonly stream: ServerHttp2Stream,
+    readonly path = '',
+    readonly authority = '',
+  ) {
     stream.on('error', () => this.finish());
     stream.on('close', () => this.finish());
     stream.on('aborted', () => this.finish());

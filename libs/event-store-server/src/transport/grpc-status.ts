@@ -7,6 +7,7 @@ export const Code = {
   deadlineExceeded: 4,
   notFound: 5,
   alreadyExists: 6,
+  permissionDenied: 7,
   resourceExhausted: 8,
   failedPrecondition: 9,
   aborted: 10,
@@ -14,6 +15,7 @@ export const Code = {
   internal: 13,
   unavailable: 14,
   dataLoss: 15,
+  unauthenticated: 16,
 } as const;
 
 /** How a call ends when it does not end well. Trailers are what the official client reads. */

@@ -1,8 +1,9 @@
-import type { StoreEngine } from '../engine/store-engine';
 import { type SupportedMethod, clusterInfo, supportedMethods } from '../wire/responses';
 import { BatchAppendCall } from './batch-append';
+import type { GrpcCall } from './grpc-call';
 import type { Method } from './grpc-server';
 import { startScavengeCall, stopScavengeCall } from './operations-methods';
+import type { StoreService } from './store-service';
 import { appendCall, deleteCall, readCall, unary } from './stream-methods';
 
 /** What EventStoreDB calls itself in the release whose behaviour this server keeps to. */
@@ -30,13 +31,25 @@ export interface NodeAddress {
   port(): number;
 }
 
-export interface MethodOptions {
-  readonly engine: StoreEngine;
+export interface MethodOptions extends StoreService {
   readonly node: NodeAddress;
-  readonly appendBytesMax?: number;
 }
 
-export function methodTable({ engine, node, appendBytesMax }: MethodOptions): ReadonlyMap<string, Method> {
+/** Each method asks for what it needs itself, but first everybody has to have a login. */
+function storeMethods(service: StoreService): readonly (readonly [path: string, method: Method])[] {
+  return [
+    [`/${STREAMS}/Read`, (call) => readCall(service, call)],
+    [`/${STREAMS}/Append`, (call) => appendCall(service, call)],
+    [`/${STREAMS}/BatchAppend`, (call) => new BatchAppendCall(service, call)],
+    [`/${STREAMS}/Delete`, (call) => deleteCall(service, call, 'softDelete')],
+    [`/${STREAMS}/Tombstone`, (call) => deleteCall(service, call, 'tombstone')],
+    [`/${OPERATIONS}/StartScavenge`, (call) => startScavengeCall(service, call)],
+    [`/${OPERATIONS}/StopScavenge`, (call) => stopScavengeCall(service, call)],
+  ];
+}
+
+/** For everybody: clients ask before they send any credentials. */
+function publicMethods({ node, engine }: MethodOptions): readonly (readonly [path: string, method: Method])[] {
   const features = supportedMethods(
     SUPPORTED.map(({ service, method, features: list }) => ({
       service: service.toLowerCase(),
@@ -45,22 +58,36 @@ export function methodTable({ engine, node, appendBytesMax }: MethodOptions): Re
     })),
     SERVER_VERSION,
   );
-  return new Map<string, Method>([
-    [`/${STREAMS}/Read`, (call) => readCall(engine, call)],
-    [`/${STREAMS}/Append`, (call) => appendCall(engine, call, appendBytesMax)],
-    [`/${STREAMS}/BatchAppend`, (call) => new BatchAppendCall(engine, call, appendBytesMax)],
-    [`/${STREAMS}/Delete`, (call) => deleteCall(engine, call, 'softDelete')],
-    [`/${STREAMS}/Tombstone`, (call) => deleteCall(engine, call, 'tombstone')],
+  const gossip = ({ authority }: GrpcCall): Buffer => {
+    const { address, port } = reachedAddress(authority) ?? { address: node.host, port: node.port() };
+    return clusterInfo({ address, port, instanceId: node.instanceId, nowMs: engine.nowMs() });
+  };
+  return [
     [`/${SERVER_FEATURES}/GetSupportedMethods`, (call) => unary(call, () => void (call.write(features), call.end()))],
-    [`/${OPERATIONS}/StartScavenge`, (call) => startScavengeCall(engine, call)],
-    [`/${OPERATIONS}/StopScavenge`, (call) => stopScavengeCall(engine, call)],
-    [
-      `/${GOSSIP}/Read`,
-      (call) =>
-        unary(call, () => {
-          call.write(clusterInfo({ address: node.host, port: node.port(), instanceId: node.instanceId, nowMs: engine.nowMs() }));
-          call.end();
-        }),
-    ],
+    [`/${GOSSIP}/Read`, (call) => unary(call, () => void (call.write(gossip(call)), call.end()))],
+  ];
+}
+
+export function methodTable(options: MethodOptions): ReadonlyMap<string, Method> {
+  const { authorization } = options;
+  const guarded = storeMethods(options).map(([path, method]): readonly [string, Method] => [
+    path,
+    (call) => {
+      authorization.requireLogin(call);
+      return method(call);
+    },
   ]);
+  return new Map([...guarded, ...publicMethods(options)]);
+}
+
+const AUTHORITY = /^(\[[0-9a-f:.]{2,45}\]|[a-z0-9._-]{1,253}):(\d{1,5})$/i;
+
+/**
+ * Whoever asks has reached this server: the same way leads there again, through whatever translates addresses, and by
+ * the name that the certificate bears. Undefined when the client does not say it.
+ */
+export function reachedAddress(authority: string): { readonly address: string; readonly port: number } | undefined {
+  const [, host, port] = AUTHORITY.exec(authority) ?? [];
+  if (host === undefined || port === undefined) return undefined;
+  return { address: host.replace(/^\[|\]$/g, ''), port: Number(port) };
 }

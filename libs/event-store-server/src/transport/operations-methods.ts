@@ -1,14 +1,15 @@
-import type { StoreEngine } from '../engine/store-engine';
 import { decodeStopScavenge } from '../wire/requests';
 import { scavengeAnswer } from '../wire/responses';
 import { failureError } from './append-errors';
 import type { CallHandler, GrpcCall } from './grpc-call';
 import { Code, GrpcError } from './grpc-status';
+import type { StoreService } from './store-service';
 import { unary } from './stream-methods';
 
 /** How many threads, and from which file on, is not the caller's to say: all files, on the one thread there is. */
-export function startScavengeCall(engine: StoreEngine, call: GrpcCall): CallHandler {
+export function startScavengeCall({ engine, authorization }: StoreService, call: GrpcCall): CallHandler {
   return unary(call, () => {
+    authorization.authorize(call, { action: 'operate' });
     const { id, isNew } = engine.scavenging.start();
     // Then the caller finds in the log what he was told.
     engine.durable().then(
@@ -21,8 +22,9 @@ export function startScavengeCall(engine: StoreEngine, call: GrpcCall): CallHand
   });
 }
 
-export function stopScavengeCall(engine: StoreEngine, call: GrpcCall): CallHandler {
+export function stopScavengeCall({ engine, authorization }: StoreService, call: GrpcCall): CallHandler {
   return unary(call, (request) => {
+    authorization.authorize(call, { action: 'operate' });
     const id = decodeStopScavenge(request);
     if (engine.scavenging.stop(id)) {
       call.write(scavengeAnswer(id, 'stopped'));

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
-import { type StoreEngine, type AppendOutcome } from '../engine/store-engine';
+import type { AppendOutcome } from '../engine/store-engine';
+import type { PageForm } from '../engine/event-pages';
 import { EventDamaged } from '../errors';
 import { nameFault } from '../engine/name-length';
 import { InvalidFilter } from '../engine/event-filter';
@@ -25,7 +26,6 @@ import {
   streamNotFound,
 } from '../wire/responses';
 import {
-  APPEND_BYTES_MAX,
   RECEIVED_BYTES_MAX,
   appendBytes,
   damagedError,
@@ -38,7 +38,9 @@ import {
 } from './append-errors';
 import { RECEIVING } from './byte-budget';
 import type { CallHandler, GrpcCall } from './grpc-call';
+import { LOG } from '../access/decide-access';
 import { Code, GrpcError } from './grpc-status';
+import type { StoreService } from './store-service';
 
 /** Pages in a row before other calls get their turn. */
 const PAGES_PER_TURN = 4;
@@ -69,7 +71,7 @@ export function unary(call: GrpcCall, respond: (request: Buffer) => void): CallH
   };
 }
 
-export function appendCall(engine: StoreEngine, call: GrpcCall, appendBytesMax = APPEND_BYTES_MAX): CallHandler {
+export function appendCall({ engine, authorization, metrics, appendBytesMax }: StoreService, call: GrpcCall): CallHandler {
   let target: AppendTarget | undefined;
   const events: ProposedEvent[] = [];
   const held = RECEIVING.hold();
@@ -79,8 +81,10 @@ export function appendCall(engine: StoreEngine, call: GrpcCall, appendBytesMax =
     onMessage(message) {
       const part = decodeAppend(message);
       if (part === undefined) return;
-      if ('target' in part) target = part.target;
-      else if (!('invalid' in part.event)) events.push(part.event);
+      if ('target' in part) {
+        target = part.target;
+        authorization.authorize(call, { action: 'write', stream: target.stream });
+      } else if (!('invalid' in part.event)) events.push(part.event);
       else if (part.event.missing.length > 0) throw missingPropertiesError(part.event.missing);
       else throw new GrpcError(Code.invalidArgument, part.event.invalid);
       if ('event' in part && !('invalid' in part.event)) bytes += appendBytes([part.event]);
@@ -92,6 +96,7 @@ export function appendCall(engine: StoreEngine, call: GrpcCall, appendBytesMax =
       const stream = checkedName(target?.stream ?? '');
       const expected = target?.expected ?? 'any';
       engine.append({ stream, expected, events }, (outcome) => {
+        metrics.settled(outcome, events.length);
         if (outcome.kind === 'appended') call.write(appendSuccess(outcome));
         else if (outcome.kind === 'wrong-version') call.write(appendWrongVersion(outcome.current, expected));
         else call.fail(outcome.kind === 'failed' ? failureError(outcome.error) : streamDeletedError(stream));
@@ -103,10 +108,12 @@ export function appendCall(engine: StoreEngine, call: GrpcCall, appendBytesMax =
   };
 }
 
-export function deleteCall(engine: StoreEngine, call: GrpcCall, kind: 'softDelete' | 'tombstone'): CallHandler {
+export function deleteCall(service: StoreService, call: GrpcCall, kind: 'softDelete' | 'tombstone'): CallHandler {
+  const { engine, authorization } = service;
   return unary(call, (request) => {
     const target = decodeDelete(request);
     checkedName(target.stream);
+    authorization.authorize(call, { action: 'delete', stream: target.stream });
     engine[kind](target.stream, target.expected, (outcome: AppendOutcome) => {
       if (outcome.kind === 'appended') call.write(deleted(outcome.position ?? 0));
       else if (outcome.kind === 'wrong-version') call.fail(wrongVersionError(target, outcome.current));
@@ -116,19 +123,29 @@ export function deleteCall(engine: StoreEngine, call: GrpcCall, kind: 'softDelet
   });
 }
 
-export function readCall(engine: StoreEngine, call: GrpcCall): CallHandler {
+export function readCall(service: StoreService, call: GrpcCall): CallHandler {
   let stop = ignore;
   const handler = unary(call, (bytes) => {
     const request = decodeRead(bytes);
     if (request.stream !== undefined) checkedName(request.stream);
     try {
-      if (request.subscribe) stop = subscribe(engine, call, request);
-      else read(engine, call, request);
+      authorizeRead(service, call, request);
+      if (request.subscribe) stop = subscribe(service, call, request);
+      else read(service, call, request);
     } catch (error) {
       call.fail(requestError(error, request));
     }
   });
   return { ...handler, onClose: () => stop() };
+}
+
+function authorizeRead({ authorization }: StoreService, call: GrpcCall, { stream = LOG }: ReadRequest): void {
+  authorization.authorize(call, { action: 'read', stream });
+}
+
+function formOf({ authorization }: StoreService, call: GrpcCall, request: ReadRequest): PageForm {
+  const { structuredIds, resolveLinks } = request;
+  return { structuredIds, resolveLinks, mayRead: authorization.readerOf(call) };
 }
 
 /** EventStoreDB refuses a bad position in a subscription as an argument, in a read as unknown. */
@@ -140,9 +157,10 @@ function requestError(error: unknown, request: ReadRequest): unknown {
   return error;
 }
 
-function read(engine: StoreEngine, call: GrpcCall, request: ReadRequest): void {
-  const source = openRead(engine, call, request);
+function read(service: StoreService, call: GrpcCall, request: ReadRequest): void {
+  const source = openRead(service, call, request);
   if (source === undefined) return;
+  const form = formOf(service, call, request);
   const pump = (): void => guarded(call, request, pages);
   const pages = (): void => {
     for (let turn = 0; turn < PAGES_PER_TURN; turn += 1) {
@@ -152,7 +170,8 @@ function read(engine: StoreEngine, call: GrpcCall, request: ReadRequest): void {
         call.end();
         return;
       }
-      if (!call.write(page.frame(request))) {
+      service.metrics.eventsRead += page.events.length;
+      if (!call.write(page.frame(form))) {
         call.whenDrained(pump);
         return;
       }
@@ -172,7 +191,7 @@ function guarded(call: GrpcCall, request: ReadRequest, action: () => void): void
 }
 
 /** Undefined when the answer has been given already: there is nothing to read. */
-function openRead(engine: StoreEngine, call: GrpcCall, request: ReadRequest): PageSource | undefined {
+function openRead({ engine }: StoreService, call: GrpcCall, request: ReadRequest): PageSource | undefined {
   if (request.stream === undefined) return logReader(engine, request);
   const stream = openStream(engine, request.stream);
   if (stream === 'deleted') throw streamDeletedError(request.stream);
@@ -185,28 +204,39 @@ function openRead(engine: StoreEngine, call: GrpcCall, request: ReadRequest): Pa
 }
 
 /** @returns a function that stops the subscription */
-function subscribe(engine: StoreEngine, call: GrpcCall, request: ReadRequest): () => void {
+function subscribe(service: StoreService, call: GrpcCall, request: ReadRequest): () => void {
+  const { engine, metrics } = service;
   const name = request.stream;
   if (name !== undefined && openStream(engine, name) === 'deleted') throw streamDeletedError(name);
   const stream = name === undefined ? undefined : engine.index.enter(name);
   const source = stream === undefined ? logSubscription(engine, request) : streamSubscription(engine, stream, request.from);
-  const subscription = new LiveSubscription(source, call, request);
-  const stop = stream === undefined ? engine.followLog(subscription) : engine.followStream(stream, subscription);
+  const subscription = new LiveSubscription({ source, call, request, service });
+  const unfollow = stream === undefined ? engine.followLog(subscription) : engine.followStream(stream, subscription);
+  metrics.subscriptions += 1;
   call.write(confirmation(randomUUID()));
   subscription.wake();
-  return stop;
+  return () => {
+    metrics.subscriptions -= 1;
+    unfollow();
+  };
+}
+
+interface SubscriptionOptions {
+  readonly source: SubscriptionSource;
+  readonly call: GrpcCall;
+  readonly request: ReadRequest;
+  readonly service: StoreService;
 }
 
 /** A cursor, not a buffer: a slow client costs no memory, it is merely further behind. */
 class LiveSubscription {
   private isLive = false;
   private isBusy = false;
+  private readonly form: PageForm;
 
-  constructor(
-    private readonly source: SubscriptionSource,
-    private readonly call: GrpcCall,
-    private readonly request: ReadRequest,
-  ) {}
+  constructor(private readonly options: SubscriptionOptions) {
+    this.form = formOf(options.service, options.call, options.request);
+  }
 
   wake(): void {
     if (!this.isBusy) this.pump();
@@ -214,19 +244,23 @@ class LiveSubscription {
 
   private pump(): void {
     this.isBusy = true;
-    guarded(this.call, this.request, () => this.steps());
+    const { call, request } = this.options;
+    guarded(call, request, () => this.steps());
   }
 
   private steps(): void {
+    const { call, request, service } = this.options;
     for (let turn = 0; turn < PAGES_PER_TURN; turn += 1) {
-      if (this.call.isClosed) return;
+      if (call.isClosed) return;
+      // The access list may have changed since.
+      authorizeRead(service, call, request);
       const { hasRoom, isDone } = this.step();
       if (isDone) {
         this.isBusy = false;
         return;
       }
       if (!hasRoom) {
-        this.call.whenDrained(() => this.pump());
+        call.whenDrained(() => this.pump());
         return;
       }
     }
@@ -234,16 +268,20 @@ class LiveSubscription {
   }
 
   private step(): { hasRoom: boolean; isDone: boolean } {
-    const { page, checkpoint: due, atHead } = this.source.next(this.isLive);
+    const { source, call, request, service } = this.options;
+    const { page, checkpoint: due, atHead } = source.next(this.isLive);
     const frames: Buffer[] = [];
-    if (page !== undefined) frames.push(page.frame(this.request));
+    if (page !== undefined) {
+      frames.push(page.frame(this.form));
+      service.metrics.eventsRead += page.events.length;
+    }
     if (due !== undefined) frames.push(checkpoint(due));
     if (atHead && !this.isLive) {
       this.isLive = true;
       frames.push(CAUGHT_UP);
     }
-    const hasRoom = frames.length === 0 || this.call.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
-    if (this.source.isTombstoned) this.call.fail(streamDeletedError(this.request.stream ?? ''));
+    const hasRoom = frames.length === 0 || call.write(frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames));
+    if (source.isTombstoned) call.fail(streamDeletedError(request.stream ?? ''));
     return { hasRoom, isDone: atHead && hasRoom };
   }
 }
