@@ -1,4 +1,5 @@
 import {
+  StoreAccessDenied,
   StoreUnavailable,
   type AppendResult,
   type EventData,
@@ -73,6 +74,11 @@ class TinyLog implements EventStore {
     }
     follower.running = false;
     onCaughtUp?.();
+  }
+
+  /** As a store does whose credentials were taken away. */
+  refuse(error: StoreAccessDenied): void {
+    for (const { options } of this.followers) options.onRefused?.(error);
   }
 
   setStreamMetadata = async (stream: string, metadata: StreamMetadata): Promise<void> => void this.metadata.set(stream, metadata);
@@ -299,6 +305,18 @@ describe('the follower of a process', () => {
     await started;
     await happen('Opened');
     expect(doors.applied).toHaveLength(1);
+  });
+
+  it('stops loudly when the store no longer lets it read', async () => {
+    const doors = new Diary('doors', ['Opened']);
+    const follower = await following(doors);
+    const outcome = follower.done.catch((error: unknown) => error);
+    const refusal = new StoreAccessDenied('not any more');
+    store.refuse(refusal);
+    await happen('Opened');
+    expect(await outcome).toBe(refusal);
+    expect(doors.applied).toHaveLength(0);
+    expect(host.logged.filter(({ level }) => level === 'error')).toHaveLength(1);
   });
 
   it('stops loudly when a keeper throws, gives it nothing more, and saves no checkpoint', async () => {

@@ -94,6 +94,7 @@ export class LogFollower implements Following {
       onEvent: (fact) => this.handle(fact),
       onCheckpoint: (position) => this.advance(position),
       onCaughtUp: () => this.caughtUp(),
+      onRefused: (error) => this.stop(error, 'the store refuses to be followed: the process must end'),
     });
     this.armTimer();
   }
@@ -166,16 +167,15 @@ export class LogFollower implements Following {
   }
 
   private fail(keeper: Keeper, fact: RecordedEvent, error: unknown): void {
+    const { stream, revision, type } = fact;
+    const where = { keeper: keeper.name, stream, revision, type };
+    this.stop(error, 'a keeper failed: the process must end, its index cannot be trusted', where);
+  }
+
+  private stop(error: unknown, why: string, where: Readonly<Record<string, unknown>> = {}): void {
     this.state = 'failed';
     this.cancelTimer();
-    const { stream, revision, type } = fact;
-    this.ports.host.log.error('a keeper failed: the process must end, its index cannot be trusted', {
-      keeper: keeper.name,
-      stream,
-      revision,
-      type,
-      error: String(error),
-    });
+    this.ports.host.log.error(why, { ...where, error: String(error) });
     void this.subscription?.close();
     this.settle.reject(error);
   }

@@ -1,4 +1,4 @@
-import { delay, type Host, type Subscription } from '@perdure/kernel';
+import { delay, type Host, StoreAccessDenied, type Subscription } from '@perdure/kernel';
 
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MAX_MS = 2000;
@@ -9,6 +9,7 @@ export interface Anchored<Place> {
   readonly what: string;
   /** Where the end is now. */
   place(): Promise<Place>;
+  onRefused(error: StoreAccessDenied): void;
   followFrom(place: Place): Subscription;
 }
 
@@ -16,7 +17,7 @@ export interface Anchored<Place> {
  * A subscription "from the end": the end is looked up once and followed from there. Asking the server for "the
  * end" again after a lost connection would skip what came between.
  */
-export function anchored<Place>({ host, what, place, followFrom }: Anchored<Place>): Subscription {
+export function anchored<Place>({ host, what, place, onRefused, followFrom }: Anchored<Place>): Subscription {
   let following: Subscription | undefined;
   let isClosed = false;
   const begin = async (): Promise<void> => {
@@ -26,6 +27,10 @@ export function anchored<Place>({ host, what, place, followFrom }: Anchored<Plac
         if (!isClosed) following = followFrom(found);
         return;
       } catch (error) {
+        if (error instanceof StoreAccessDenied) {
+          if (!isClosed) onRefused(error);
+          return;
+        }
         host.log.warn('the end is not known yet', { subscription: what, reason: String(error) });
         await delay(host, backOffMs);
       }

@@ -1,13 +1,14 @@
 import type { EventStoreDBClient } from '@eventstore/db-client';
 import { AppendRefused, type AppendResult, type ExpectedRevision, type Host, StoreUnavailable } from '@perdure/kernel';
 import { openAppendCall, type AppendCall } from './append-call';
-import { isUnreachable, type ClientPool } from './client-pool';
 import { type AppendMessage, isEventId } from './append-request';
+import type { ClientPool } from './client-pool';
+import { accessDenied, failureOf, isUnreachable } from './failures';
 import { type AppendAnswer, type AppendError, decodeAppendAnswer } from './append-answer';
 
 // All appends go over one call.
 //
-// 1. Every append ends: with an answer, or with StoreUnavailable when the call fails or the deadline passes.
+// 1. Every append ends: with an answer, or with an error when the call fails or the deadline passes.
 // 2. StoreUnavailable says nothing about the append: it may have happened.
 // 3. A call that answered nothing for a whole deadline is dropped together with its connection.
 
@@ -149,7 +150,7 @@ export class BatchAppender<Event extends { readonly id: string }> {
     this.pending.clear();
     call?.cancel();
     if (client !== undefined && isUnreachable(error)) this.options.pool.discard(client);
-    const failure = unavailable(error);
+    const failure = failureOf(error);
     for (const { reject } of unanswered) reject(failure);
   }
 
@@ -176,7 +177,7 @@ export class BatchAppender<Event extends { readonly id: string }> {
       }
       this.pending.delete(sequence);
       this.unansweredBytes -= pending.bytes;
-      pending.reject(unavailable(new Error(`no answer within ${deadlineMs} ms`)));
+      pending.reject(failureOf(new Error(`no answer within ${deadlineMs} ms`)));
     }
   }
 }
@@ -188,19 +189,10 @@ function refusalOf(error: AppendError): AppendResult | Error {
   if (error.detail === 'StreamDeleted') return { outcome: 'stream-deleted' };
   if (error.detail === 'MaximumAppendSizeExceeded')
     return new AppendRefused('The append is larger than the event store accepts.');
-  if (
-    error.code === INVALID_ARGUMENT ||
-    error.code === PERMISSION_DENIED ||
-    error.detail === 'AccessDenied' ||
-    error.detail === 'BadRequest'
-  ) {
+  if (error.code === PERMISSION_DENIED || error.detail === 'AccessDenied')
+    return accessDenied(new Error(error.message || error.detail));
+  if (error.code === INVALID_ARGUMENT || error.detail === 'BadRequest') {
     return new AppendRefused(`The event store refuses the append: ${error.message || error.detail}`);
   }
-  return unavailable(new Error(error.message || error.detail));
-}
-
-export function unavailable(error: unknown): StoreUnavailable {
-  if (error instanceof StoreUnavailable) return error;
-  const reason = error instanceof Error ? error.message : String(error);
-  return new StoreUnavailable(`The event store gave no definite answer: ${reason}`, error);
+  return failureOf(new Error(error.message || error.detail));
 }

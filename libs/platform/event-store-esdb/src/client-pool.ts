@@ -1,12 +1,10 @@
-import { ErrorType, EventStoreDBClient } from '@eventstore/db-client';
+import { EventStoreDBClient } from '@eventstore/db-client';
 
 /** A server lets one connection have 100 calls open; beyond that even appends wait for ever. */
 export const SUBSCRIPTIONS_PER_CLIENT = 90;
 
 const KEEPALIVE_MS = 10_000;
 const KEEPALIVE_VARIANTS = 5_000;
-/** gRPC status of a connection that could not be made or was lost. */
-const UNAVAILABLE = 14;
 
 interface Slot {
   readonly client: EventStoreDBClient;
@@ -33,12 +31,6 @@ function distinctSettings(connectionString: string): string {
   return `${base}?${[...kept, `keepAliveInterval=${keepAliveMs}`].join('&')}`;
 }
 
-/** The library waits up to two minutes before it tries a lost connection again; a new client tries at once. */
-export function isUnreachable(error: unknown): boolean {
-  const { code, type } = error as { code?: unknown; type?: unknown };
-  return code === UNAVAILABLE || type === ErrorType.UNAVAILABLE;
-}
-
 /** One client for appends, one for reads, and as many as needed for subscriptions, each made when first used. */
 export class ClientPool {
   private appends: EventStoreDBClient | undefined;
@@ -57,7 +49,10 @@ export class ClientPool {
     return (this.reads ??= this.create());
   }
 
-  /** Its connection did not answer: the next use makes a new one. Calls that are open on it fail. */
+  /**
+   * Its connection did not answer: the next use makes a new one at once, where the library waits up to two minutes.
+   * Calls that are open on it fail.
+   */
   discard(client: EventStoreDBClient): void {
     if (client === this.appends) this.appends = undefined;
     if (client === this.reads) this.reads = undefined;

@@ -24,8 +24,9 @@ import {
 } from '@perdure/kernel';
 import { anchored } from './anchored';
 import { encodeAppend } from './append-request';
-import { BatchAppender, unavailable } from './batch-appender';
-import { ClientPool, isUnreachable } from './client-pool';
+import { BatchAppender } from './batch-appender';
+import { ClientPool } from './client-pool';
+import { failureOf, isUnreachable } from './failures';
 import { Following } from './following';
 import { fieldsOfMetadata, metadataOfFields } from './stream-metadata';
 import { clientPosition, isSystemEvent, positionOf, recordedEventOf } from './translate';
@@ -36,7 +37,7 @@ const READ_DEADLINE_MS = 10_000;
 const CHECKPOINT_WINDOW = 500;
 
 export interface EsdbEventStoreOptions {
-  /** `esdb://host:port?tls=false`, or `esdb+discover://` for a cluster. */
+  /** `esdb://login:password@host:port?tls=true&tlsCAFile=…`, or `esdb+discover://` for a cluster; `tls=false` on one machine. */
   readonly connectionString: string;
   readonly host: Pick<Host, 'timers' | 'log' | 'clock'>;
   readonly appendDeadlineMs?: number;
@@ -106,6 +107,7 @@ export class EsdbEventStore implements EventStore {
         host: this.options.host,
         what: stream,
         place: () => this.endOf(stream),
+        onRefused: (error) => options.onRefused?.(error),
         followFrom: (place) => this.follow(stream, { ...options, after: place }),
       });
     }
@@ -123,6 +125,7 @@ export class EsdbEventStore implements EventStore {
             }),
           onCheckpoint: () => undefined,
           onCaughtUp: () => options.onCaughtUp?.(),
+          onRefused: (error) => options.onRefused?.(error),
         }),
     );
   }
@@ -133,6 +136,7 @@ export class EsdbEventStore implements EventStore {
         host: this.options.host,
         what: '$all',
         place: () => this.endOfAll(),
+        onRefused: (error) => options.onRefused?.(error),
         followFrom: (place) => this.followAll({ ...options, after: place }),
       });
     }
@@ -156,6 +160,7 @@ export class EsdbEventStore implements EventStore {
               from = position;
             }),
           onCaughtUp: () => options.onCaughtUp?.(),
+          onRefused: (error) => options.onRefused?.(error),
         }),
     );
   }
@@ -216,7 +221,7 @@ export class EsdbEventStore implements EventStore {
     } catch (error) {
       if (error instanceof StreamNotFoundError || error instanceof StreamDeletedError) return [];
       if (isUnreachable(error)) this.pool.discard(client);
-      throw unavailable(error);
+      throw failureOf(error);
     }
   }
 

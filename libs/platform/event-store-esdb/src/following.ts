@@ -4,8 +4,9 @@ import type {
   Position as ClientPosition,
   StreamSubscription,
 } from '@eventstore/db-client';
-import type { Cancel, Host, RecordedEvent, Subscription } from '@perdure/kernel';
-import { isUnreachable, type ClientPool, type SubscriptionSlot } from './client-pool';
+import { type Cancel, type Host, type RecordedEvent, StoreAccessDenied, type Subscription } from '@perdure/kernel';
+import type { ClientPool, SubscriptionSlot } from './client-pool';
+import { failureOf, isUnreachable } from './failures';
 import { recordedEventOf } from './translate';
 
 const BACKOFF_FIRST_MS = 50;
@@ -25,6 +26,7 @@ export interface FollowingOptions {
   onEvent(event: RecordedEvent): void | Promise<void>;
   onCheckpoint(position: ClientPosition): void | Promise<void>;
   onCaughtUp(): void;
+  onRefused(error: StoreAccessDenied): void;
 }
 
 /**
@@ -75,7 +77,10 @@ export class Following implements Subscription {
 
   private listen(subscription: StreamSubscription | AllStreamSubscription, isCurrent: () => boolean): void {
     const lost = (error: unknown): void => {
-      if (isCurrent()) this.retry(error);
+      if (!isCurrent()) return;
+      const failure = failureOf(error);
+      if (failure instanceof StoreAccessDenied) this.end(failure);
+      else this.retry(error);
     };
     // The listeners stay after the end: a late error without one would end the process.
     subscription.on('error', lost);
@@ -129,6 +134,14 @@ export class Following implements Subscription {
     const reason = error instanceof Error ? error.message : String(error);
     this.options.host.log.warn('subscription interrupted', { subscription: this.options.what, reason, delayMs });
     this.cancelRetry = this.options.host.timers.after(delayMs, () => this.open());
+  }
+
+  /** It would be refused each time: whoever follows is told instead. */
+  private end(refusal: StoreAccessDenied): void {
+    this.isClosed = true;
+    this.drop();
+    this.options.host.log.error('subscription refused', { subscription: this.options.what, reason: refusal.message });
+    this.options.onRefused(refusal);
   }
 
   private drop(isBroken = false): void {

@@ -3,8 +3,9 @@ import type { AppendResult, ExpectedRevision, Host } from '@perdure/kernel';
 import { ProtoReader, ProtoWriter, type RawEvent, decodeRecordedEvent } from '@perdure/platform-event-store-wire';
 import { openReadCall } from './append-call';
 import { type RawProposal, encodeRawAppend } from './append-request';
-import { BatchAppender, unavailable } from './batch-appender';
+import { BatchAppender } from './batch-appender';
 import { ClientPool } from './client-pool';
+import { failureOf } from './failures';
 
 export interface RawEventStoreOptions {
   readonly connectionString: string;
@@ -28,7 +29,7 @@ export class RawEventStore {
     this.appender = new BatchAppender({ pool: this.pool, host, deadlineMs: appendDeadlineMs, encode: encodeRawAppend });
   }
 
-  /** @throws StoreUnavailable, AppendRefused */
+  /** @throws StoreUnavailable, StoreAccessDenied, AppendRefused */
   append(stream: string, expected: ExpectedRevision, events: readonly RawProposal[]): Promise<AppendResult> {
     return this.appender.append(stream, expected, events);
   }
@@ -38,7 +39,7 @@ export class RawEventStore {
     try {
       await this.pool.readClient.tombstoneStream(stream);
     } catch (error) {
-      if (!(error instanceof StreamDeletedError)) throw unavailable(error);
+      if (!(error instanceof StreamDeletedError)) throw failureOf(error);
     }
   }
 
@@ -79,7 +80,7 @@ export class RawEventStore {
         if (event !== undefined) yield event;
       }
     } catch (error) {
-      throw unavailable(error);
+      throw failureOf(error);
     }
   }
 }
