@@ -44,6 +44,8 @@ const USAGE_CODES = new Set([
   'TransferCutOff',
   'TransferDamaged',
   'RevisionsMissing',
+  'UserRefused',
+  'CredentialsUnusable',
 ]);
 const UNAVAILABLE_CODES = new Set([
   'DataDirUnusable',

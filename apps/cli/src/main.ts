@@ -10,6 +10,7 @@ const run = () => require('./commands/run') as typeof import('./commands/run');
 const elsewhere = () => require('./commands/elsewhere') as typeof import('./commands/elsewhere');
 const dev = () => require('./commands/dev') as typeof import('./commands/dev');
 const demo = () => require('./commands/demo') as typeof import('./commands/demo');
+const storeUser = () => require('./commands/store-user') as typeof import('./commands/store-user');
 const store = () => require('./commands/store') as typeof import('./commands/store');
 const transfer = () => require('./commands/store-transfer') as typeof import('./commands/store-transfer');
 
@@ -97,7 +98,23 @@ function addStackCommands(program: Command): void {
     .description('run it alone, in the foreground')
     .requiredOption('--data <dir>', 'where the log is kept')
     .option('--port <n>', '0 = any free one', positive, '0')
+    .option(
+      '--host <address>',
+      'where it listens (default 127.0.0.1); elsewhere than on this machine with credentials and TLS only',
+    )
+    .option('--tls-cert <file>', 'certificate with its chain, in PEM form; read again at SIGHUP')
+    .option('--tls-key <file>', 'its key, in PEM form')
+    .option('--credentials <file>', 'who may log in (`store user` writes it); without, everybody may do everything')
     .action(act((options: never) => store().serveStore(options)));
+  group
+    .command('user')
+    .description('set the password of a login, which is read from standard input, or disable or remove a login')
+    .requiredOption('--credentials <file>', 'made when it does not exist')
+    .requiredOption('--login <name>')
+    .option('--group <names...>', '$admins may do everything, $ops sees the metrics; others are for access lists')
+    .option('--disable', 'nobody logs in with it any more; setting a password enables it again')
+    .option('--remove', 'forget it')
+    .action(act((options: never) => storeUser().storeUser(options)));
   const ofFolder = (name: string, what: string): Command =>
     group
       .command(name)

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import {
-  EventStoreServerError,
   type Fault,
   type StoreInfo,
   backupStore as backup,
@@ -13,22 +12,31 @@ import { Terminal } from '@perdure/kernel';
 import { EXIT } from '../cli.errors';
 import { ago, pc, say } from '../paint';
 import { STORE_PROGRAM } from '../stack/programs';
+import { told } from './store-errors';
 
-/** The embedded store alone, in the foreground, for other programs to use. */
-export function serveStore({ data, port }: { readonly data: string; readonly port: string }): Promise<number> {
-  const child = spawn(process.execPath, [STORE_PROGRAM, '--data', data, '--port', port, '--lifeline'], {
-    stdio: ['pipe', 'inherit', 'inherit'],
-  });
-  for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => child.kill(signal));
-  return new Promise((resolve) => {
-    child.once('exit', (code) => resolve(code ?? EXIT.failed));
-  });
+export interface ServeOptions {
+  readonly data: string;
+  readonly port: string;
+  readonly host?: string;
+  readonly tlsCert?: string;
+  readonly tlsKey?: string;
+  readonly credentials?: string;
 }
 
-/** Its errors are the command's own: one line that says what to do. */
-async function told<T>(outcome: Promise<T>): Promise<T> {
-  return outcome.catch((thrown: unknown) => {
-    throw thrown instanceof EventStoreServerError ? new Terminal(thrown.code, thrown.message) : thrown;
+/** The embedded store alone, in the foreground, for other programs to use. */
+export function serveStore({ data, port, host, tlsCert, tlsKey, credentials }: ServeOptions): Promise<number> {
+  const given = Object.entries({ host, 'tls-cert': tlsCert, 'tls-key': tlsKey, credentials });
+  const more = given.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
+  const child = spawn(process.execPath, [STORE_PROGRAM, '--data', data, '--port', port, ...more, '--lifeline'], {
+    stdio: ['pipe', 'inherit', 'inherit'],
+  });
+  const forward = (signal: NodeJS.Signals): void => void process.on(signal, () => child.kill(signal));
+  forward('SIGINT');
+  forward('SIGTERM');
+  // From a terminal it means that the terminal is gone, and this process ends; else it asks for new certificates.
+  if (!process.stdin.isTTY) forward('SIGHUP');
+  return new Promise((resolve) => {
+    child.once('exit', (code) => resolve(code ?? EXIT.failed));
   });
 }
 
