@@ -1,6 +1,14 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:http2';
-import { AccessDeniedError, type EventStoreDBClient, StreamNotFoundError, binaryEvent, jsonEvent } from '@eventstore/db-client';
+import {
+  AccessDeniedError,
+  type EventStoreDBClient,
+  START,
+  StreamNotFoundError,
+  binaryEvent,
+  jsonEvent,
+  persistentSubscriptionToStreamSettingsFromDefaults,
+} from '@eventstore/db-client';
 import { GuardedServer, passwordOf } from './spec-kit/guarded-server';
 import { changeUser } from './access/credentials-file';
 
@@ -197,6 +205,27 @@ describe('access lists', () => {
       await bob.appendToStream('links', binaryEvent({ type: '$>', data: Buffer.from(target) }));
     expect(await typesOf(bob, 'links', true)).toEqual(['Open', undefined]);
     expect(await typesOf(admin, 'links', true)).toEqual(['Open', 'Closed']);
+  });
+});
+
+describe('persistent subscriptions', () => {
+  const settings = persistentSubscriptionToStreamSettingsFromDefaults({ startFrom: START });
+
+  it('are made by whoever runs the server, and consumed by whoever may read', async () => {
+    await admin.setStreamMetadata('s', { acl: { readRoles: ['editors'] } });
+    await alice.appendToStream('s', happened('First'));
+    await denied(alice.createPersistentSubscriptionToStream('s', 'group', settings));
+    await admin.createPersistentSubscriptionToStream('s', 'group', settings);
+    await denied(bob.getPersistentSubscriptionToStreamInfo('s', 'group'));
+    const consume = (client: EventStoreDBClient): Promise<unknown> =>
+      new Promise((resolve) => {
+        const subscription = client.subscribeToPersistentSubscriptionToStream('s', 'group');
+        subscription.on('error', resolve).on('data', ({ event }) => {
+          void subscription.unsubscribe().then(() => resolve(event?.type));
+        });
+      });
+    expect(await consume(bob)).toBeInstanceOf(AccessDeniedError);
+    expect(await consume(alice)).toBe('First');
   });
 });
 

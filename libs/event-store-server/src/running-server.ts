@@ -7,6 +7,7 @@ import { reachableHost, urlHost } from './access/listening-rule';
 import { StoreEngine } from './engine/store-engine';
 import { beginLog } from './engine/system-events';
 import type { EventStoreServerError } from './errors';
+import { PersistentSubscriptions } from './persistent/persistent-subscriptions';
 import { type Gauges, exposition } from './status/exposition';
 import { statusListener } from './status/status-pages';
 import { StoreMetrics } from './status/store-metrics';
@@ -44,6 +45,7 @@ export class RunningServer {
   private readonly grpc: GrpcServer;
   private front: HttpFront | undefined;
   private engine: StoreEngine | undefined;
+  private persistent: PersistentSubscriptions | undefined;
   private failure: EventStoreServerError | undefined;
 
   private constructor(private readonly options: RunningServerOptions) {
@@ -99,6 +101,7 @@ export class RunningServer {
     await this.grpc.close();
     this.front?.destroyConnections();
     await stopped?.closed;
+    this.persistent?.close();
     await this.engine?.close();
   }
 
@@ -132,7 +135,9 @@ export class RunningServer {
     await beginLog(engine);
     const node = { instanceId: randomUUID(), host: reachableHost(host), port: () => this.port };
     const authorization = new Authorization(engineAcls(engine), this.metrics);
-    this.grpc.serve(methodTable({ engine, authorization, metrics: this.metrics, appendBytesMax, node }));
+    const persistent = new PersistentSubscriptions(engine);
+    this.persistent = persistent;
+    this.grpc.serve(methodTable({ engine, authorization, persistent, metrics: this.metrics, appendBytesMax, node }));
   }
 
   private fail(error: EventStoreServerError): void {

@@ -77,7 +77,8 @@ export class Page {
   }
 }
 
-function recordedForm(record: Buffer, structuredIds: boolean): Buffer {
+/** A stored record as its reader wants the event. */
+export function recordedForm(record: Buffer, structuredIds: boolean): Buffer {
   const stored = recordedEventOf(record);
   return structuredIds ? withStructuredId(stored, eventIdOf(record)) : stored;
 }

@@ -1,6 +1,8 @@
 import type { ReadRequest, Start } from '../wire/requests';
+import type { EventIndex } from './event-index';
 import { PAGE_EVENTS, Page } from './event-pages';
 import { FilterMatcher } from './event-filter';
+import { isHiddenInLog } from './hidden-streams';
 import type { StoreEngine } from './store-engine';
 import type { StreamEntry } from './stream-entry';
 import { ageCheck, visibleRange } from './visible-range';
@@ -66,12 +68,17 @@ export function logReader(engine: StoreEngine, request: ReadRequest): PageSource
     while (left > 0 && !page.isFull && event >= 0 && event < index.visible) {
       const current = event;
       event += step;
-      if (index.columns.isRemoved(current) || (matcher !== undefined && !matcher.matches(current))) continue;
+      if (!isShown(index, current) || (matcher !== undefined && !matcher.matches(current))) continue;
       page.add(current);
       left -= 1;
     }
     return page.events.length === 0 ? undefined : page;
   };
+}
+
+/** It is there, and for readers of the whole log. */
+export function isShown(index: EventIndex, event: number): boolean {
+  return !index.columns.isRemoved(event) && !isHiddenInLog(index.streamOf(event).name);
 }
 
 /** @throws InvalidPosition when `from` lies inside the log but no record begins there */
@@ -142,7 +149,7 @@ export function logSubscription(engine: StoreEngine, request: ReadRequest): Subs
   let lastCheckpoint = after;
   // Exclusive: the event at the position given was seen, and a log may be shorter than it once was.
   const isWanted = (event: number): boolean =>
-    index.columns.position(event) > after && !index.columns.isRemoved(event) && (matcher === undefined || matcher.matches(event));
+    index.columns.position(event) > after && isShown(index, event) && (matcher === undefined || matcher.matches(event));
   const due = (): number | undefined => {
     const position = next === 0 ? -1 : index.columns.position(next - 1);
     considered = 0;

@@ -1,4 +1,4 @@
-import { constants, type ServerHttp2Stream } from 'node:http2';
+import { constants, type IncomingHttpHeaders, type ServerHttp2Stream } from 'node:http2';
 import { MalformedMessage } from '@perdure/platform-event-store-wire';
 import { ANONYMOUS, type Caller } from '../access/caller';
 import { Code, GrpcError, headerText, messageText } from './grpc-status';
@@ -27,11 +27,9 @@ export class GrpcCall {
   private hasHeaders = false;
   private drained: (() => void) | undefined;
 
-  /** `authority` is how the client reached this server, as it says itself. */
   constructor(
     private readonly stream: ServerHttp2Stream,
-    readonly path = '',
-    readonly authority = '',
+    private readonly headers: IncomingHttpHeaders = {},
   ) {
     stream.on('error', () => this.finish());
     stream.on('close', () => this.finish());
@@ -41,6 +39,27 @@ export class GrpcCall {
 
   get isClosed(): boolean {
     return this.isOver;
+  }
+
+  get path(): string {
+    return this.header(':path');
+  }
+
+  /** How the client reached this server, as it says itself. */
+  get authority(): string {
+    return this.header(':authority');
+  }
+
+  /** Empty when the client did not send it. */
+  header(name: string): string {
+    const value = this.headers[name];
+    return typeof value === 'string' ? value : '';
+  }
+
+  /** Address and port of the client. */
+  get peer(): string {
+    const socket = this.stream.session?.socket;
+    return socket === undefined ? '' : `${socket.remoteAddress}:${socket.remotePort}`;
   }
 
   serve(handler: CallHandler): void {
@@ -127,15 +146,23 @@ export class GrpcCall {
     if (message !== '') ending['grpc-message'] = messageText(message);
     for (const [name, value] of Object.entries(trailers)) ending[name] = headerText(value);
     if (this.hasHeaders) {
-      this.stream.once('wantTrailers', () => this.stream.sendTrailers(ending));
+      this.stream.once('wantTrailers', () => {
+        this.stream.sendTrailers(ending);
+        // In a later turn: a reset overtakes trailers of its own turn, and the client would not know why its call ended.
+        setImmediate(() => this.stopReceiving());
+      });
       this.stream.end();
     } else {
       this.stream.respond({ ...RESPONSE_HEADERS, ...ending }, { endStream: true });
+      this.stream.once('finish', () => this.stopReceiving());
     }
-    // The rest of what the client sends is of no interest, but it must not hold the stream open.
     this.stream.resume();
-    if (!this.stream.readableEnded) this.stream.once('finish', () => this.stream.close(constants.NGHTTP2_NO_ERROR));
     this.finish();
+  }
+
+  /** The rest of what the client sends is of no interest, and must not hold the stream open. */
+  private stopReceiving(): void {
+    if (!this.stream.readableEnded) this.stream.close(constants.NGHTTP2_NO_ERROR);
   }
 
   private finish(): void {

@@ -46,7 +46,7 @@ export class GrpcServer {
     this.server.on('sessionError', () => undefined);
     this.server.on('stream', (stream, headers) => {
       if (!isGrpc(headers)) return refuseForm(stream);
-      const call = new GrpcCall(stream, String(headers[':path']), headers[':authority']);
+      const call = new GrpcCall(stream, headers);
       this.dispatch(call, headers.authorization, stream);
     });
   }

@@ -1,8 +1,10 @@
+import type { PersistentSubscriptions } from '../persistent/persistent-subscriptions';
 import { type SupportedMethod, clusterInfo, supportedMethods } from '../wire/responses';
 import { BatchAppendCall } from './batch-append';
 import type { GrpcCall } from './grpc-call';
 import type { Method } from './grpc-server';
 import { startScavengeCall, stopScavengeCall } from './operations-methods';
+import { PERSISTENT_METHODS, PERSISTENT_SUBSCRIPTIONS } from './persistent-methods';
 import type { StoreService } from './store-service';
 import { appendCall, deleteCall, readCall, unary } from './stream-methods';
 
@@ -19,6 +21,11 @@ const SUPPORTED: readonly SupportedMethod[] = [
   { service: STREAMS, method: 'BatchAppend', features: ['deadline_duration'] },
   { service: STREAMS, method: 'Delete', features: [] },
   { service: STREAMS, method: 'Tombstone', features: [] },
+  ...Object.keys(PERSISTENT_METHODS).map((method) => ({
+    service: PERSISTENT_SUBSCRIPTIONS,
+    method,
+    features: ['stream', 'all'],
+  })),
   { service: SERVER_FEATURES, method: 'GetSupportedMethods', features: [] },
   { service: GOSSIP, method: 'Read', features: [] },
   { service: OPERATIONS, method: 'StartScavenge', features: [] },
@@ -33,16 +40,21 @@ export interface NodeAddress {
 
 export interface MethodOptions extends StoreService {
   readonly node: NodeAddress;
+  readonly persistent: PersistentSubscriptions;
 }
 
 /** Each method asks for what it needs itself, but first everybody has to have a login. */
-function storeMethods(service: StoreService): readonly (readonly [path: string, method: Method])[] {
+function storeMethods(service: MethodOptions): readonly (readonly [path: string, method: Method])[] {
   return [
     [`/${STREAMS}/Read`, (call) => readCall(service, call)],
     [`/${STREAMS}/Append`, (call) => appendCall(service, call)],
     [`/${STREAMS}/BatchAppend`, (call) => new BatchAppendCall(service, call)],
     [`/${STREAMS}/Delete`, (call) => deleteCall(service, call, 'softDelete')],
     [`/${STREAMS}/Tombstone`, (call) => deleteCall(service, call, 'tombstone')],
+    ...Object.entries(PERSISTENT_METHODS).map(([name, method]): [string, Method] => [
+      `/${PERSISTENT_SUBSCRIPTIONS}/${name}`,
+      (call) => method(service, call),
+    ]),
     [`/${OPERATIONS}/StartScavenge`, (call) => startScavengeCall(service, call)],
     [`/${OPERATIONS}/StopScavenge`, (call) => stopScavengeCall(service, call)],
   ];

@@ -99,11 +99,20 @@ export function putRecordedEvent(target: Buffer, at: number, placed: PlacedEvent
 
 /** The `data` field of a stored `RecordedEvent`. */
 export function dataOfRecordedEvent(message: Buffer): Buffer {
-  let data: Buffer = Buffer.alloc(0);
+  return bytesOf(message, 8);
+}
+
+/** What its writer said about it. */
+export function metadataOfRecordedEvent(message: Buffer): Buffer {
+  return bytesOf(message, 7);
+}
+
+function bytesOf(message: Buffer, wanted: number): Buffer {
+  let bytes: Buffer = Buffer.alloc(0);
   new ProtoReader(message).forEach((field, reader) => {
-    if (field === 8) data = reader.view();
+    if (field === wanted) bytes = reader.view();
   });
-  return data;
+  return bytes;
 }
 
 /** The same message with the id as two 64-bit halves, for clients in languages that ask for it. */

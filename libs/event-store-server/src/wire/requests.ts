@@ -57,7 +57,7 @@ const DEFAULT_SEARCH_WINDOW = 32;
 export const FILTER_PREFIXES_MAX = 1_000;
 const EMPTY = Buffer.alloc(0);
 
-function readStreamName(reader: ProtoReader): string {
+export function readStreamName(reader: ProtoReader): string {
   let name = '';
   reader.message((field, inner) => {
     if (field === 3) name = inner.text();
@@ -196,7 +196,7 @@ export function decodeRead(bytes: Buffer): ReadRequest {
   return request;
 }
 
-function placeOf(number: number): Start {
+export function placeOf(number: number): Start {
   return number > Number.MAX_SAFE_INTEGER ? 'end' : { at: number };
 }
 
@@ -228,7 +228,7 @@ function readAllStart(reader: ProtoReader): Start {
   return from;
 }
 
-function readUuidOption(reader: ProtoReader): boolean {
+export function readUuidOption(reader: ProtoReader): boolean {
   let structured = true;
   reader.message((field) => {
     structured = field !== 2;
@@ -236,7 +236,7 @@ function readUuidOption(reader: ProtoReader): boolean {
   return structured;
 }
 
-function readFilter(reader: ProtoReader): EventFilter {
+export function readFilter(reader: ProtoReader): EventFilter {
   let on: EventFilter['on'] = 'stream-name';
   let regex: string | undefined;
   const prefixes: string[] = [];

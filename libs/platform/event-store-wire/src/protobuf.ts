@@ -5,6 +5,8 @@ const NUMBER = 0;
 const LENGTH_DELIMITED = 2;
 /** What bytes that are no UTF-8 are read as. */
 const REPLACEMENT = '\ufffd';
+/** A tag of five bytes at most, and a number of ten. */
+const FIELD_HEAD_BYTES_MAX = 15;
 
 export type FieldHandler = (field: number, reader: ProtoReader) => void;
 
@@ -174,8 +176,8 @@ export class ProtoWriter {
   private length = 0;
 
   uint(field: number, value: number): this {
-    this.reserve(12);
-    this.bytes[this.length++] = field << 3;
+    this.reserve(FIELD_HEAD_BYTES_MAX);
+    this.length = putVarint(this.bytes, this.length, field << 3);
     this.length = putVarint(this.bytes, this.length, value);
     return this;
   }
@@ -183,8 +185,8 @@ export class ProtoWriter {
   /** A decimal text of up to 64 bits, unchanged. */
   unsignedText(field: number, value: string): this {
     if (value.length < 16) return this.uint(field, Number(value));
-    this.reserve(12);
-    this.bytes[this.length++] = field << 3;
+    this.reserve(FIELD_HEAD_BYTES_MAX);
+    this.length = putVarint(this.bytes, this.length, field << 3);
     let rest = BigInt.asUintN(64, BigInt(value));
     for (; rest >= 128n; rest >>= 7n) this.bytes[this.length++] = Number(rest & 0x7fn) | 0x80;
     this.bytes[this.length++] = Number(rest);
@@ -192,8 +194,8 @@ export class ProtoWriter {
   }
 
   data(field: number, value: Buffer): this {
-    this.reserve(12 + value.length);
-    this.bytes[this.length++] = (field << 3) | 2;
+    this.reserve(FIELD_HEAD_BYTES_MAX + value.length);
+    this.length = putVarint(this.bytes, this.length, (field << 3) | 2);
     this.length = putVarint(this.bytes, this.length, value.length);
     value.copy(this.bytes, this.length);
     this.length += value.length;
