@@ -8,6 +8,11 @@ import type { StoreEngine } from './store-engine';
 export const PAGE_EVENTS = 256;
 export const PAGE_BYTES = 256 * 1024;
 
+export interface PageBounds {
+  readonly events?: number;
+  readonly bytes?: number;
+}
+
 /** How the reader wants its events. */
 export type PageForm = Pick<ReadRequest, 'structuredIds' | 'resolveLinks'> & {
   /** Undefined = everything. Links stand for what the reader may read. */
@@ -18,14 +23,19 @@ export type PageForm = Pick<ReadRequest, 'structuredIds' | 'resolveLinks'> & {
 export class Page {
   readonly events: number[] = [];
   private bytes = 0;
+  private readonly eventsMax: number;
+  private readonly bytesMax: number;
 
   constructor(
     private readonly engine: StoreEngine,
-    private readonly limit = PAGE_EVENTS,
-  ) {}
+    { events = PAGE_EVENTS, bytes = PAGE_BYTES }: PageBounds = {},
+  ) {
+    this.eventsMax = events;
+    this.bytesMax = bytes;
+  }
 
   get isFull(): boolean {
-    return this.events.length >= this.limit || this.bytes >= PAGE_BYTES;
+    return this.events.length >= this.eventsMax || this.bytes >= this.bytesMax;
   }
 
   add(event: number): void {
@@ -49,7 +59,7 @@ export class Page {
     const formOf = (record: Buffer): Buffer => recordedForm(record, structuredIds);
     return Buffer.concat(
       this.events.map((event) => {
-        if (!this.isLink(event)) return new Page(engine, 1).with(event).frameEvents(structuredIds);
+        if (!this.isLink(event)) return new Page(engine).with(event).frameEvents(structuredIds);
         const link = engine.record(event);
         const target = linkTarget(engine, link, mayRead);
         const found = target === undefined ? undefined : formOf(engine.record(target));

@@ -1,6 +1,6 @@
 import type { ReadRequest, Start } from '../wire/requests';
 import type { EventIndex } from './event-index';
-import { PAGE_EVENTS, Page } from './event-pages';
+import { PAGE_BYTES, PAGE_EVENTS, Page } from './event-pages';
 import { FilterMatcher } from './event-filter';
 import { isHiddenInLog } from './hidden-streams';
 import type { StoreEngine } from './store-engine';
@@ -9,8 +9,8 @@ import { ageCheck, visibleRange } from './visible-range';
 
 const CONSIDERED_PER_PAGE = 4096;
 
-/** Pages until there is none. */
-export type PageSource = () => Page | undefined;
+/** Pages until there is none; a page ends with the event that reaches `bytes`. */
+export type PageSource = (bytes?: number) => Page | undefined;
 
 export class InvalidPosition extends Error {
   constructor() {
@@ -34,8 +34,8 @@ export function streamReader(engine: StoreEngine, stream: StreamEntry, request: 
   const step = request.backwards ? -1 : 1;
   let revision = startRevision(request, { first, end });
   let left = request.limit;
-  return () => {
-    const page = new Page(engine, Math.min(left, PAGE_EVENTS));
+  return (bytes = PAGE_BYTES) => {
+    const page = new Page(engine, { events: Math.min(left, PAGE_EVENTS), bytes });
     // A scavenge may have taken away what was there when the read began.
     if (!request.backwards) revision = Math.max(revision, stream.firstRevision);
     while (left > 0 && !page.isFull && revision >= Math.max(first, stream.firstRevision) && revision < end) {
@@ -63,8 +63,8 @@ export function logReader(engine: StoreEngine, request: ReadRequest): PageSource
   let event = startEvent(engine, request.from);
   if (request.backwards) event -= 1;
   let left = request.limit;
-  return () => {
-    const page = new Page(engine, Math.min(left, PAGE_EVENTS));
+  return (bytes = PAGE_BYTES) => {
+    const page = new Page(engine, { events: Math.min(left, PAGE_EVENTS), bytes });
     while (left > 0 && !page.isFull && event >= 0 && event < index.visible) {
       const current = event;
       event += step;
@@ -104,7 +104,7 @@ export interface SubscriptionStep {
 }
 
 export interface SubscriptionSource {
-  next(isLive: boolean): SubscriptionStep;
+  next(isLive: boolean, bytes?: number): SubscriptionStep;
   /** The stream ended for ever, and everything before that was yielded. */
   readonly isTombstoned: boolean;
 }
@@ -122,10 +122,10 @@ export function streamSubscription(engine: StoreEngine, stream: StreamEntry, fro
     get isTombstoned() {
       return isEnded;
     },
-    next() {
+    next(_isLive, bytes = PAGE_BYTES) {
       const { first, end } = visibleRange(engine, stream);
       const isYoung = ageCheck(engine, stream);
-      const page = new Page(engine);
+      const page = new Page(engine, { bytes });
       next = Math.max(next, first);
       while (next < end && !page.isFull) {
         const event = stream.event(next);
@@ -159,8 +159,8 @@ export function logSubscription(engine: StoreEngine, request: ReadRequest): Subs
   };
   return {
     isTombstoned: false,
-    next(isLive) {
-      const page = new Page(engine);
+    next(isLive, bytes = PAGE_BYTES) {
+      const page = new Page(engine, { bytes });
       const stop = Math.min(index.visible, next + CONSIDERED_PER_PAGE);
       while (next < stop && !page.isFull && !(isLive && considered >= interval)) {
         if (isWanted(next)) page.add(next);

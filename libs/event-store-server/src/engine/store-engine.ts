@@ -145,7 +145,7 @@ export class StoreEngine implements LogListener {
   tombstone(name: string, expected: Expected, settled: Settled): void {
     this.attempt(name, settled, () => {
       const stream = this.index.enter(name);
-      const verdict = this.check(stream, expected === 'stream-exists' ? 'any' : expected, []);
+      const verdict = this.check(stream, expected, []);
       if (verdict.verdict !== 'write') return this.settleVerdict(stream, verdict, settled);
       const event = { id: newEventId(), type: TOMBSTONE_TYPE, contentType: 'application/json', data: EMPTY, metadata: EMPTY };
       const position = this.put(stream, event, { isLast: true, isTombstone: true, micros: this.nowMicros() });

@@ -3,6 +3,7 @@ import { MalformedMessage } from '@perdure/platform-event-store-wire';
 import { ANONYMOUS, type Caller } from '../access/caller';
 import { Code, GrpcError, headerText, messageText } from './grpc-status';
 import { MessageAssembler } from './message-assembler';
+import { UNREAD } from './unread-answers';
 
 const UNREAD_ANSWERS_MAX = 4 * 1024 * 1024;
 const RESPONSE_HEADERS = { ':status': 200, 'content-type': 'application/grpc+proto' };
@@ -32,7 +33,7 @@ export class GrpcCall {
     private readonly headers: IncomingHttpHeaders = {},
   ) {
     stream.on('error', () => this.finish());
-    stream.on('close', () => this.finish());
+    stream.on('close', () => this.onClosed());
     stream.on('aborted', () => this.finish());
     stream.on('drain', () => this.onDrain());
   }
@@ -74,7 +75,9 @@ export class GrpcCall {
   write(frames: Buffer): boolean {
     if (this.isOver) return true;
     this.sendHeaders();
-    return this.stream.write(frames);
+    const hasRoom = this.stream.write(frames);
+    if (!hasRoom) UNREAD.hold(this, this.stream.writableLength);
+    return hasRoom;
   }
 
   /** Answers of one turn of the event loop leave together: each write has a cost of its own. */
@@ -99,6 +102,12 @@ export class GrpcCall {
     else this.close(Code.unknown, error instanceof Error ? error.message : String(error), {});
   }
 
+  /** It has not read what it was given, and others need the memory: it may ask again from where it was. */
+  abandon(): void {
+    this.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    this.finish();
+  }
+
   private guarded(action: () => void): void {
     try {
       action();
@@ -117,7 +126,14 @@ export class GrpcCall {
     if (!this.isOver && this.stream.writableLength > UNREAD_ANSWERS_MAX) this.stream.pause();
   }
 
+  /** Also of a call that has ended the client may not have read everything until now. */
+  private onClosed(): void {
+    UNREAD.release(this);
+    this.finish();
+  }
+
   private onDrain(): void {
+    UNREAD.release(this);
     if (this.stream.isPaused()) this.stream.resume();
     const resume = this.drained;
     this.drained = undefined;

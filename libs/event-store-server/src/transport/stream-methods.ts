@@ -40,6 +40,7 @@ import { RECEIVING } from './byte-budget';
 import type { CallHandler, GrpcCall } from './grpc-call';
 import { LOG } from '../access/decide-access';
 import { Code, GrpcError } from './grpc-status';
+import { PagePace } from './page-pace';
 import type { StoreService } from './store-service';
 
 /** Pages in a row before other calls get their turn. */
@@ -162,17 +163,18 @@ function read(service: StoreService, call: GrpcCall, request: ReadRequest): void
   if (source === undefined) return;
   const form = formOf(service, call, request);
   const pump = (): void => guarded(call, request, pages);
+  const pace = new PagePace();
   const pages = (): void => {
     for (let turn = 0; turn < PAGES_PER_TURN; turn += 1) {
       if (call.isClosed) return;
-      const page = source();
+      const page = source(pace.bytes);
       if (page === undefined) {
         call.end();
         return;
       }
       service.metrics.eventsRead += page.events.length;
       if (!call.write(page.frame(form))) {
-        call.whenDrained(pump);
+        pace.whenTaken(call, pump);
         return;
       }
     }
@@ -233,6 +235,7 @@ class LiveSubscription {
   private isLive = false;
   private isBusy = false;
   private readonly form: PageForm;
+  private readonly pace = new PagePace();
 
   constructor(private readonly options: SubscriptionOptions) {
     this.form = formOf(options.service, options.call, options.request);
@@ -260,7 +263,7 @@ class LiveSubscription {
         return;
       }
       if (!hasRoom) {
-        call.whenDrained(() => this.pump());
+        this.pace.whenTaken(call, () => this.pump());
         return;
       }
     }
@@ -269,7 +272,7 @@ class LiveSubscription {
 
   private step(): { hasRoom: boolean; isDone: boolean } {
     const { source, call, request, service } = this.options;
-    const { page, checkpoint: due, atHead } = source.next(this.isLive);
+    const { page, checkpoint: due, atHead } = source.next(this.isLive, this.pace.bytes);
     const frames: Buffer[] = [];
     if (page !== undefined) {
       frames.push(page.frame(this.form));
