@@ -39,13 +39,14 @@ export class Segments {
     const opened = new Segments(files, folder);
     const listed = files.list(folder);
     for (const name of listed) if (LEFT_OVER_NAME.test(name)) files.remove(join(folder, name));
-    for (const name of currentSegments(
+    // The process before may have died before the names that it gave were durable, and the machine gone on.
+    files.syncFolder(folder);
+    const current = currentSegments(
       listed,
       (scavenged) => opened.endOf(scavenged),
       (stale) => opened.discard(stale),
-    )) {
-      opened.segments.push(opened.openFile(name));
-    }
+    );
+    for (const name of current) opened.segments.push(opened.openFile(name));
     opened.segments = opened.segments.map((segment, at) => ({ ...segment, end: segment.end ?? opened.segments[at + 1]?.base }));
     if (opened.segments.length === 0) opened.create(0);
     return opened;
