@@ -2,7 +2,7 @@ import { logReader, streamReader } from '../engine/readers';
 import { type AppendOutcome, StoreEngine } from '../engine/store-engine';
 import { eventIdOf, eventTypeOf, readRecordHeader, streamNameOf } from '../store/record';
 import { idToText } from '../wire/event-id';
-import type { ReadRequest } from '../wire/requests';
+import { WHOLE_LOG } from '../wire/requests';
 import { chanceFrom } from './chance';
 import { CrashFollower } from './crash-follower';
 import { CrashWriter, TYPES } from './crash-writer';
@@ -208,17 +208,6 @@ class SimulatedWorld {
     return id;
   }
 }
-
-const WHOLE_LOG: ReadRequest = {
-  stream: undefined,
-  from: 'start',
-  backwards: false,
-  limit: Number.POSITIVE_INFINITY,
-  subscribe: false,
-  resolveLinks: false,
-  filter: undefined,
-  structuredIds: false,
-};
 
 /** In each life anew: the one before may have died before it was durable. */
 function limitChurned(engine: StoreEngine, id: Buffer): Promise<AppendOutcome> {

@@ -1,22 +1,12 @@
 import { SimulatedDisk } from '../crash/simulated-disk';
 import { eventIdOf, recordedEventOf } from '../store/record';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
-import type { ReadRequest } from '../wire/requests';
+import { type ReadRequest, WHOLE_LOG } from '../wire/requests';
 import { InvalidPosition, logReader, logSubscription, streamReader } from './readers';
 import { type AppendOutcome, StoreEngine } from './store-engine';
 
 const FOLDER = '/data';
 const SEGMENT_BYTES = 8 * 1024;
-const READ: ReadRequest = {
-  stream: undefined,
-  from: 'start',
-  backwards: false,
-  limit: Number.POSITIVE_INFINITY,
-  subscribe: false,
-  resolveLinks: false,
-  filter: undefined,
-  structuredIds: false,
-};
 
 let nowMs = 0;
 let sequence = 0;
@@ -68,7 +58,7 @@ function limit(engine: StoreEngine, stream: string, limits: object): Promise<App
 function read(engine: StoreEngine, name: string, backwards = false): readonly string[] {
   const stream = engine.index.find(name);
   if (stream === undefined || stream.isTombstoned) return [];
-  const request: ReadRequest = { ...READ, backwards, from: backwards ? 'end' : 'start' };
+  const request: ReadRequest = { ...WHOLE_LOG, backwards, from: backwards ? 'end' : 'start' };
   return contentOf(engine, streamReader(engine, stream, request));
 }
 
@@ -98,7 +88,7 @@ const isOfJournal = (engine: StoreEngine, number: number): boolean => engine.ind
 
 /** The whole log but for what tells of the scavenges. */
 function wholeLog(engine: StoreEngine): readonly string[] {
-  const source = logReader(engine, READ);
+  const source = logReader(engine, WHOLE_LOG);
   const content: string[] = [];
   for (let page = source(); page !== undefined; page = source()) {
     for (const number of page.events) {
@@ -187,8 +177,8 @@ describe('a scavenge', () => {
     const { columns } = engine.index;
     const plain = columns.position(engine.index.find('plain')?.event(0) ?? -1);
     const gone = columns.position(engine.index.find('ended')?.event(4) ?? -1);
-    const rest = (of: StoreEngine): readonly string[] => contentOf(of, logReader(of, { ...READ, from: { at: gone } }));
-    const follower = logSubscription(engine, { ...READ, from: { at: gone }, subscribe: true });
+    const rest = (of: StoreEngine): readonly string[] => contentOf(of, logReader(of, { ...WHOLE_LOG, from: { at: gone } }));
+    const follower = logSubscription(engine, { ...WHOLE_LOG, from: { at: gone }, subscribe: true });
     const first = follower.next(false).page?.events.length ?? 0;
     await engine.scavenging.start().finished;
     expect(first).toBeGreaterThan(0);
@@ -197,7 +187,7 @@ describe('a scavenge', () => {
     await engine.close();
     const reopened = await open(disk);
     expect(rest(reopened)).toEqual(expected);
-    expect(() => logReader(reopened, { ...READ, from: { at: plain + 1 } })).toThrow(InvalidPosition);
+    expect(() => logReader(reopened, { ...WHOLE_LOG, from: { at: plain + 1 } })).toThrow(InvalidPosition);
   });
 
   it('puts small files together, and again does nothing more', async () => {

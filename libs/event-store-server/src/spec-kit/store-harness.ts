@@ -6,7 +6,7 @@ import { eventIdOf, eventTypeOf, readRecordHeader, recordedAtMsOf, recordedEvent
 import { SimulatedDisk } from '../crash/simulated-disk';
 import { idFromText, idToText } from '../wire/event-id';
 import { dataOfRecordedEvent, type ProposedEvent } from '../wire/recorded-event';
-import type { ReadRequest, Start } from '../wire/requests';
+import { type Start, WHOLE_LOG } from '../wire/requests';
 import { type Follower, LogFollower, StreamFollower } from './store-followers';
 import { type ModelAnswer, type ModelExpected, type ModelProposal, StoreModel } from './store-model';
 import {
@@ -163,7 +163,7 @@ export class StoreHarness {
   private compareStream(name: string, read: ChosenRead): void {
     const expected = this.model.readStream(name, read);
     const stream = openStream(this.engine, name);
-    const request = { ...READ, ...read, stream: name, from: placeOf(read.from) };
+    const request = { ...WHOLE_LOG, ...read, stream: name, from: placeOf(read.from) };
     const actual = typeof stream === 'string' ? stream : eventsOf(streamReader(this.engine, stream, request));
     const wanted = typeof expected === 'string' ? expected : expected.map(({ at }) => at);
     deepStrictEqual(actual, wanted, `read of ${name} ${JSON.stringify(read)}`);
@@ -173,7 +173,7 @@ export class StoreHarness {
     const { columns } = this.engine.index;
     const place = typeof from === 'number' ? Math.min(from, columns.count) : from;
     const start = typeof place !== 'number' ? place : place === columns.count ? 'end' : { at: columns.position(place) };
-    const actual = eventsOf(logReader(this.engine, { ...READ, backwards, limit, from: start }));
+    const actual = eventsOf(logReader(this.engine, { ...WHOLE_LOG, backwards, limit, from: start }));
     const expected = this.model.readLog({ from: place, backwards, limit }).map(({ at }) => at);
     deepStrictEqual(actual, expected, `read of the log ${JSON.stringify({ from, backwards, limit })}`);
   }
@@ -181,7 +181,7 @@ export class StoreHarness {
   /** Everything that can be read, to the byte. */
   private compareAll(): void {
     const whole = { from: 'start', backwards: false, limit: Infinity } as const;
-    const events = eventsOf(logReader(this.engine, { ...READ, ...whole }));
+    const events = eventsOf(logReader(this.engine, { ...WHOLE_LOG, ...whole }));
     let position = 0;
     const actual = events.map((event) => {
       const record = this.engine.record(event);
@@ -211,14 +211,6 @@ export class StoreHarness {
     this.compareLog({ from: 'end', backwards: true, limit: Infinity });
   }
 }
-
-const READ: Omit<ReadRequest, 'from' | 'backwards' | 'limit'> = {
-  stream: undefined,
-  subscribe: false,
-  resolveLinks: false,
-  filter: undefined,
-  structuredIds: false,
-};
 
 function placeOf(from: ChosenRead['from']): Start {
   return typeof from === 'number' ? { at: from } : from;

@@ -28,6 +28,18 @@ export interface ReadRequest {
   readonly structuredIds: boolean;
 }
 
+/** All of it, from its beginning. */
+export const WHOLE_LOG: ReadRequest = {
+  stream: undefined,
+  from: 'start',
+  backwards: false,
+  limit: Number.POSITIVE_INFINITY,
+  subscribe: false,
+  resolveLinks: false,
+  filter: undefined,
+  structuredIds: false,
+};
+
 export interface AppendTarget {
   readonly stream: string;
   readonly expected: Expected;
