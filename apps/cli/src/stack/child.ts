@@ -39,6 +39,7 @@ export interface ChildInfo extends ProcessIdentity {
 
 const READY_TIMEOUT_MS = 20_000;
 const STOP_TIMEOUT_MS = 8_000;
+const LAST_WORDS_MS = 1_000;
 const LOG_BYTES_MAX = 16 * 1024 * 1024;
 const BACK_OFF_FIRST_MS = 100;
 const BACK_OFF_MAX_MS = 3_000;
@@ -102,8 +103,18 @@ export class SupervisedChild {
     await this.until(() => this.state === 'ready' || this.process !== before, READY_TIMEOUT_MS).catch(() => undefined);
     if (this.state === 'ready' && this.ready) return this.ready;
     this.wanted = false;
+    await this.lastWords(before);
     const why = this.state === 'starting' ? `it was not ready within ${READY_TIMEOUT_MS} ms` : 'it ended at once';
     throw new ChildDidNotStart(this.name, `${why}${lastLines(this.program.logFile)}`, this.program.logFile);
+  }
+
+  /** What it wrote is read after it has ended, and must be in the log before that is quoted. */
+  private async lastWords(child: ChildProcess | undefined): Promise<void> {
+    if (child === undefined || this.process === child) return;
+    const isRead = child.stderr?.readableEnded !== false;
+    // Its pipe stays open as long as a child of its own holds it.
+    if (!isRead) await Promise.race([new Promise((resolve) => child.stderr?.once('close', resolve)), sleep(LAST_WORDS_MS)]);
+    await new Promise((resolve) => this.log.write('', resolve));
   }
 
   /**
