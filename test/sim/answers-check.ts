@@ -40,6 +40,10 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
         : 'no fact says that it was to pause';
     case 'TerminateRun':
       return hasEnded ? undefined : 'it has not ended';
+    case 'ResolveEffect':
+      return hasEnded || has('EffectReconciled', ({ call }) => call === command.call)
+        ? undefined
+        : 'no fact says what became of the effect';
     case 'ReleaseRun':
       return has('RunAssigned', ({ permitId }) => permitId === command.permitId) ? undefined : 'no assignment holds its permit';
     case 'RecordProgress': {

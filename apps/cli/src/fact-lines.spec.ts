@@ -40,6 +40,20 @@ describe('the lines of facts', () => {
     );
   });
 
+  it('say who has found out what became of an effect', () => {
+    const lines = told(
+      fact(0, 'EffectIntended', { call: '1', tool: 'wire', args: { id: 'a' } }),
+      fact(1, 'EffectUnknown', { call: '1', because: 'timed-out' }),
+      fact(2, 'EffectQuestioned', { call: '1', why: 'wire has no probe' }),
+      fact(3, 'EffectReconciled', { call: '1', verdict: 'happened', by: 'user:ada' }),
+    );
+    expect(lines.slice(1).map((line) => line.replace(/^.*#\d+ /, ''))).toEqual([
+      '? wire a: nobody knows whether it happened (timed-out)',
+      '? wire a: a person is asked: wire has no probe',
+      '! wire a: happened, says user:ada',
+    ]);
+  });
+
   it('show a fact of a newer version by its name', () => {
     expect(told(fact(0, 'RunTeleported'))[0]).toContain('RunTeleported');
   });

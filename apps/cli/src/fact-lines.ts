@@ -92,7 +92,27 @@ export class FactLines {
       case 'RunRefused':
         return ['✗', pc.red, `refused: ${text(data.message)}`];
       default:
-        return ['·', plain, type];
+        return this.ofLedger(type, data) ?? ['·', plain, type];
+    }
+  }
+
+  /** Effects that must not be doubled, between their intention and their end. */
+  private ofLedger(type: string, data: Data): Told | undefined {
+    switch (type) {
+      case 'EffectDispatched':
+        return ['⇢', pc.dim, `${this.nameOf(data)} may begin, attempt ${text(data.attempt)}`];
+      case 'EffectNotStarted':
+        return ['⇠', pc.yellow, `${this.nameOf(data)} was not begun: ${text(data.reason)}`];
+      case 'EffectUnknown':
+        return ['?', pc.red, `${this.nameOf(data)}: nobody knows whether it happened (${text(data.because)})`];
+      case 'EffectProbed':
+        return ['?', pc.yellow, `${this.nameOf(data)}: probe ${text(data.probe)} did not find out: ${errorOf(data)}`];
+      case 'EffectQuestioned':
+        return ['?', pc.magenta, `${this.nameOf(data)}: a person is asked: ${text(data.why)}`];
+      case 'EffectReconciled':
+        return ['!', pc.green, `${this.nameOf(data)}: ${text(data.verdict)}, says ${text(data.by)}`];
+      default:
+        return undefined;
     }
   }
 

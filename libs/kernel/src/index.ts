@@ -1,6 +1,7 @@
 export * from './blob-store';
 export * from './bus';
 export * from './decider';
+export * from './effects';
 export * from './errors';
 export * from './event-store';
 export * from './host';

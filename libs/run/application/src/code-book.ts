@@ -38,6 +38,12 @@ export class CodeBook {
     return code;
   }
 
+  /** As the newest build that hosts the name has it; its tools are not looked at. */
+  async newest(tenant: string, name: string): Promise<KnownCode> {
+    const behaviour = await this.ports.builds.behaviour(tenant, name);
+    return behaviour === undefined ? NO_CODE : { behaviour, tool: () => undefined };
+  }
+
   /** What is asked for, completed by what its author registered; or why it cannot be run. */
   async request(tenant: string, command: RunCommandOf<'StartRun'>): Promise<RequestRun | { readonly error: ErrorRecord }> {
     const { name, input, deadlineMs } = command;

@@ -7,7 +7,15 @@ import {
   type RunAddress,
   type RunCommandOf,
 } from '@perdure/run-contract';
-import { instructionsOf, isOpen, viewOf, type DomainCommand, type KnownCode, type RunState } from '@perdure/run-domain';
+import {
+  grantedBy,
+  instructionsOf,
+  isOpen,
+  viewOf,
+  type DomainCommand,
+  type KnownCode,
+  type RunState,
+} from '@perdure/run-domain';
 import { isActive, keyOf } from './activation-keeper';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
@@ -69,6 +77,8 @@ export class RunDesk {
         return this.journal(address, command);
       case 'ReleaseRun':
         return this.release(address, envelope, command);
+      case 'ResolveEffect':
+        return this.resolveEffect(address, envelope, command);
       case 'RefuseRun':
       case 'CancelRun':
       case 'PauseRun':
@@ -103,6 +113,17 @@ export class RunDesk {
     const code = isActive(state) ? await this.codeOf(address.tenant, state.activation.buildId, state.request.name) : NO_CODE;
     const judged = await this.submit(address, { envelope, command, code });
     return judged.accepted ? accepted(progressOf(judged.state, command)) : refused(judged.rejection);
+  }
+
+  private async resolveEffect(
+    address: RunAddress,
+    envelope: CommandEnvelope,
+    command: RunCommandOf<'ResolveEffect'>,
+  ): Promise<Answer> {
+    const state = await this.ports.runs.of(address).settled();
+    // The run may be held by nobody: an agent goes on with its newest build.
+    const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
+    return answered(address, await this.submit(address, { envelope, command: { ...command, by: envelope.actor }, code }));
   }
 
   private codeOf(tenant: string, buildId: string, name: string): KnownCode | Promise<KnownCode> {
@@ -157,6 +178,7 @@ function viewAnswer(address: RunAddress, state: RunState): Answer {
 
 function progressOf(state: RunState, command: RunCommandOf<'RecordProgress'>): ProgressAnswer {
   const open = isActive(state) && state.epoch === command.epoch;
+  const granted = grantedBy(command, state);
   return {
     seq: command.seq,
     revision: Math.max(0, state.revision),
@@ -165,6 +187,7 @@ function progressOf(state: RunState, command: RunCommandOf<'RecordProgress'>): P
     cancelRequested: open && state.cancel !== undefined,
     ...(open && state.pause !== undefined ? { pauseRequested: true } : {}),
     ended: !open,
+    ...(granted.length === 0 ? {} : { mayBegin: [...granted] }),
   };
 }
 

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { callId, displayName, errorRecord, modelDecision, nameToken, outcome, runKind, userValue } from './values';
+import { callId, displayName, errorRecord, executionId, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
 export const runOutcome = z.discriminatedUnion('status', [
@@ -18,7 +18,7 @@ export type RunOutcome = z.infer<typeof runOutcome>;
 
 /** An open promise of a run: what it waits for, and who keeps it. */
 export const openPromise = z.object({
-  promise: z.enum(['release', 'activation', 'progress', 'effect', 'model-call', 'timer', 'resume']),
+  promise: z.enum(['release', 'activation', 'progress', 'effect', 'model-call', 'timer', 'resume', 'answer']),
   keeper: z.enum(['admission', 'orchestrator', 'timers', 'person']),
   id: z.string(),
   sinceMs: z.number(),
@@ -51,6 +51,8 @@ export const runView = z.object({
   pauseRequested: z.boolean().optional(),
   waitingOn: z.array(openPromise),
   outcome: runOutcome.optional(),
+  /** Of an ended run: effects of which it is not known whether they happened. Nobody will look for them any more. */
+  unknownEffects: z.array(z.object({ call: callId, what: z.string() })).optional(),
 });
 export type RunView = z.infer<typeof runView>;
 
@@ -78,6 +80,18 @@ export const instruction = z.discriminatedUnion('do', [
     args: userValue,
     attempt: z.number().int().positive(),
     toolCallId: z.string().optional(),
+    /** It may not be begun by this: claim it first. */
+    mustClaim: z.boolean().optional(),
+  }),
+  /** Ask the destination what became of an execution. */
+  z.object({
+    do: z.literal('probe-tool'),
+    call: callId,
+    tool: displayName,
+    args: userValue,
+    attempt: z.number().int().positive(),
+    executionId,
+    probe: z.number().int().positive(),
   }),
 ]);
 export type Instruction = z.infer<typeof instruction>;
@@ -111,6 +125,15 @@ export const journalItem = z.discriminatedUnion('type', [
 ]);
 export type JournalItem = z.infer<typeof journalItem>;
 
+/** A claimed execution that may begin, within so long of the moment before its claim was sent. */
+export const grantedExecution = z.object({
+  call: callId,
+  attempt: z.number().int().positive(),
+  executionId,
+  startWithinMs: z.number(),
+});
+export type GrantedExecution = z.infer<typeof grantedExecution>;
+
 /** Answer to RecordProgress. */
 export const progressAnswer = z.object({
   seq: z.number().int().nonnegative(),
@@ -120,6 +143,8 @@ export const progressAnswer = z.object({
   cancelRequested: z.boolean(),
   pauseRequested: z.boolean().optional(),
   ended: z.boolean(),
+  /** Of the claims in this report: those that are granted. No other message lets a claimed effect begin. */
+  mayBegin: z.array(grantedExecution).optional(),
 });
 export type ProgressAnswer = z.infer<typeof progressAnswer>;
 

@@ -6,6 +6,7 @@ import {
   displayName,
   divergence,
   errorRecord,
+  executionId,
   journalEntry,
   modelDecision,
   nameToken,
@@ -18,6 +19,17 @@ import {
 const epoch = z.number().int().positive();
 const attempt = z.number().int().positive();
 
+const ofExecution = { call: callId, attempt, executionId };
+
+/** What a destination says of an execution when it is asked. */
+export const probeFinding = z.discriminatedUnion('verdict', [
+  z.object({ verdict: z.literal('happened'), result: userValue }),
+  z.object({ verdict: z.literal('absent') }),
+  /** It cannot say yet, or asking it failed. */
+  z.object({ verdict: z.literal('unknown'), error: errorRecord }),
+]);
+export type ProbeFinding = z.infer<typeof probeFinding>;
+
 /** What a worker reports: in the order in which it happened, contiguous by `seq` within an epoch. */
 export const progressEntry = z.discriminatedUnion('type', [
   ...journalEntry.options,
@@ -28,7 +40,19 @@ export const progressEntry = z.discriminatedUnion('type', [
     args: userValue,
     argsHash: z.string().max(128),
   }),
+  /** About to be executed: only the answer to this very report lets the worker begin. */
+  z.object({ type: z.literal('effect-claimed'), ...ofExecution }),
+  /** The window of its claim was over: it was not begun. */
+  z.object({ type: z.literal('effect-not-started'), ...ofExecution }),
   z.object({ type: z.literal('effect-result'), call: callId, attempt, outcome }),
+  /** It was begun, and whether it happened is not known. */
+  z.object({
+    type: z.literal('effect-unknown'),
+    ...ofExecution,
+    because: z.enum(['timed-out', 'error']),
+    error: errorRecord,
+  }),
+  z.object({ type: z.literal('probe-result'), ...ofExecution, probe: z.number().int().positive(), found: probeFinding }),
   z.object({ type: z.literal('model-intended'), call: callId, model: z.string().max(200), promptHash: z.string().max(128) }),
   z.object({
     type: z.literal('model-result'),
@@ -70,6 +94,16 @@ export const runCommandSchemas = {
   TerminateRun: z.object({ type: z.literal('TerminateRun'), reason: z.string().max(2_000).default('terminated by caller') }),
   /** Ends a pause, or takes back the request for one. */
   ResumeRun: z.object({ type: z.literal('ResumeRun'), reason: z.string().max(2_000).default('resumed by caller') }),
+  /** A person says what became of an effect that is in question. */
+  ResolveEffect: z.object({
+    type: z.literal('ResolveEffect'),
+    call: callId,
+    /** `absent`: it may run again. `failed`: the caller is given the error. */
+    resolution: z.enum(['happened', 'absent', 'failed']),
+    /** With `happened`: what the tool would have returned. */
+    result: userValue.optional(),
+    reason: z.string().max(2_000).optional(),
+  }),
   /** From admission: capacity is granted. */
   ReleaseRun: z.object({
     type: z.literal('ReleaseRun'),
@@ -112,6 +146,7 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.PauseRun,
   runCommandSchemas.TerminateRun,
   runCommandSchemas.ResumeRun,
+  runCommandSchemas.ResolveEffect,
   runCommandSchemas.ReleaseRun,
   runCommandSchemas.RefuseRun,
   runCommandSchemas.FireTimer,

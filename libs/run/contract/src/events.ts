@@ -5,6 +5,7 @@ import {
   divergence,
   effectClass,
   errorRecord,
+  executionId,
   journalEntry,
   modelDecision,
   nameToken,
@@ -16,6 +17,9 @@ import {
 const epoch = z.number().int().positive();
 const attempt = z.number().int().positive();
 const timestampMs = z.number().int().nonnegative();
+
+/** Which execution of an effect a fact is about. */
+const ofExecution = { call: callId, attempt, executionId };
 
 /** The facts of a run, by type: the present version of each shape. */
 export const runEventSchemas = {
@@ -72,11 +76,49 @@ export const runEventSchemas = {
     toolCallId: z.string().max(200).optional(),
     intendedAtMs: timestampMs,
   }),
+  /** A worker may begin this execution, until `startByMs`; by `overByMs` it has ended or never began. */
+  EffectDispatched: z.object({ ...ofExecution, startByMs: timestampMs, overByMs: timestampMs, hasProbe: z.boolean() }),
+  /** Dispatched, or asked to be, and certainly not begun: the attempt may be claimed again. */
+  EffectNotStarted: z.object({ ...ofExecution, reason: z.enum(['too-late', 'cancel-requested', 'pause-requested']) }),
+  /** Whether it happened is not known. */
+  EffectUnknown: z.object({
+    ...ofExecution,
+    because: z.enum(['activation-ended', 'timed-out', 'error']),
+    error: errorRecord.optional(),
+  }),
+  /** The destination was asked and could not say, or could not be asked. */
+  EffectProbed: z.object({
+    ...ofExecution,
+    probe: z.number().int().positive(),
+    error: errorRecord,
+    retryAtMs: timestampMs.optional(),
+  }),
+  /** Only a person can say: all that is known, for whoever answers. */
+  EffectQuestioned: z.object({
+    ...ofExecution,
+    tool: displayName,
+    effectClass,
+    args: userValue,
+    toolCallId: z.string().max(200).optional(),
+    startByMs: timestampMs,
+    overByMs: timestampMs,
+    because: z.enum(['no-probe', 'undecided', 'never-happens']),
+    why: z.string().max(5_000),
+  }),
+  /** What was unknown is known. It is followed by the end of the call; after `absent` the next attempt is due instead. */
+  EffectReconciled: z.object({
+    ...ofExecution,
+    verdict: z.enum(['happened', 'absent', 'failed']),
+    /** `probe`, or the person. */
+    by: z.string().max(300),
+    reason: z.string().max(2_000).optional(),
+    commandId: z.string().optional(),
+  }),
   EffectConfirmed: z.object({ call: callId, attempt, result: userValue }),
   EffectFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
   TimerSet: z.object({
     timerId,
-    purpose: z.enum(['sleep', 'retry', 'deadline']),
+    purpose: z.enum(['sleep', 'retry', 'deadline', 'probe']),
     /** The call that the timer serves; absent for the deadline of the run. */
     call: callId.optional(),
     dueAtMs: timestampMs,
@@ -166,6 +208,10 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   ModelCallFailed: ['error.message', 'error.details'],
   EffectIntended: ['args'],
   EffectConfirmed: ['result'],
+  EffectUnknown: ['error.message', 'error.details'],
+  EffectProbed: ['error.message', 'error.details'],
+  EffectQuestioned: ['args', 'why'],
+  EffectReconciled: ['reason'],
   EffectFailed: ['error.message', 'error.details'],
   CodeDiverged: ['divergence.expected', 'divergence.found'],
   RunPauseRequested: ['reason'],

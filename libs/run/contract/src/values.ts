@@ -11,7 +11,7 @@ export const displayName = z.string().min(1).max(200);
 /** Position of a call in a run's code or conversation: its identity, never derived from the model's text. */
 export const callId = z.string().min(1).max(200);
 
-/** A sleep's timer has the id of its call; the engine's own have longer ones: `retry-<call>-<attempt>`. */
+/** A sleep's timer has the id of its call; the engine's own have longer ones: `retry-<call>-<attempt>`, `probe-<call>-<attempt>-<probe>`. */
 export const timerId = z.string().min(1).max(240);
 
 export const errorRecord = z.object({
@@ -31,6 +31,9 @@ export type Outcome = z.infer<typeof outcome>;
 
 export const effectClass = z.enum(['pure', 'idempotent', 'probeable', 'irreversible']);
 export type EffectClass = z.infer<typeof effectClass>;
+
+/** One try at an effect, told apart from every other. */
+export const executionId = z.string().min(1).max(100);
 
 export const runKind = z.enum(['agent', 'workflow']);
 export type RunKind = z.infer<typeof runKind>;

@@ -1,3 +1,5 @@
+import type { RetryPolicy } from '@perdure/tenant-contract';
+
 /** Command ids remembered per run, whatever their age. */
 export const COMMAND_IDS_KEPT = 1_000;
 /** Command ids younger than this are remembered, whatever their number. */
@@ -10,5 +12,15 @@ export const CANCEL_GRACE_MS = 10_000;
 export const PAUSE_GRACE_MS = 30_000;
 /** A destination may ask to be left alone for so long: no quota renews later, and a retry stays a date. */
 export const RETRY_AFTER_MS_MAX = 366 * 24 * 60 * 60 * 1_000;
+/** A claimed effect begins within this of its claim, or not at all: many times an append, and short enough to wait for. */
+export const EFFECT_START_WITHIN_MS = 5_000;
+/** By how much a worker, its owner and the next owner may disagree about time before an execution counts as over. */
+export const EFFECT_SKEW_MS = 1_000;
+/** Executions that vanish one after another: the next one is a person's to allow. */
+export const EXECUTIONS_MAX = 10;
+/** Asking a destination again: soon, since most know at once, then seldom; over about twenty minutes in all, then a person. */
+export const PROBE_RETRY: RetryPolicy = { attemptsMax: 10, initialDelayMs: 1_000, factor: 2.5, delayMaxMs: 300_000 };
+/** Characters of arguments shown to who has to answer for an effect; the whole is in the log. */
+export const ARGUMENTS_SHOWN_MAX = 300;
 /** Tool names told to a model that asked for one that does not exist. */
 export const TOOL_NAMES_SHOWN = 50;

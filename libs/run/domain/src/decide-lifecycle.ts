@@ -3,7 +3,7 @@ import type { RunCommandOf, RunEvent, RunEventOf, RunRejection } from '@perdure/
 import { beginAgentLoop } from './agent-loop';
 import { LOST_ACTIVATIONS_MAX } from './bounds';
 import { recallCommand } from './command-memory';
-import { refusal, notYet } from './rejection';
+import { commandExpired, refusal, notYet } from './rejection';
 import type {
   DecidedCommand,
   EnforceCancel,
@@ -13,7 +13,7 @@ import type {
   PlaceRun,
   RequestRun,
 } from './run.commands';
-import { callName, type EndedRun, type OpenRun, type Permit, type RunState } from './run.state';
+import { callName, woken, type EndedRun, type OpenRun, type Permit, type RunState } from './run.state';
 
 type RunDecision = Decision<RunEvent, RunRejection>;
 type Given<C> = DecidedCommand & { readonly command: C };
@@ -184,10 +184,6 @@ export function decideFire({ command, at }: Given<RunCommandOf<'FireTimer'>>, ru
   return run.status === 'suspended' ? accept(fired, woken(run)) : accept(fired);
 }
 
-export function woken(run: OpenRun): RunEvent {
-  return { type: 'RunWoken', data: run.lastWorkerId === undefined ? {} : { preferredWorkerId: run.lastWorkerId } };
-}
-
 export function paused(reason: string): RunEvent {
   return { type: 'RunPaused', data: { reason } };
 }
@@ -222,6 +218,7 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'ReleaseRun':
     case 'PauseRun':
     case 'ResumeRun':
+    case 'ResolveEffect':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {
     details: { outcome: run.outcome.status },
@@ -230,11 +227,4 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
 
 export function decideForMissing(): RunDecision {
   return refusal('RunNotFound', 'No run with this id exists for this tenant. Check the id and the tenant, or start it.');
-}
-
-function commandExpired(): RunDecision {
-  return refusal(
-    'CommandIdExpired',
-    'This command id is too old to tell whether it was handled. Look at the run, then send a new command.',
-  );
 }

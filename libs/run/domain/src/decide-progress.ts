@@ -9,14 +9,15 @@ import type {
   RunRejection,
 } from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
-import { afterDecision, afterToolResult } from './agent-loop';
+import { afterDecision } from './agent-loop';
 import { RETRY_AFTER_MS_MAX } from './bounds';
-import { afterLoss, cancelled, paused, woken } from './decide-lifecycle';
-import { refusal } from './rejection';
+import { closing, effectClaimed, effectNotStarted, effectUnknown, probeResult, refusedResult } from './decide-effect';
+import { afterLoss, cancelled, paused } from './decide-lifecycle';
+import { refusal, unknownCall } from './rejection';
 import { NO_RETRY, retryDelayMs } from './retry';
 import type { DecidedCommand } from './run.commands';
 import { evolve } from './run.evolve';
-import { isOpen, type OpenCall, type OpenRun, type RunState } from './run.state';
+import { hasWork, isOpen, woken, type OpenCall, type OpenRun, type RunState } from './run.state';
 
 /**
  * A worker's report. 1. An older epoch is refused, whatever the worker believes. 2. A repeated report changes
@@ -83,7 +84,11 @@ function decideEntries(report: Report, run: OpenRun): RunDecision {
 /** What a worker may say of an agent: the rest is the engine's to decide. */
 const OF_AGENTS: ReadonlySet<ProgressEntry['type']> = new Set([
   'model-result',
+  'effect-claimed',
+  'effect-not-started',
   'effect-result',
+  'effect-unknown',
+  'probe-result',
   'suspended',
   'handed-over',
   'cancelled',
@@ -99,8 +104,16 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
   switch (entry.type) {
     case 'effect-intended':
       return effectIntended(entry, run, report);
+    case 'effect-claimed':
+      return effectClaimed(entry, run, report);
+    case 'effect-not-started':
+      return effectNotStarted(entry, run);
     case 'effect-result':
       return effectResult(entry, run, report);
+    case 'effect-unknown':
+      return effectUnknown(entry, run, report);
+    case 'probe-result':
+      return probeResult(entry, run, report);
     case 'model-intended':
       return modelIntended(entry, run);
     case 'model-result':
@@ -151,15 +164,15 @@ function effectIntended(entry: EntryOf<'effect-intended'>, run: OpenRun, report:
 function effectResult(entry: EntryOf<'effect-result'>, run: OpenRun, report: Report): RunDecision {
   const open = run.calls.get(entry.call);
   if (open?.kind !== 'tool' || open.attempt !== entry.attempt || open.waitsForRetry) return unknownCall(entry.call);
+  const refused = refusedResult(entry, open);
+  if (refused !== undefined) return refused;
   const { call, attempt, outcome } = entry;
   const policy = report.code.tool(open.tool)?.retry ?? NO_RETRY;
   const events = outcome.ok
     ? [{ type: 'EffectConfirmed', data: { call, attempt, result: outcome.value } } satisfies RunEvent]
     : failedAttempt({ open, error: outcome.error, policy, report, type: 'EffectFailed' });
   const last = events[events.length - 1] as RunEvent;
-  if (run.request.kind !== 'agent' || last.type === 'TimerSet') return accept(...events);
-  const after = events.reduce<RunState>(evolve, run);
-  return accept(...events, ...(isOpen(after) ? afterToolResult(after, report.code) : []));
+  return accept(...(last.type === 'TimerSet' ? events : closing(run, report.code, events)));
 }
 
 function modelIntended(entry: EntryOf<'model-intended'>, run: OpenRun): RunDecision {
@@ -229,7 +242,7 @@ function diverged({ divergence }: EntryOf<'diverged'>, run: OpenRun, nowMs: numb
 /** If something arrived while the worker was letting go, the run wakes in the same breath. */
 function suspended(run: OpenRun, nowMs: number): RunDecision {
   if (run.cancel !== undefined) return accept(cancelled(run.cancel.reason, nowMs));
-  const busy = run.inbound.length > 0 || [...run.calls.values()].some(isRunnable);
+  const busy = hasWork(run);
   if (!busy && run.calls.size === 0) {
     return refusal(
       'NothingToWaitFor',
@@ -239,10 +252,6 @@ function suspended(run: OpenRun, nowMs: number): RunDecision {
   const letGo: RunEvent = { type: 'RunSuspended', data: { epoch: run.epoch } };
   if (run.pause !== undefined) return accept(letGo, paused(run.pause.reason));
   return busy ? accept(letGo, woken(run)) : accept(letGo);
-}
-
-export function isRunnable(call: OpenCall): boolean {
-  return call.kind !== 'sleep' && !call.waitsForRetry;
 }
 
 function isLettingGo({ type }: ProgressEntry): boolean {
@@ -278,12 +287,6 @@ function firstUndeliverable(steps: readonly JournalEntry[], inbound: readonly In
 
 function buildOf(run: OpenRun): string {
   return run.status === 'active' ? run.activation.buildId : 'unknown';
-}
-
-function unknownCall(call: string): RunDecision {
-  return refusal('UnknownCall', `The call ${call} is not open in this attempt: it was never intended, or it has ended.`, {
-    details: { call },
-  });
 }
 
 function callConflict(call: string): RunDecision {

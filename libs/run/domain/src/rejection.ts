@@ -14,6 +14,20 @@ export function refusal(
   return { rejected: { code, message, reaction: 'terminal', ...extras } };
 }
 
+/** What a worker reports does not fit what is open. */
+export function unknownCall(call: string): { readonly rejected: RunRejection } {
+  return refusal('UnknownCall', `The call ${call} is not open in this attempt: it was never intended, or it has ended.`, {
+    details: { call },
+  });
+}
+
+export function commandExpired(): { readonly rejected: RunRejection } {
+  return refusal(
+    'CommandIdExpired',
+    'This command id is too old to tell whether it was handled. Look at the run, then send a new command.',
+  );
+}
+
 /** Refused for now: the same command may be accepted later. */
 export function notYet(code: RunRejectionType, message: string, retryAfterMs: number): { readonly rejected: RunRejection } {
   return { rejected: { code, message, reaction: 'retryable', retryAfterMs } };

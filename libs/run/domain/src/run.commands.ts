@@ -46,6 +46,11 @@ export interface EnforcePause {
   readonly epoch: number;
 }
 
+/** A person has said what became of an effect that is in question. */
+export interface ResolveEffect extends RunCommandOf<'ResolveEffect'> {
+  readonly by: { readonly kind: 'user' | 'worker' | 'service'; readonly id: string };
+}
+
 /** The worker did not let go of a cancelled run in time. */
 export interface EnforceCancel {
   readonly type: 'EnforceCancel';
@@ -64,6 +69,7 @@ export type DomainCommand =
   | RunCommandOf<'PauseRun'>
   | RunCommandOf<'TerminateRun'>
   | RunCommandOf<'ResumeRun'>
+  | ResolveEffect
   | RunCommandOf<'FireTimer'>
   | RunCommandOf<'RecordProgress'>;
 

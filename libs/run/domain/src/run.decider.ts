@@ -16,6 +16,7 @@ import {
   decideResume,
   decideTerminate,
 } from './decide-lifecycle';
+import { decideResolve, settled } from './decide-effect';
 import { decideProgress } from './decide-progress';
 import type { DecidedCommand } from './run.commands';
 import { evolve } from './run.evolve';
@@ -28,7 +29,10 @@ export function runDecider(hash: HashValue) {
   return {
     initial: noRun,
     evolve,
-    decide: (given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection> => decide(given, state, hash),
+    decide: (given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection> => {
+      const decision = decide(given, state, hash);
+      return 'rejected' in decision ? decision : { accepted: settled(state, decision.accepted, given.at.nowMs) };
+    },
   };
 }
 
@@ -60,6 +64,8 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideTerminate({ command, at, code }, state);
     case 'ResumeRun':
       return decideResume({ command, at, code }, state);
+    case 'ResolveEffect':
+      return decideResolve({ command, at, code }, state);
     case 'FireTimer':
       return decideFire({ command, at, code }, state);
     case 'RecordProgress':

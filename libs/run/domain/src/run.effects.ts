@@ -1,7 +1,7 @@
-import type { Instruction } from '@perdure/run-contract';
-import { CANCEL_GRACE_MS, PAUSE_GRACE_MS } from './bounds';
-import { isRunnable } from './decide-progress';
-import { isOpen, type RunState } from './run.state';
+import { mustBeClaimed } from '@perdure/kernel';
+import type { GrantedExecution, Instruction, RunCommandOf } from '@perdure/run-contract';
+import { CANCEL_GRACE_MS, EFFECT_START_WITHIN_MS, PAUSE_GRACE_MS } from './bounds';
+import { isOpen, isRunnable, type OpenTool, type RunState } from './run.state';
 
 /** What the owner of a run has to bring about, from state alone: after a crash, fold and ask again. */
 export type RunEffect =
@@ -30,19 +30,37 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
     if (!isRunnable(call) || call.kind === 'sleep') continue;
     if (call.kind === 'model') {
       instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt });
-    } else {
-      const { tool, args, attempt, toolCallId } = call;
-      instructions.push({
-        do: 'run-tool',
-        call: call.call,
-        tool,
-        args,
-        attempt,
-        ...(toolCallId === undefined ? {} : { toolCallId }),
-      });
-    }
+    } else instructions.push(toolInstruction(call));
   }
   return instructions;
+}
+
+function toolInstruction(open: OpenTool): Instruction {
+  const { call, tool, args, attempt, toolCallId, execution } = open;
+  if (execution !== undefined)
+    return { do: 'probe-tool', call, tool, args, attempt, executionId: execution.executionId, probe: execution.probe };
+  return {
+    do: 'run-tool',
+    call,
+    tool,
+    args,
+    attempt,
+    ...(toolCallId === undefined ? {} : { toolCallId }),
+    ...(mustBeClaimed(open.effectClass) ? { mustClaim: true } : {}),
+  };
+}
+
+/** Of the executions that a report claims: those that are dispatched, and so may begin. */
+export function grantedBy({ epoch, entries }: RunCommandOf<'RecordProgress'>, state: RunState): readonly GrantedExecution[] {
+  if (state.status !== 'active' || state.epoch !== epoch) return [];
+  return entries.flatMap((entry) => {
+    if (entry.type !== 'effect-claimed') return [];
+    const { call, attempt, executionId } = entry;
+    const open = state.calls.get(call);
+    const execution = open?.kind === 'tool' && open.attempt === attempt ? open.execution : undefined;
+    if (execution?.stage !== 'under-way' || execution.executionId !== executionId) return [];
+    return [{ call, attempt, executionId, startWithinMs: EFFECT_START_WITHIN_MS }];
+  });
 }
 
 const NONE: readonly Instruction[] = [];

@@ -11,6 +11,21 @@ const divergence = { call: '1', expected: 'a', found: 'b', position: 0 };
 const error = { code: 'Broken', message: 'never', reaction: 'terminal' as const };
 const delivered = (revision: number) => fact('StepsRecorded', { entries: [{ type: 'delivered', call: '1', revision }] });
 
+const execution = { call: '1', attempt: 1, executionId: 'x' };
+const claimed = [...active, intendedEffect('1', { effectClass: 'irreversible' })];
+const bounds = { startByMs: 1, overByMs: 2 };
+const dispatched = fact('EffectDispatched', { ...execution, ...bounds, hasProbe: false });
+const unknown = fact('EffectUnknown', { ...execution, because: 'timed-out' });
+const questioned = fact('EffectQuestioned', {
+  ...execution,
+  ...bounds,
+  tool: 'pay',
+  effectClass: 'irreversible',
+  args: 1,
+  because: 'no-probe',
+  why: 'w',
+});
+
 describe('a history that cannot have happened is not shrugged at', () => {
   it.each<[string, readonly RunEvent[], RunEvent]>([
     ['begins with anything but a request', [], assigned()],
@@ -32,6 +47,22 @@ describe('a history that cannot have happened is not shrugged at', () => {
     ['refuses a run that was assigned', active, fact('RunRefused', { code: 'c', message: 'm', endedAtMs: 1 })],
     ['confirms an effect that was not intended', active, fact('EffectConfirmed', { call: '1', attempt: 1, result: 1 })],
     ['fails an effect that was not intended', active, fact('EffectFailed', { call: '1', attempt: 1, error })],
+    ['dispatches what was not intended', active, dispatched],
+    ['dispatches an attempt twice', [...claimed, dispatched], dispatched],
+    ['dispatches where nobody works', [...claimed, lost(1)], dispatched],
+    ['loses track of what was not dispatched', claimed, fact('EffectUnknown', { ...execution, because: 'timed-out' })],
+    ['asks about what is under way', [...claimed, dispatched], questioned],
+    [
+      'reconciles what is under way',
+      [...claimed, dispatched],
+      fact('EffectReconciled', { ...execution, verdict: 'absent', by: 'p' }),
+    ],
+    [
+      'reconciles another execution',
+      [...claimed, dispatched, unknown, questioned],
+      fact('EffectReconciled', { ...execution, executionId: 'y', verdict: 'absent', by: 'p' }),
+    ],
+    ['probes before it is due', [...claimed, dispatched, unknown], fact('EffectProbed', { ...execution, probe: 1, error })],
     [
       'completes a model call that was not intended',
       active,

@@ -1,15 +1,17 @@
 import { InvariantViolated, unreachable } from '@perdure/kernel';
-import type { JournalEntry, JournalItem, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
-import { appendItem } from './run.journal';
-import { callName, commonFields, isOpen, newRunFields, type OpenCall, type OpenRun, type RunState } from './run.state';
+import type { JournalEntry, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
 import { rememberCommand } from './command-memory';
+import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
+import * as effect from './evolve-effect';
+import { callName, commonFields, isOpen, newRunFields, type OpenRun, type RunState } from './run.state';
 
 /** What a fact changes. A fact that cannot follow the present state is a corrupt history. */
 export function evolve(state: RunState, event: RunEvent): RunState {
   if (event.type === 'RunRequested') return requested(state, event);
   if (!isOpen(state)) throw impossible(state, event);
   const run: OpenRun = { ...state, revision: state.revision + 1 };
-  return withTime(withReportMark(evolveOpen(run, event), event), run, event);
+  const next = effect.isOfEffect(event) ? effect.evolveEffect(run, event) : evolveOpen(run, event);
+  return withTime(withReportMark(next, event), run, event);
 }
 
 /** Since when it is what it is. */
@@ -31,7 +33,7 @@ function withReportMark(state: RunState, event: RunEvent): RunState {
 }
 
 // One case a line: the table of what may follow what.
-function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>): RunState {
+function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' | effect.EffectEventType }>): RunState {
   switch (event.type) {
     case 'RunAssigned':
       return assigned(run, event);
@@ -70,10 +72,6 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
       return modelCompleted(run, event);
     case 'ModelCallFailed':
       return attemptFailed(run, event);
-    case 'EffectIntended':
-      return effectIntended(run, event);
-    case 'EffectConfirmed':
-      return closeTool(run, event.data.call, { ok: true, value: event.data.result });
     case 'EffectFailed':
       return attemptFailed(run, event);
     case 'StepsRecorded':
@@ -195,26 +193,8 @@ function modelCompleted(run: OpenRun, event: RunEventOf<'ModelCallCompleted'>): 
   const { call, decision } = event.data;
   const open = knownCall(run, call, event);
   const closed = closeCall(run, call);
-  if (run.request.kind === 'agent') return withItem(closed, { type: 'decided', call, decision });
+  if (run.request.kind === 'agent') return withItem({ ...closed, inbound: [] }, { type: 'decided', call, decision });
   return withItem(closed, { type: 'got', call, kind: 'model', name: callName(open), outcome: { ok: true, value: decision } });
-}
-
-function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): OpenRun {
-  const { call, tool, effectClass, args, argsHash, toolCallId, intendedAtMs } = event.data;
-  const next = openCall(run, {
-    kind: 'tool',
-    call,
-    tool,
-    effectClass,
-    args,
-    argsHash,
-    toolCallId,
-    sinceMs: intendedAtMs,
-    attempt: 1,
-    waitsForRetry: false,
-  });
-  if (run.request.kind === 'agent') return next;
-  return withItem(next, { type: 'made', call, kind: 'tool', name: tool, hash: argsHash });
 }
 
 function attemptFailed(run: OpenRun, event: RunEventOf<'ModelCallFailed'> | RunEventOf<'EffectFailed'>): OpenRun {
@@ -222,22 +202,14 @@ function attemptFailed(run: OpenRun, event: RunEventOf<'ModelCallFailed'> | RunE
   const open = knownCall(run, call, event);
   if (open.kind === 'sleep') throw impossible(run, event);
   if (retryAtMs !== undefined) {
-    return { ...run, calls: with_(run.calls, call, { ...open, sinceMs: timeOf(event, run), waitsForRetry: true }) };
+    const since = { sinceMs: timeOf(event, run), waitsForRetry: true };
+    const waiting = open.kind === 'tool' ? { ...open, ...since, execution: undefined } : { ...open, ...since };
+    return { ...run, calls: with_(run.calls, call, waiting) };
   }
-  if (open.kind === 'tool') return closeTool(run, call, { ok: false, error });
+  if (open.kind === 'tool') return effect.closeTool(run, call, { ok: false, error });
   const closed = closeCall(run, call);
   if (run.request.kind === 'agent') return closed;
   return withItem(closed, { type: 'got', call, kind: 'model', name: open.model, outcome: { ok: false, error } });
-}
-
-function closeTool(run: OpenRun, call: string, outcome: Extract<JournalItem, { type: 'got' }>['outcome']): OpenRun {
-  const open = run.calls.get(call);
-  if (open?.kind !== 'tool') throw new InvariantViolated(`The effect ${call} ended without having been intended.`, { call });
-  const closed = closeCall(run, call);
-  if (run.request.kind === 'agent') {
-    return withItem(closed, { type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.tool, outcome });
-  }
-  return withItem(closed, { type: 'got', call, kind: 'tool', name: open.tool, outcome });
 }
 
 function recordEntry(run: OpenRun, entry: JournalEntry): OpenRun {
@@ -264,7 +236,8 @@ function delivered(run: OpenRun, revision: number): OpenRun {
   if (fact === undefined)
     throw new InvariantViolated(`Revision ${revision} was delivered, but is not an inbound fact.`, { revision });
   const inbound = run.inbound.filter((candidate) => candidate !== fact);
-  return withItem({ ...run, inbound }, { type: 'got', call: fact.call, kind: 'sleep', name: 'sleep', outcome: fact.outcome });
+  const { call, kind, name, outcome } = fact;
+  return withItem({ ...run, inbound }, { type: 'got', call, kind, name, outcome });
 }
 
 function timerSet(run: OpenRun, event: RunEventOf<'TimerSet'>): OpenRun {
@@ -282,9 +255,11 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
   const next = { ...run, timers: without(run.timers, timer.timerId) };
   if (timer.call === undefined) return next;
   if (timer.purpose === 'sleep') {
-    const inbound = [...run.inbound, { revision: run.revision, call: timer.call, outcome: { ok: true as const, value: null } }];
-    return { ...closeCall(next, timer.call), inbound };
+    const outcome = { ok: true as const, value: null };
+    const arrived = { revision: run.revision, call: timer.call, outcome, kind: 'sleep' as const, name: 'sleep' };
+    return { ...closeCall(next, timer.call), inbound: [...run.inbound, arrived] };
   }
+  if (timer.purpose === 'probe') return effect.probeFired(next, event, timer.call);
   const open = knownCall(run, timer.call, event);
   if (open.kind === 'sleep') throw impossible(run, event);
   const again = { ...open, sinceMs: timeOf(event, run), attempt: open.attempt + 1, waitsForRetry: false };
@@ -309,49 +284,18 @@ function ended(run: OpenRun, outcome: RunOutcome, endedAtMs: number): RunState {
     outcome,
     endedAtMs,
     cancelRequested: run.cancel !== undefined,
+    unknownEffects: unknownEffects(run),
     commands: run.commands,
   };
 }
 
-function withItem(run: OpenRun, item: JournalItem): OpenRun {
-  return { ...run, journal: appendItem(run.journal, item) };
-}
-
-function openCall(run: OpenRun, call: OpenCall): OpenRun {
-  if (run.calls.has(call.call)) throw new InvariantViolated(`The call ${call.call} was intended twice.`, { call: call.call });
-  return { ...run, calls: with_(run.calls, call.call, call) };
-}
-
-function closeCall(run: OpenRun, call: string): OpenRun {
-  return { ...run, calls: without(run.calls, call) };
-}
-
-function knownCall(run: OpenRun, call: string, event: RunEvent): OpenCall {
-  const open = run.calls.get(call);
-  if (open === undefined) throw impossible(run, event);
-  return open;
+function unknownEffects(run: OpenRun): readonly { readonly call: string; readonly what: string }[] {
+  return [...run.calls.values()].flatMap((call) =>
+    call.kind === 'tool' && call.execution !== undefined ? [{ call: call.call, what: callName(call) }] : [],
+  );
 }
 
 function divergenceText(event: RunEventOf<'CodeDiverged'>): string {
   const { call, expected, found, position } = event.data.divergence;
   return `the code diverged from the journal at call ${call} (position ${position}): expected ${expected}, found ${found}`;
-}
-
-function with_<V>(map: ReadonlyMap<string, V>, key: string, value: V): ReadonlyMap<string, V> {
-  return new Map(map).set(key, value);
-}
-
-function without<V>(map: ReadonlyMap<string, V>, key: string): ReadonlyMap<string, V> {
-  if (!map.has(key)) return map;
-  const next = new Map(map);
-  next.delete(key);
-  return next;
-}
-
-function impossible(state: RunState, event: RunEvent): InvariantViolated {
-  return new InvariantViolated(`${event.type} cannot follow revision ${state.revision} of a run that is ${state.status}.`, {
-    eventType: event.type,
-    revision: state.revision,
-    status: state.status,
-  });
 }

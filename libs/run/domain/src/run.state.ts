@@ -1,4 +1,4 @@
-import type { EffectClass, InboundFact, RunKind, RunOutcome } from '@perdure/run-contract';
+import type { EffectClass, InboundFact, RunEvent, RunKind, RunOutcome } from '@perdure/run-contract';
 import type { Journal } from './run.journal';
 import { emptyJournal } from './run.journal';
 
@@ -24,22 +24,38 @@ export interface Activation {
   readonly assignedAtMs: number;
 }
 
+/** The newest execution of an effect that must not be doubled, from its claim until it is known how it ended. */
+export interface EffectExecution {
+  readonly executionId: string;
+  readonly startByMs: number;
+  readonly overByMs: number;
+  readonly hasProbe: boolean;
+  readonly stage: 'under-way' | 'unknown' | 'probe-due' | 'in-question' | 'answered';
+  /** The probe that is due or waits, from 1. */
+  readonly probe: number;
+  /** In question: what is not known, and why. Answered: by whom. */
+  readonly note: string;
+}
+
+export interface OpenTool {
+  readonly kind: 'tool';
+  readonly call: string;
+  readonly tool: string;
+  readonly effectClass: EffectClass;
+  readonly args: unknown;
+  readonly argsHash: string;
+  readonly toolCallId: string | undefined;
+  /** When the attempt, or the wait for it, began. */
+  readonly sinceMs: number;
+  /** The attempt that is under way or due, from 1. */
+  readonly attempt: number;
+  readonly waitsForRetry: boolean;
+  readonly execution: EffectExecution | undefined;
+}
+
 /** Something that was intended and has no end yet. */
 export type OpenCall =
-  | {
-      readonly kind: 'tool';
-      readonly call: string;
-      readonly tool: string;
-      readonly effectClass: EffectClass;
-      readonly args: unknown;
-      readonly argsHash: string;
-      readonly toolCallId: string | undefined;
-      /** When the attempt, or the wait for it, began. */
-      readonly sinceMs: number;
-      /** The attempt that is under way or due, from 1. */
-      readonly attempt: number;
-      readonly waitsForRetry: boolean;
-    }
+  | OpenTool
   | {
       readonly kind: 'model';
       readonly call: string;
@@ -56,9 +72,21 @@ export function callName(call: OpenCall): string {
   return call.kind === 'model' ? call.model : 'sleep';
 }
 
+/** Whether a worker can go on with it now; what is under way at a worker is not to be begun. */
+export function isRunnable(call: OpenCall): boolean {
+  if (call.kind === 'sleep' || call.waitsForRetry) return false;
+  return call.kind === 'model' || call.execution === undefined || call.execution.stage === 'probe-due';
+}
+
+/** A fact that is given to the code when it has come to rest, and what it answers. */
+export interface ArrivedFact extends InboundFact {
+  readonly kind: 'sleep' | 'tool';
+  readonly name: string;
+}
+
 export interface OpenTimer {
   readonly timerId: string;
-  readonly purpose: 'sleep' | 'retry' | 'deadline';
+  readonly purpose: 'sleep' | 'retry' | 'deadline' | 'probe';
   readonly call: string | undefined;
   readonly dueAtMs: number;
 }
@@ -95,8 +123,8 @@ interface OpenRunFields {
   readonly turn: number;
   readonly calls: ReadonlyMap<string, OpenCall>;
   readonly timers: ReadonlyMap<string, OpenTimer>;
-  /** Facts that the code has not been given yet, oldest first. */
-  readonly inbound: readonly InboundFact[];
+  /** Facts that the code has not been given yet, oldest first; those of an agent until its next turn is decided. */
+  readonly inbound: readonly ArrivedFact[];
   readonly journal: Journal;
   readonly cancel: CancelRequest | undefined;
   /** Asked for, and the worker has not let go yet. */
@@ -125,6 +153,8 @@ export interface EndedRun {
   readonly outcome: RunOutcome;
   readonly endedAtMs: number;
   readonly cancelRequested: boolean;
+  /** Effects of which it is not known whether they happened. */
+  readonly unknownEffects: readonly { readonly call: string; readonly what: string }[];
   readonly commands: readonly KnownCommand[];
 }
 
@@ -134,6 +164,17 @@ export const noRun: RunState = { status: 'none', revision: -1 };
 
 export function isOpen(state: RunState): state is OpenRun {
   return state.status !== 'none' && state.status !== 'ended';
+}
+
+/** Whether a worker would find something to do. */
+export function hasWork(run: OpenRun): boolean {
+  // The next turn of an agent is a call of its own: what has arrived only belongs to it.
+  if (run.request.kind === 'workflow' && run.inbound.length > 0) return true;
+  return [...run.calls.values()].some(isRunnable);
+}
+
+export function woken(run: OpenRun): RunEvent {
+  return { type: 'RunWoken', data: run.lastWorkerId === undefined ? {} : { preferredWorkerId: run.lastWorkerId } };
 }
 
 export function newRunFields(revision: number, request: RunRequest): OpenRunFields {

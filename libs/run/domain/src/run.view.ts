@@ -1,5 +1,6 @@
 import type { OpenPromise, RunView } from '@perdure/run-contract';
-import { isOpen, type EndedRun, type OpenCall, type OpenRun } from './run.state';
+import { ARGUMENTS_SHOWN_MAX } from './bounds';
+import { isOpen, type EffectExecution, type EndedRun, type OpenCall, type OpenRun, type OpenTool } from './run.state';
 
 /** What anyone may ask of a run: where it stands, and the named promises that it waits on. */
 export function viewOf(address: { readonly tenant: string; readonly runId: string }, run: OpenRun | EndedRun): RunView {
@@ -7,7 +8,16 @@ export function viewOf(address: { readonly tenant: string; readonly runId: strin
   const common = { ...address, kind, name, requestedAtMs, revision: run.revision, epoch: run.epoch };
   if (!isOpen(run)) {
     const { outcome, endedAtMs, cancelRequested } = run;
-    return { ...common, status: 'ended', sinceMs: endedAtMs, endedAtMs, cancelRequested, waitingOn: [], outcome };
+    return {
+      ...common,
+      status: 'ended',
+      sinceMs: endedAtMs,
+      endedAtMs,
+      cancelRequested,
+      waitingOn: [],
+      outcome,
+      ...unknownOf(run),
+    };
   }
   return {
     ...common,
@@ -19,6 +29,10 @@ export function viewOf(address: { readonly tenant: string; readonly runId: strin
     ...(run.pause === undefined ? {} : { pauseRequested: true }),
     waitingOn: [...standing(run), ...[...run.calls.values()].map((call) => ofCall(run, call))],
   };
+}
+
+function unknownOf({ unknownEffects }: EndedRun): Pick<RunView, 'unknownEffects'> {
+  return unknownEffects.length === 0 ? {} : { unknownEffects: [...unknownEffects] };
 }
 
 function standing(run: OpenRun): readonly OpenPromise[] {
@@ -77,11 +91,39 @@ function standing(run: OpenRun): readonly OpenPromise[] {
 function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const { sinceMs } = call;
   if (call.kind === 'sleep' || call.waitsForRetry) return ofTimer(run, call);
+  if (call.kind === 'tool' && call.execution !== undefined) return ofExecution(run, call, call.execution);
   const reporter = run.status === 'active' ? `worker ${run.activation.workerId}` : 'the next worker that holds the run';
   const closedBy = `${reporter} reports how attempt ${call.attempt} ended`;
   return call.kind === 'model'
     ? { promise: 'model-call', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.model, closedBy }
     : { promise: 'effect', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.tool, closedBy };
+}
+
+function ofExecution(run: OpenRun, open: OpenTool, { stage, note, executionId }: EffectExecution): OpenPromise {
+  const { call, tool, sinceMs } = open;
+  const kept = { promise: 'effect', keeper: 'orchestrator', id: call, sinceMs, detail: tool } as const;
+  switch (stage) {
+    case 'unknown':
+      return { ...ofTimer(run, open), detail: `whether ${tool} ${call} happened: its destination is asked then` };
+    case 'probe-due':
+      return { ...kept, closedBy: `the worker that holds the run asks the destination of ${tool} what became of ${executionId}` };
+    case 'in-question':
+      return {
+        ...kept,
+        promise: 'answer',
+        keeper: 'person',
+        detail: `${tool} ${shortText(open.args)}: ${note}`,
+        closedBy: `somebody looks whether it happened, and says so: perdure effects resolve <run> ${call} --as happened|absent|failed`,
+      };
+    case 'under-way':
+    case 'answered':
+      return { ...kept, closedBy: `a report of how execution ${executionId} ended; should its worker be lost, it is found out` };
+  }
+}
+
+function shortText(value: unknown): string {
+  const text = JSON.stringify(value) ?? '';
+  return text.length > ARGUMENTS_SHOWN_MAX ? `${text.slice(0, ARGUMENTS_SHOWN_MAX)}…` : text;
 }
 
 function ofTimer(run: OpenRun, call: OpenCall): OpenPromise {

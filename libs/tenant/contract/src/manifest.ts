@@ -20,6 +20,8 @@ export const toolManifest = z.object({
   timeoutMs: z.number().int().positive(),
   retry: retryPolicy,
   inputSchema: jsonSchema,
+  /** Its destination can be asked whether an execution happened. Builds of earlier versions do not say. */
+  hasProbe: z.boolean().optional(),
 });
 export type ToolManifest = z.infer<typeof toolManifest>;
 

@@ -1,5 +1,5 @@
 import { canonicalJson } from '@perdure/kernel';
-import { journalLength, tailItems, type RunState } from '@perdure/run-domain';
+import { journalLength, tailItems, type OpenRun, type RunState } from '@perdure/run-domain';
 import { oracleOf, type OracleRun, type StoredRunEvent } from '../oracle/run-oracle';
 
 /** What the real fold says of the things that the oracle knows; of an ended run it keeps the end only. */
@@ -15,8 +15,16 @@ function seen(state: RunState): Partial<OracleRun> {
     journalLength: journalLength(state.journal),
     openCalls: [...state.calls.keys()].sort(),
     openTimers: [...state.timers.keys()].sort(),
+    executions: executionsIn(state),
     deliveredCalls: delivered.map((item) => item.call),
   };
+}
+
+export function executionsIn(run: OpenRun): readonly string[] {
+  const open = [...run.calls.values()].flatMap((call) =>
+    call.kind === 'tool' && call.execution !== undefined ? [`${call.call} ${call.execution.stage}`] : [],
+  );
+  return open.sort();
 }
 
 /** I2: how the state that a process holds differs from what the log says at the same revision; undefined = not at all. */

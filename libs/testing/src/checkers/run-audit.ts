@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '@perdure/kernel';
 import { TERMINAL_EVENT_TYPES } from '@perdure/run-contract';
 import { oracleOf } from '../oracle/run-oracle';
+import { auditEffects } from './effect-audit';
 
 /** A breach of an invariant of ARCHITECTURE.md, in words for whoever has to find its cause. */
 export interface Finding {
@@ -20,7 +21,7 @@ type Report = { readonly epoch: number; readonly seq: number };
 export function auditRun(events: readonly RecordedEvent[], options: RunAuditOptions): readonly Finding[] {
   const audit = new RunAudit(options);
   for (const event of events) audit.see(event);
-  return [...audit.findings, ...corrupt(events)];
+  return [...audit.findings, ...auditEffects(events, options), ...corrupt(events)];
 }
 
 function corrupt(events: readonly RecordedEvent[]): readonly Finding[] {

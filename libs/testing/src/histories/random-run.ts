@@ -1,15 +1,17 @@
 import * as fc from 'fast-check';
-import type { ProgressEntry, RunEvent, RunKind } from '@perdure/run-contract';
+import { mustBeClaimed } from '@perdure/kernel';
+import type { Instruction, ProgressEntry, RunEvent, RunKind } from '@perdure/run-contract';
 import {
   instructionsOf,
   isOpen,
   runDecider,
   type DomainCommand,
   type KnownCode,
+  type OpenCall,
   type OpenRun,
   type RunState,
 } from '@perdure/run-domain';
-import { agentManifest, commandIdAt, decision, knownCode, START_MS, workflowManifest } from '../fixtures/run-facts';
+import { agentManifest, commandIdAt, decision, knownCode, START_MS, toolManifest, workflowManifest } from '../fixtures/run-facts';
 
 /**
  * Histories of runs as chance would have them: each move looks at the state and makes a command that is likely to be
@@ -29,16 +31,32 @@ export interface RandomRun {
   readonly rejected: readonly string[];
 }
 
+/** Longer than any execution may be under way. */
+const LONG_MS = 8_000;
+
 export const moves: fc.Arbitrary<readonly Move[]> = fc.array(
-  fc.record({ kind: fc.nat(99), pick: fc.nat(1_000), advanceMs: fc.nat(400) }),
-  { minLength: 1, maxLength: 60 },
+  fc.record({
+    kind: fc.nat(99),
+    pick: fc.nat(1_000),
+    advanceMs: fc.oneof({ weight: 6, arbitrary: fc.nat(400) }, { weight: 1, arbitrary: fc.constant(LONG_MS) }),
+  }),
+  { minLength: 1, maxLength: 60, size: 'max' },
 );
 
 const decider = runDecider((value) => JSON.stringify(value));
+/** Short limits, so that executions are over while the history lasts. */
+const TOOLS = [
+  toolManifest('pay'),
+  toolManifest('lookup'),
+  toolManifest('send', { effectClass: 'probeable', hasProbe: true, timeoutMs: 1 }),
+  toolManifest('wire', { effectClass: 'irreversible', timeoutMs: 1 }),
+];
+const CALLED = ['pay', 'lookup', 'send', 'wire', 'guess'];
 const RETRY = { attemptsMax: 3, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 };
 
 export function playRun(kind: RunKind, given: readonly Move[]): RandomRun {
-  const code = knownCode(kind === 'agent' ? agentManifest({ limits: { turnsMax: 6 }, modelRetry: RETRY }) : workflowManifest());
+  const agent = { limits: { turnsMax: 6 }, modelRetry: RETRY, tools: TOOLS.map(({ name }) => name) };
+  const code = knownCode(kind === 'agent' ? agentManifest(agent) : workflowManifest(), TOOLS);
   const events: RunEvent[] = [];
   const states: RunState[] = [];
   const rejected: string[] = [];
@@ -78,8 +96,12 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
   if (what < 12) return { type: 'EnforceCancel', epoch };
   if (what < 13) return pick % 9 === 0 ? { type: 'TerminateRun', reason: 'chance' } : { type: 'PauseRun', reason: 'chance' };
   if (what < 14) return { type: 'EnforcePause', epoch };
-  if (what < 24 && isOpen(state) && state.timers.size > 0)
-    return { type: 'FireTimer', timerId: chosen([...state.timers.keys()], pick) };
+  const hasDue =
+    isOpen(state) && [...state.timers.values()].some(({ dueAtMs, purpose }) => purpose === 'probe' && dueAtMs <= turn.nowMs);
+  if (what < (hasDue ? 60 : 24) && isOpen(state) && state.timers.size > 0)
+    return { type: 'FireTimer', timerId: dueTimer(state, turn) };
+  const asked = what < 40 && isOpen(state) ? [...state.calls.values()].find(isInQuestion) : undefined;
+  if (asked !== undefined) return resolve(asked.call, turn);
   if (state.status === 'ended') return report(epoch, state.lastSeq + (pick % 3), [{ type: 'suspended' }]);
   switch (state.status) {
     case 'queued':
@@ -89,10 +111,25 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
     case 'paused':
       return { type: 'ResumeRun', reason: 'chance' };
     case 'suspended':
-      return { type: 'FireTimer', timerId: chosen([...state.timers.keys(), 'none'], pick) };
+      return { type: 'FireTimer', timerId: dueTimer(state, turn) };
     case 'active':
       return reportFor(state, turn);
   }
+}
+
+/** Mostly one that is due, if there is one. */
+function dueTimer({ timers }: OpenRun, { move: { pick }, nowMs }: Turn): string {
+  const due = [...timers.values()].filter(({ dueAtMs }) => dueAtMs <= nowMs).map(({ timerId }) => timerId);
+  return due.length > 0 && pick % 5 > 0 ? chosen(due, pick) : chosen([...timers.keys(), 'none'], pick);
+}
+
+function isInQuestion(call: OpenCall): boolean {
+  return call.kind === 'tool' && call.execution?.stage === 'in-question';
+}
+
+function resolve(call: string, { move: { pick } }: Turn): DomainCommand {
+  const resolution = chosen(['happened', 'absent', 'failed'] as const, pick);
+  return { type: 'ResolveEffect', call, resolution, by: { kind: 'user', id: 'ada' } };
 }
 
 function request(kind: RunKind, pick: number): DomainCommand {
@@ -139,20 +176,47 @@ function outcomeOf(pick: number) {
 function agentEntries(state: OpenRun, { move: { kind: what, pick } }: Turn): ProgressEntry[] {
   if (what > 96) return [{ type: 'handed-over' }];
   if (what > 93) return [{ type: 'suspended' }];
+  const underWay = [...state.calls.values()].find((call) => call.kind === 'tool' && call.execution?.stage === 'under-way');
+  const said = pick % 2 === 0 ? toolEntry(underWay, pick) : undefined;
+  if (said !== undefined) return [said];
   const instructions = instructionsOf(state);
   const instruction = instructions[pick % Math.max(1, instructions.length)];
   if (instruction === undefined) return [state.cancel === undefined ? { type: 'suspended' } : { type: 'cancelled' }];
   const { call, attempt } = instruction;
-  if (instruction.do === 'run-tool') return [{ type: 'effect-result', call, attempt, outcome: outcomeOf(pick) }];
+  if (instruction.do === 'probe-tool') return [probeOf(instruction, pick)];
+  if (instruction.do === 'run-tool') return [toolEntry(state.calls.get(call), pick) ?? { type: 'suspended' }];
   const failed = outcomeOf(pick);
   if (!failed.ok) return [{ type: 'model-result', call, attempt, result: failed }];
-  const tools = ['pay', 'lookup', 'guess'];
   const toolCalls = Array.from({ length: (pick >> 2) % 3 }, (_, n) => ({
     toolCallId: `c${n}`,
-    tool: chosen(tools, pick + n),
+    tool: chosen(CALLED, pick + n),
     args: { n },
   }));
   return [{ type: 'model-result', call, attempt, result: { ok: true, decision: decision({ toolCalls }) } }];
+}
+
+/** The next thing to be said of a tool that is due or under way. */
+function toolEntry(open: OpenCall | undefined, pick: number): ProgressEntry | undefined {
+  if (open?.kind !== 'tool' || open.waitsForRetry) return undefined;
+  const { call, attempt, execution } = open;
+  if (!mustBeClaimed(open.effectClass)) return { type: 'effect-result', call, attempt, outcome: outcomeOf(pick) };
+  if (execution === undefined) return { type: 'effect-claimed', call, attempt, executionId: `x${pick}` };
+  if (execution.stage !== 'under-way') return undefined;
+  const of = { call, attempt, executionId: execution.executionId };
+  if (pick % 5 === 0) return { type: 'effect-not-started', ...of };
+  if (pick % 3 === 0) return { type: 'effect-unknown', ...of, because: 'error', error: BROKEN };
+  return { type: 'effect-result', call, attempt, outcome: outcomeOf(pick) };
+}
+
+const BROKEN = { code: 'SocketClosed', message: 'gone', reaction: 'terminal' as const };
+
+function probeOf({ call, attempt, executionId, probe }: Extract<Instruction, { do: 'probe-tool' }>, pick: number): ProgressEntry {
+  const found = [
+    { verdict: 'happened' as const, result: pick },
+    { verdict: 'absent' as const },
+    { verdict: 'unknown' as const, error: BROKEN },
+  ];
+  return { type: 'probe-result', call, attempt, executionId, probe, found: chosen(found, pick) };
 }
 
 function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: Turn, offset: number): ProgressEntry[] {
@@ -163,8 +227,10 @@ function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: 
   const [arrived] = state.inbound;
   if (arrived !== undefined && offset === 0 && what < 70)
     return [{ type: 'delivered', call: arrived.call, revision: arrived.revision }];
-  if (busy !== undefined && offset === 0 && what < 60 && busy.kind === 'tool')
-    return [{ type: 'effect-result', call: busy.call, attempt: busy.attempt, outcome: outcomeOf(pick) }];
+  const [instruction] = instructionsOf(state);
+  if (instruction?.do === 'probe-tool' && offset === 0 && what < 60) return [probeOf(instruction, pick)];
+  const ofTool = offset === 0 && what < 60 ? toolEntry(busy, pick) : undefined;
+  if (ofTool !== undefined) return [ofTool];
   if (busy !== undefined && offset === 0 && what < 60 && busy.kind === 'model') {
     const outcome = outcomeOf(pick);
     return [
@@ -181,8 +247,7 @@ function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: 
       { type: 'step', call, name: 'step', outcome: outcomeOf(pick) },
       { type: 'value', call: `${call}.v`, name: 'now', value: pick },
     ];
-  if (what < 60)
-    return [{ type: 'effect-intended', call, tool: chosen(['pay', 'lookup', 'guess'], pick), args: pick, argsHash: 'h' }];
+  if (what < 60) return [{ type: 'effect-intended', call, tool: chosen(CALLED, pick), args: pick, argsHash: 'h' }];
   if (what < 66) return [{ type: 'model-intended', call, model: 'm', promptHash: 'p' }];
   if (what < 76) return [{ type: 'timer-set', call, delayMs: pick }];
   if (what < 80) return [{ type: 'timer-cancelled', call: asleep?.call ?? arrived?.call ?? call }];

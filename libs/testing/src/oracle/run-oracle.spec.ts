@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { journalLength, tailItems, type RunState } from '@perdure/run-domain';
 import { assigned, fact, requested, sleepSet } from '../fixtures/run-facts';
+import { executionsIn } from '../checkers/live-state-audit';
 import { moves, playRun } from '../histories/random-run';
 import { oracleOf, type OracleRun } from './run-oracle';
 
@@ -17,19 +18,32 @@ function seen(state: RunState): Partial<OracleRun> {
     journalLength: journalLength(state.journal),
     openCalls: [...state.calls.keys()].sort(),
     openTimers: [...state.timers.keys()].sort(),
+    executions: executionsIn(state),
     deliveredCalls: tailItems(state.journal)
       .filter((item) => item.type !== 'made')
       .map((item) => item.call),
   };
 }
 
+const EFFECT_TYPES = [
+  'EffectDispatched',
+  'EffectNotStarted',
+  'EffectUnknown',
+  'EffectProbed',
+  'EffectQuestioned',
+  'EffectReconciled',
+  'EffectConfirmed',
+];
+
 describe('the oracle and the fold of the domain', () => {
   it.each(['workflow', 'agent'] as const)('agree on a %s at every revision', (kind) => {
     const ended = new Set<string>();
+    const types = new Set<string>();
     fc.assert(
       fc.property(moves, (given) => {
         const { events, states } = playRun(kind, given);
         const stored = JSON.parse(JSON.stringify(events)) as { type: string; data: unknown }[];
+        events.forEach(({ type }) => types.add(type));
         states.forEach((state, revision) => {
           expect(oracleOf(stored.slice(0, revision + 1))).toMatchObject(seen(state));
           if (state.status === 'ended') ended.add(state.outcome.status);
@@ -37,6 +51,7 @@ describe('the oracle and the fold of the domain', () => {
       }),
       { numRuns: 300, seed: 20_260_101 },
     );
+    expect(EFFECT_TYPES.filter((type) => !types.has(type))).toEqual([]);
     // A generator that never comes to an end would agree about nothing.
     expect([...ended].sort()).toEqual(expect.arrayContaining(['cancelled', 'completed', 'failed', 'timed-out']));
   });

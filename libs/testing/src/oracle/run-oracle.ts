@@ -18,6 +18,8 @@ export interface OracleRun {
   readonly openCalls: readonly string[];
   /** Set, and neither fired nor cancelled; sorted. */
   readonly openTimers: readonly string[];
+  /** Effects that were dispatched and whose end is not known: the call, and how it stands; sorted. */
+  readonly executions: readonly string[];
   /** Agents: the newest turn of the conversation. */
   readonly turn: number;
   /** Items of the journal that an activation would be given. */
@@ -34,8 +36,12 @@ interface Notes {
   turn: number;
   intended: Set<string>;
   /** By timer: the call that it serves, and whether that call is a sleep. */
-  timers: Map<string, { readonly call: string | undefined; readonly isSleep: boolean }>;
-  /** Sleeps that are over and not delivered: the revision of the fact by call. */
+  timers: Map<string, { readonly call: string | undefined; readonly isSleep: boolean; readonly isProbe: boolean }>;
+  /** How what was dispatched stands, by call. */
+  executions: Map<string, string>;
+  /** Calls whose end a person has told. */
+  toldByPerson: Set<string>;
+  /** Sleeps that are over, and what a person has told, that is not delivered: the call by the revision of the fact. */
   arrived: Map<number, string>;
   journalLength: number;
   delivered: string[];
@@ -71,15 +77,33 @@ function begin(notes: Notes, call: string): void {
 /** A failure with a date goes on; one without is an end. The end of a model call is an agent's own affair. */
 const fails =
   (kind: 'tool' | 'model'): Rule =>
-  (notes, data) => {
+  (notes, data, revision) => {
+    if (kind === 'tool' && data['retryAtMs'] !== undefined) notes.executions.delete(String(data['call']));
     if (data['retryAtMs'] !== undefined) return;
-    notes.intended.delete(String(data['call']));
-    if (kind === 'tool' || !notes.isAgent) give(notes, String(data['call']));
+    if (kind === 'tool' || !notes.isAgent) succeeds(notes, data, revision);
+    else notes.intended.delete(String(data['call']));
   };
 
-const succeeds: Rule = (notes, data) => {
-  notes.intended.delete(String(data['call']));
-  give(notes, String(data['call']));
+/** What a person has told reaches the code of a workflow as a sleep does: when it has come to rest. */
+const succeeds: Rule = (notes, data, revision) => {
+  const call = String(data['call']);
+  notes.intended.delete(call);
+  notes.executions.delete(call);
+  if (notes.toldByPerson.delete(call) && !notes.isAgent) notes.arrived.set(revision, call);
+  else give(notes, call);
+};
+
+const stands =
+  (how: string): Rule =>
+  (notes, data) =>
+    void notes.executions.set(String(data['call']), how);
+
+const isOver: Rule = (notes, data) => void notes.executions.delete(String(data['call']));
+
+const reconciled: Rule = (notes, data, revision) => {
+  if (data['verdict'] === 'absent') return isOver(notes, data, revision);
+  notes.executions.set(String(data['call']), 'answered');
+  if (data['by'] !== 'probe') notes.toldByPerson.add(String(data['call']));
 };
 
 const RULES: Readonly<Record<string, Rule>> = {
@@ -110,6 +134,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   ModelCallCompleted: succeeds,
   ModelCallFailed: fails('model'),
   EffectIntended: (notes, data) => begin(notes, String(data['call'])),
+  EffectDispatched: stands('under-way'),
+  EffectNotStarted: isOver,
+  EffectUnknown: stands('unknown'),
+  EffectProbed: stands('unknown'),
+  EffectQuestioned: stands('in-question'),
+  EffectReconciled: reconciled,
   EffectConfirmed: succeeds,
   EffectFailed: fails('tool'),
   StepsRecorded: (notes, data) => {
@@ -118,12 +148,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   TimerSet: (notes, data) => {
     const isSleep = data['purpose'] === 'sleep';
     const call = data['call'] === undefined ? undefined : String(data['call']);
-    notes.timers.set(String(data['timerId']), { call, isSleep });
+    notes.timers.set(String(data['timerId']), { call, isSleep, isProbe: data['purpose'] === 'probe' });
     if (isSleep && call !== undefined) begin(notes, call);
   },
   TimerFired: (notes, data, revision) => {
     const timer = notes.timers.get(String(data['timerId']));
     notes.timers.delete(String(data['timerId']));
+    if (timer?.isProbe === true) notes.executions.set(timer.call ?? '', 'probe-due');
     if (timer?.isSleep !== true || timer.call === undefined) return;
     notes.intended.delete(timer.call);
     notes.arrived.set(revision, timer.call);
@@ -163,6 +194,8 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     turn: 0,
     intended: new Set(),
     timers: new Map(),
+    executions: new Map(),
+    toldByPerson: new Set(),
     arrived: new Map(),
     journalLength: 0,
     delivered: [],
@@ -187,6 +220,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     // Nothing is open that nobody will ever close.
     openCalls: ended ? [] : [...notes.intended].sort(),
     openTimers: ended ? [] : [...notes.timers.keys()].sort(),
+    executions: ended ? [] : [...notes.executions].map(([call, how]) => `${call} ${how}`).sort(),
     deliveredCalls: notes.delivered,
   };
 }

@@ -1,0 +1,91 @@
+import { mustBeClaimed, type RecordedEvent } from '@perdure/kernel';
+import { TERMINAL_EVENT_TYPES } from '@perdure/run-contract';
+import type { Finding, RunAuditOptions } from './run-audit';
+
+type Data = Readonly<Record<string, unknown>>;
+
+interface Watched {
+  readonly effectClass: string;
+  hasProbe: boolean;
+  /** What may be under way, or has happened without anybody knowing. */
+  execution: { readonly id: string; readonly overByMs: number; state: 'under-way' | 'unknown' | 'told' } | undefined;
+}
+
+/** What ends an activation: nothing may be left in the air. */
+const LETTING_GO: readonly string[] = ['ActivationLost', 'RunSuspended', 'CodeDiverged', ...TERMINAL_EVENT_TYPES];
+
+/** I3 for effects that must not be doubled, by the facts of one run alone. */
+export function auditEffects(events: readonly RecordedEvent[], options: RunAuditOptions): readonly Finding[] {
+  const audit = new EffectAudit(options);
+  for (const event of events) audit.see(event);
+  return audit.findings;
+}
+
+class EffectAudit {
+  readonly findings: Finding[] = [];
+  private readonly effects = new Map<string, Watched>();
+
+  constructor(private readonly options: RunAuditOptions) {}
+
+  see(event: RecordedEvent): void {
+    const data = event.data as Data;
+    const call = String(data['call'] ?? '');
+    const found = (message: string): void =>
+      void this.findings.push({
+        invariant: 'I3',
+        message: `${event.stream}@${event.revision} ${event.type} of ${call}: ${message}`,
+      });
+    if (event.type === 'EffectIntended')
+      this.effects.set(call, { effectClass: String(data['effectClass']), hasProbe: false, execution: undefined });
+    if (LETTING_GO.includes(event.type)) this.letGo(found);
+    const effect = this.effects.get(call);
+    if (effect !== undefined && mustBeClaimed(effect.effectClass)) this.follow(event, effect, found);
+  }
+
+  private letGo(found: (message: string) => void): void {
+    for (const [call, { execution }] of this.effects)
+      if (execution?.state === 'under-way')
+        found(`the execution ${execution.id} of ${call} is under way, and nobody says that it is unknown`);
+  }
+
+  private follow(event: RecordedEvent, effect: Watched, found: (message: string) => void): void {
+    const data = event.data as Data;
+    const { execution } = effect;
+    switch (event.type) {
+      case 'EffectDispatched':
+        if (execution !== undefined) found(`the execution ${execution.id} before it is ${execution.state}`);
+        effect.hasProbe = data['hasProbe'] === true;
+        effect.execution = { id: String(data['executionId']), overByMs: Number(data['overByMs']), state: 'under-way' };
+        return;
+      case 'EffectNotStarted':
+        if (execution?.id === data['executionId']) effect.execution = undefined;
+        return;
+      case 'EffectUnknown':
+        if (execution !== undefined) execution.state = 'unknown';
+        return;
+      case 'EffectProbed':
+        this.probed(event, execution, found);
+        return;
+      case 'EffectReconciled':
+        if (data['by'] === 'probe') this.probed(event, execution, found);
+        if (data['by'] === 'probe' && !effect.hasProbe) found('it has no probe: only a person can say');
+        if (execution?.state !== 'unknown') found('it was not unknown');
+        if (data['verdict'] === 'absent') effect.execution = undefined;
+        else if (execution !== undefined) execution.state = 'told';
+        return;
+      case 'EffectConfirmed':
+        if (execution === undefined) found('it was never dispatched');
+        else if (execution.state === 'unknown') found(`nobody found out what became of the execution ${execution.id}`);
+        effect.execution = undefined;
+        return;
+      case 'EffectFailed':
+        if (execution?.state === 'unknown') found(`nobody found out what became of the execution ${execution.id}`);
+        effect.execution = undefined;
+    }
+  }
+
+  private probed({ recordedAtMs }: RecordedEvent, execution: Watched['execution'], found: (message: string) => void): void {
+    const earlyMs = (execution?.overByMs ?? 0) - recordedAtMs;
+    if (earlyMs > this.options.clockSkewMs) found(`it was probed ${earlyMs} ms before the execution was over`);
+  }
+}
