@@ -52,7 +52,18 @@ export interface RunHandle<O = unknown> {
   resume(reason?: string): Promise<void>;
   /** Ends it at once, without telling its code; its error names what was open. */
   terminate(reason?: string): Promise<void>;
+  /** See Client.resolveEffect. */
+  resolveEffect(call: string, resolution: EffectResolution): Promise<void>;
 }
+
+/** What a person has found out about an effect. */
+export type EffectResolution = { readonly reason?: string } & (
+  | { readonly as: 'happened'; readonly result?: unknown }
+  /** It may run again. */
+  | { readonly as: 'absent' }
+  /** The code, or the model, is given the error. */
+  | { readonly as: 'failed' }
+);
 
 const PATIENCE_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 2_000;
@@ -116,6 +127,7 @@ export class Client {
       pause: (reason) => this.pause(runId, reason),
       resume: (reason) => this.resume(runId, reason),
       terminate: (reason) => this.terminate(runId, reason),
+      resolveEffect: (call, resolution) => this.resolveEffect(runId, call, resolution),
     };
   }
 
@@ -149,6 +161,17 @@ export class Client {
   /** See RunHandle.resume. */
   async resume(runId: string, reason?: string): Promise<void> {
     await this.command(runId, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /**
+   * Says what became of an effect that is in question: its run's view names it as a promise of a person.
+   * @throws Retryable `EffectMayStillRun` for `absent` while the execution may be under way; Terminal `EffectNotInQuestion`
+   */
+  async resolveEffect(runId: string, call: string, resolution: EffectResolution): Promise<void> {
+    const { as, reason } = resolution;
+    const result = 'result' in resolution ? { result: serialise(resolution.result, 'The result').value } : {};
+    const said = reason === undefined ? {} : { reason };
+    await this.command(runId, { type: 'ResolveEffect', call, resolution: as, ...result, ...said });
   }
 
   private command(runId: string, command: CommandEnvelopeInput['command'], timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {

@@ -1,7 +1,15 @@
 export { Cancelled, PerdureError, Retryable, Terminal } from '@perdure/kernel';
 export { aiSdkModel } from './adapters/ai-sdk';
 export { agent, type AgentOptions } from './agent';
-export { Client, type ClientOptions, type InputOf, type OutputOf, type RunHandle, type StartOptions } from './client';
+export {
+  Client,
+  type ClientOptions,
+  type EffectResolution,
+  type InputOf,
+  type OutputOf,
+  type RunHandle,
+  type StartOptions,
+} from './client';
 export type { ConnectionOptions } from './connection';
 export type {
   Agent,
@@ -12,6 +20,8 @@ export type {
   ModelReply,
   ModelRequest,
   ModelTool,
+  Probed,
+  ProbeScope,
   StepOptions,
   StepScope,
   Tool,

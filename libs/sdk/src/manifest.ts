@@ -26,12 +26,13 @@ function refuseDuplicates(named: readonly { readonly name: string }[], what: str
 
 /** What the engine has to know of this build. Its id follows from the code, unless one is given. */
 export function manifestOf(offer: Offer, digest: Digest, build?: string): BuildManifest {
-  const tools = offer.tools.map(({ name, effect, timeoutMs, retry, input }) => ({
+  const tools = offer.tools.map(({ name, effect, timeoutMs, retry, input, probe }) => ({
     name,
     effectClass: effect,
     timeoutMs,
     retry,
     inputSchema: jsonSchema(input),
+    ...(probe === undefined ? {} : { hasProbe: true }),
   }));
   const behaviours = offer.behaviours.map(behaviourManifest);
   const buildId = build ?? `b-${digest.sha256(canonicalJson({ tools, behaviours, code: codeOf(offer) })).slice(0, 32)}`;

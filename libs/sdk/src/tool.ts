@@ -1,8 +1,8 @@
-import { Terminal } from '@perdure/kernel';
+import { mustBeClaimed, Terminal } from '@perdure/kernel';
 import type { EffectClass } from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import type { z } from 'zod';
-import type { Tool, ToolScope } from './engine/definitions';
+import type { Probed, ProbeScope, Tool, ToolScope } from './engine/definitions';
 import { checkDisplayName, retryPolicy } from './policies';
 
 export interface ToolOptions<I extends z.ZodType, R> {
@@ -10,13 +10,23 @@ export interface ToolOptions<I extends z.ZodType, R> {
   /** What the model is told about it. */
   readonly description: string;
   readonly input: I;
-  /** What a repetition would do. A tool that declares nothing is never run twice: `irreversible`. */
+  /**
+   * What a repetition would do. `pure`: nothing. `idempotent`: nothing more, under the same key. `probeable`: it must not be
+   * repeated, and the destination can be asked. `irreversible`, which is what a tool that declares nothing is: never run twice
+   * without somebody's word.
+   */
   readonly effect?: EffectClass;
-  /** Per attempt; 60 s by default. The signal fires when it is over. */
+  /** Per attempt; 60 s by default. The signal fires when it is over. What became of an effect is asked after it, at the earliest. */
   readonly timeoutMs?: number;
   /** Default: 3 attempts for `pure` and `idempotent` tools, 1 for the others. */
   readonly retry?: Partial<RetryPolicy>;
+  /**
+   * Of a `probeable` or `irreversible` tool: a `Terminal` or `Retryable` thrown here says that nothing happened; whatever else is
+   * thrown, that nobody knows.
+   */
   execute(input: z.output<I>, scope: ToolScope): R | Promise<R>;
+  /** Asks the destination what became of an execution whose end is not known; it begins after the time limit of that execution. */
+  readonly probe?: ((input: z.output<I>, scope: ProbeScope) => Probed<R> | Promise<Probed<R>>) | undefined;
 }
 
 const TIMEOUT_MS = 60_000;
@@ -28,6 +38,7 @@ export function tool<I extends z.ZodType, O extends z.ZodType>(
 export function tool<I extends z.ZodType, R>(options: ToolOptions<I, R>): Tool<I, R>;
 export function tool(options: ToolOptions<z.ZodType, unknown> & { readonly output?: z.ZodType }): Tool {
   const { name, description, input, output, effect = 'irreversible', timeoutMs = TIMEOUT_MS } = options;
+  checkProbe(name, effect, options.probe !== undefined);
   const attemptsMax = effect === 'pure' || effect === 'idempotent' ? 3 : 1;
   return {
     kind: 'tool',
@@ -37,13 +48,46 @@ export function tool(options: ToolOptions<z.ZodType, unknown> & { readonly outpu
     effect,
     timeoutMs,
     retry: retryPolicy({ attemptsMax, ...options.retry }),
-    code: String(options.execute),
-    execute: async (args, scope) => {
-      const result = await options.execute(args, scope);
-      if (output === undefined) return result;
-      const parsed = await output.safeParseAsync(result);
-      if (parsed.success) return parsed.data;
-      throw new Terminal('InvalidOutput', `The result of ${name} does not fit its output: ${parsed.error.message}`);
-    },
+    code: `${String(options.execute)}\n${String(options.probe)}`,
+    execute: async (args, scope) => checked(await options.execute(args, scope), { name, effect, output }),
+    ...(options.probe === undefined ? {} : { probe: probeOf(options) }),
   };
+}
+
+interface Declared {
+  readonly name: string;
+  readonly effect: EffectClass;
+  readonly output: z.ZodType | undefined;
+}
+
+async function checked(result: unknown, { name, effect, output }: Declared): Promise<unknown> {
+  if (output === undefined) return result;
+  const parsed = await output.safeParseAsync(result);
+  if (parsed.success) return parsed.data;
+  const message = `The result of ${name} does not fit its output: ${parsed.error.message}`;
+  // A typed error would say that nothing has happened; it has.
+  if (mustBeClaimed(effect)) throw Object.assign(new Error(message), { name: 'InvalidOutput' });
+  throw new Terminal('InvalidOutput', message);
+}
+
+function probeOf(options: ToolOptions<z.ZodType, unknown> & { readonly output?: z.ZodType }): NonNullable<Tool['probe']> {
+  return async (args, scope) => {
+    const found = (await options.probe?.(args, scope)) as Probed;
+    const given = found as Partial<{ happened: boolean; result: unknown }> | undefined;
+    if (given?.happened !== true) return found;
+    const output = { name: options.name, effect: 'pure' as const, output: options.output };
+    return { happened: true, result: await checked(given.result, output) };
+  };
+}
+
+/** @throws Terminal `ProbeMissing`, `ProbeUseless` */
+function checkProbe(name: string, effect: EffectClass, hasProbe: boolean): void {
+  if (effect === 'probeable' && !hasProbe) {
+    const message = `The tool ${name} is probeable and has no probe. Give it \`probe: async (input, { idempotencyKey, executionId }) => …\`, which asks the destination whether it happened, or declare it irreversible.`;
+    throw new Terminal('ProbeMissing', message);
+  }
+  if (hasProbe && !mustBeClaimed(effect)) {
+    const message = `The tool ${name} is ${effect}: it is run again and never probed. Declare it probeable, or leave the probe out.`;
+    throw new Terminal('ProbeUseless', message);
+  }
 }

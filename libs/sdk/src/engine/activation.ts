@@ -46,7 +46,7 @@ const LET_GO = new Set(['StaleEpoch', 'RunAlreadyEnded', 'RunNotFound', 'Sequenc
  * 3. A refused report ends the activation, or the run with the refusal as its typed error.
  */
 export abstract class Activation {
-  protected readonly execution: Execution;
+  readonly execution: Execution;
   protected reporter: ProgressReporter;
   protected running = 0;
   protected cancelled = false;
@@ -188,6 +188,14 @@ export abstract class Activation {
       this.phase = 'suspended';
       this.reporter.stop();
       this.home.suspended(this);
+    });
+  }
+
+  /** Resolves with the owner's answer to the report that holds the entry; never, when the activation ends before. */
+  tell(text: string): Promise<ProgressAnswer> {
+    return new Promise((resolve) => {
+      this.reporter.add(text, resolve);
+      this.reporter.flush();
     });
   }
 

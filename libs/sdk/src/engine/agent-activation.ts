@@ -3,8 +3,9 @@ import type { Activate, InboundFact, Instruction, JournalItem, ModelDecision, Ou
 import { Activation, type ActivationHome } from './activation';
 import { SUSPEND_AFTER_MS } from './bounds';
 import type { Agent, Message, Tool } from './definitions';
+import { probe, useClaimed, type ClaimedUse, type ProbeTool } from './claimed-effect';
 import { effectResultEntry, failedEntry, modelResultEntry } from './entries';
-import { callModel, effectUnknown, mayRunAgain, runTool } from './execution';
+import { callModel, runTool } from './execution';
 import { recordOf, type Ended } from './outcome';
 
 type CallModel = Extract<Instruction, { do: 'call-model' }>;
@@ -33,8 +34,6 @@ export class AgentActivation extends Activation {
   private early: Instruction[] = [];
   /** Attempts begun in the present turn, by call: an instruction is repeated until its end is reported. */
   private readonly begun = new Map<string, number>();
-  /** Tool calls that an earlier activation may have begun. */
-  private readonly uncertain = new Set<string>();
 
   constructor(
     home: ActivationHome,
@@ -62,7 +61,6 @@ export class AgentActivation extends Activation {
     }
     if (!this.isActive) return;
     for (const item of journal) this.remember(item);
-    for (const instruction of this.order.instructions) if (instruction.do === 'run-tool') this.uncertain.add(instruction.call);
     this.ready = true;
     this.takeInstructions(this.early);
     this.receive(this.order);
@@ -90,24 +88,25 @@ export class AgentActivation extends Activation {
     if (this.cancelled) return;
     for (const instruction of instructions) {
       // What the model has decided already is still done when the worker goes away: it is intended.
-      if (!this.draining || instruction.do === 'run-tool') this.follow(instruction);
+      if (!this.draining || instruction.do !== 'call-model') this.follow(instruction);
     }
   }
 
   private follow(instruction: Instruction): void {
-    const { call, attempt } = instruction;
-    if (!this.isPresent(instruction) || attempt <= (this.begun.get(call) ?? 0)) return;
-    this.begun.set(call, attempt);
+    const [work, number] = workOf(instruction);
+    if (!this.isPresent(instruction) || number <= (this.begun.get(work) ?? 0)) return;
+    this.begun.set(work, number);
     this.stopIdle();
     this.running += 1;
     if (instruction.do === 'call-model') void this.callModel(instruction);
-    else void this.runTool(instruction);
+    else if (instruction.do === 'run-tool') void this.runTool(instruction);
+    else void this.probeTool(instruction);
   }
 
   /** An instruction that was delayed on its way may belong to a turn that is over. */
   private isPresent({ do: what, call }: Instruction): boolean {
     const present = this.turns.at(-1);
-    if (what === 'run-tool') return present !== undefined && call.startsWith(`${present.call}.`);
+    if (what !== 'call-model') return present !== undefined && call.startsWith(`${present.call}.`);
     return present === undefined || turnOf(call) > turnOf(present.call);
   }
 
@@ -131,25 +130,49 @@ export class AgentActivation extends Activation {
     this.proceed();
   }
 
-  private async runTool({ call, tool: name, args, attempt }: RunTool): Promise<void> {
-    const tool = this.tools.get(name);
-    const idempotencyKey = `${this.order.tenant}/${this.runId}/0/${call}`;
-    const ended = await this.useTool(tool, { name, call, args, attempt, idempotencyKey });
+  private async runTool(instruction: RunTool): Promise<void> {
+    const { call } = instruction;
+    const used = await this.useTool(instruction);
     this.running -= 1;
     if (!this.isActive) return;
-    this.rememberOutcome(call, ended.ok ? { ok: true, value: ended.value } : { ok: false, error: ended.error });
-    this.reporter.add(effectResultEntry(call, attempt, ended.text));
+    // Asked again, it may be begun under the same number.
+    if (used.did === 'not-begin') this.begun.delete(call);
+    if (used.did === 'end') this.rememberEnd(call, used.ended);
+    if (used.text !== undefined) this.reporter.add(used.text);
     this.proceed();
   }
 
-  private useTool(
-    tool: Tool | undefined,
-    use: { name: string; call: string; args: unknown; attempt: number; idempotencyKey: string },
-  ): Promise<Ended> {
-    const { name, call, args, attempt, idempotencyKey } = use;
-    if (tool === undefined) return Promise.resolve(unknownTool(name, this.agent));
-    if (this.uncertain.has(call) && !mayRunAgain(tool)) return Promise.resolve(effectUnknown(tool));
-    return runTool(this.execution, { tool, args, attempt, idempotencyKey, log: this.home.host.log });
+  private async useTool({ call, tool: name, args, attempt, mustClaim }: RunTool): Promise<ClaimedUse> {
+    const tool = this.tools.get(name);
+    const { log } = this.home.host;
+    const idempotencyKey = this.keyOf(call);
+    if (tool !== undefined && mustClaim === true) return useClaimed(this, { call, tool, args, attempt, idempotencyKey, log });
+    const executionId = `${idempotencyKey}/${attempt}`;
+    const ended =
+      tool === undefined
+        ? unknownTool(name, this.agent)
+        : await runTool(this.execution, { tool, args, attempt, idempotencyKey, executionId, log });
+    return { did: 'end', ended, text: effectResultEntry(call, attempt, ended.text) };
+  }
+
+  private async probeTool(instruction: ProbeTool): Promise<void> {
+    const { call, tool } = instruction;
+    const use = { tool: this.tools.get(tool), instruction, idempotencyKey: this.keyOf(call), log: this.home.host.log };
+    const { text, ended } = await probe(this.execution, use);
+    this.running -= 1;
+    if (!this.isActive) return;
+    if (ended !== undefined) this.rememberEnd(call, ended);
+    this.reporter.add(text);
+    this.proceed();
+  }
+
+  private rememberEnd(call: string, ended: Ended): void {
+    this.rememberOutcome(call, ended.ok ? { ok: true, value: ended.value } : { ok: false, error: ended.error });
+  }
+
+  /** From identity alone, never from what the model wrote. */
+  private keyOf(call: string): string {
+    return `${this.order.tenant}/${this.runId}/0/${call}`;
   }
 
   private writeTurns(): void {
@@ -197,6 +220,12 @@ export class AgentActivation extends Activation {
 /** Model calls are named t1, t2, … */
 function turnOf(call: string): number {
   return Number(call.slice(1));
+}
+
+/** What is begun at most once, and its number there. */
+function workOf(instruction: Instruction): readonly [work: string, number: number] {
+  const { call, attempt } = instruction;
+  return instruction.do === 'probe-tool' ? [`probe ${attempt} of ${call}`, instruction.probe] : [call, attempt];
 }
 
 function unknownTool(name: string, agent: Agent) {

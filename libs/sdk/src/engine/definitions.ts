@@ -7,9 +7,27 @@ import type { z } from 'zod';
 export interface ToolScope {
   /** The same for every attempt of this use of the tool, in whatever process: pass it to the destination. */
   readonly idempotencyKey: string;
+  /** Of this one execution: what is in the log of an effect that was claimed, and what a probe is asked about. */
+  readonly executionId: string;
   /** 1 for the first. */
   readonly attempt: number;
   /** Fires when the run is cancelled, the time is up, or another worker has taken over. */
+  readonly signal: AbortSignal;
+  readonly log: Logger;
+}
+
+/** What a destination says when it is asked what became of an execution. */
+export type Probed<R = unknown> =
+  | { readonly happened: true; readonly result: R }
+  | { readonly happened: false }
+  /** It cannot say yet: it is asked again later, and at last a person is. */
+  | { readonly unknown: true; readonly why: string };
+
+/** What a probe is given beside the input of the tool. */
+export interface ProbeScope {
+  readonly idempotencyKey: string;
+  /** The execution that is asked about. */
+  readonly executionId: string;
   readonly signal: AbortSignal;
   readonly log: Logger;
 }
@@ -26,6 +44,7 @@ export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
   /** What its author wrote, by which builds are told apart. */
   readonly code: string;
   execute(input: z.output<I>, scope: ToolScope): Promise<R>;
+  readonly probe?: ((input: z.output<I>, scope: ProbeScope) => Promise<Probed<R>>) | undefined;
 }
 
 /** One message of a conversation, as a model is given it. */

@@ -1,3 +1,4 @@
+import type { ErrorRecord } from '@perdure/kernel';
 import type { Divergence } from '@perdure/run-contract';
 
 /**
@@ -26,6 +27,32 @@ export function effectIntendedEntry(intended: { call: string; tool: string; args
 
 export function effectResultEntry(call: string, attempt: number, outcome: string): string {
   return `{"type":"effect-result","call":${quote(call)},"attempt":${attempt},"outcome":${outcome}}`;
+}
+
+interface OfExecution {
+  readonly call: string;
+  readonly attempt: number;
+  readonly executionId: string;
+}
+
+const executionFields = ({ call, attempt, executionId }: OfExecution): string =>
+  `"call":${quote(call)},"attempt":${attempt},"executionId":${quote(executionId)}`;
+
+export function effectClaimedEntry(of: OfExecution): string {
+  return `{"type":"effect-claimed",${executionFields(of)}}`;
+}
+
+export function effectNotStartedEntry(of: OfExecution): string {
+  return `{"type":"effect-not-started",${executionFields(of)}}`;
+}
+
+export function effectUnknownEntry(of: OfExecution & { readonly because: string; readonly error: ErrorRecord }): string {
+  return `{"type":"effect-unknown",${executionFields(of)},"because":"${of.because}","error":${JSON.stringify(of.error)}}`;
+}
+
+/** `found` is JSON text already. */
+export function probeResultEntry(of: OfExecution & { readonly probe: number; readonly found: string }): string {
+  return `{"type":"probe-result",${executionFields(of)},"probe":${of.probe},"found":${of.found}}`;
 }
 
 export function modelIntendedEntry(call: string, model: string, promptHash: string): string {

@@ -17,43 +17,35 @@ export interface ToolUse {
   readonly args: unknown;
   readonly attempt: number;
   readonly idempotencyKey: string;
+  readonly executionId: string;
   readonly log: Logger;
 }
 
-/** A failed attempt may be repeated if that does no harm by the tool's own declaration. */
-function reactionToStrangers(tool: Tool): Reaction {
-  return mayRunAgain(tool) ? 'retryable' : 'terminal';
-}
-
-export function mayRunAgain(tool: Tool): boolean {
-  return tool.effect === 'pure' || tool.effect === 'idempotent';
-}
-
-/** An earlier activation may have run it: at most once is kept by not running it again. */
-export function effectUnknown(tool: Tool): Ended {
-  const message = `A worker was lost when it was about to run ${tool.name} or just had; its effect class forbids to run it again. Find out whether it happened.`;
-  return failed(recordOf(new Terminal('EffectUnknown', message, { details: { tool: tool.name } }), 'terminal'));
-}
-
+/** Of a tool that may run again: whatever goes wrong is worth another attempt, unless the tool says otherwise. */
 export async function runTool(execution: Execution, use: ToolUse): Promise<Ended> {
-  const { tool, attempt, idempotencyKey, log } = use;
-  const parsed = await tool.input.safeParseAsync(use.args).catch((error: unknown) => ({ success: false as const, error }));
-  if (!parsed.success) return failed(invalidArguments(tool, parsed.error));
-  const timedOut = (): Retryable =>
-    new Retryable(
-      'ToolTimedOut',
-      `${tool.name} did not end within ${tool.timeoutMs} ms; raise its timeoutMs or make it quicker.`,
-      {
-        details: { tool: tool.name, timeoutMs: tool.timeoutMs },
-      },
-    );
+  const { tool, attempt, idempotencyKey, executionId, log } = use;
+  const parsed = await parsedArguments(tool, use.args);
+  if (!parsed.success) return parsed.ended;
   return limited(execution, {
     what: `The result of the tool ${tool.name}`,
-    reaction: reactionToStrangers(tool),
+    reaction: 'retryable',
     timeoutMs: tool.timeoutMs,
-    timedOut,
-    run: (signal) => tool.execute(parsed.data, { idempotencyKey, attempt, signal, log }),
+    timedOut: () => timedOut(tool),
+    run: (signal) => tool.execute(parsed.data, { idempotencyKey, executionId, attempt, signal, log }),
   });
+}
+
+export function timedOut(tool: Tool): Retryable {
+  const message = `${tool.name} did not end within ${tool.timeoutMs} ms; raise its timeoutMs or make it quicker.`;
+  return new Retryable('ToolTimedOut', message, { details: { tool: tool.name, timeoutMs: tool.timeoutMs } });
+}
+
+type Parsed =
+  { readonly success: true; readonly data: unknown } | { readonly success: false; readonly ended: Extract<Ended, { ok: false }> };
+
+export async function parsedArguments(tool: Tool, args: unknown): Promise<Parsed> {
+  const parsed = await tool.input.safeParseAsync(args).catch((error: unknown) => ({ success: false as const, error }));
+  return parsed.success ? parsed : { success: false, ended: failed(invalidArguments(tool, parsed.error)) };
 }
 
 export function invalidArguments(tool: Tool, error: unknown): ReturnType<typeof recordOf> {
@@ -98,7 +90,7 @@ interface Limited {
 }
 
 /** First of: its end, the limit of time. Cancelling only fires the signal: what was begun may still succeed. */
-function limited({ host, signal }: Execution, limits: Limited): Promise<Ended> {
+export function limited({ host, signal }: Execution, limits: Limited): Promise<Ended> {
   return new Promise((resolve) => {
     const controller = new AbortController();
     const forward = (): void => controller.abort(signal.reason);

@@ -141,7 +141,7 @@ export function succeeded(value: unknown, what: string): Ended {
   }
 }
 
-export function failed(error: ErrorRecord): Ended {
+export function failed(error: ErrorRecord): Extract<Ended, { ok: false }> {
   return { ok: false, error, text: `{"ok":false,"error":${JSON.stringify(error)}}` };
 }
 

@@ -24,7 +24,7 @@ export interface ReporterOptions {
 
 interface Entry {
   readonly text: string;
-  readonly onRecorded: (() => void) | undefined;
+  readonly onRecorded: ((answer: ProgressAnswer) => void) | undefined;
 }
 
 /** Counted in UTF-16 units, each of which is at most three bytes: no need to encode twice. */
@@ -52,7 +52,7 @@ export class ProgressReporter {
   }
 
   /** Something waits for this entry: it goes with the next flush. Returns its ordinal. */
-  add(text: string, onRecorded?: () => void): number {
+  add(text: string, onRecorded?: (answer: ProgressAnswer) => void): number {
     this.prompt = true;
     return this.push(text, onRecorded);
   }
@@ -64,7 +64,7 @@ export class ProgressReporter {
     return ordinal;
   }
 
-  private push(text: string, onRecorded: (() => void) | undefined): number {
+  private push(text: string, onRecorded: Entry['onRecorded']): number {
     this.unsent.push({ text, onRecorded });
     this.added += 1;
     return this.added;
@@ -134,7 +134,7 @@ export class ProgressReporter {
     this.asking = false;
     this.seq += 1;
     this.confirmed += batch.length;
-    for (const entry of batch) entry.onRecorded?.();
+    for (const entry of batch) entry.onRecorded?.(answer);
     options.onAnswer(answer);
     this.flush();
   }

@@ -158,16 +158,13 @@ describe('a tool', () => {
     expect(outcome).toMatchObject({ status: 'failed', error: { code: 'InvalidArguments' } });
   });
 
-  it.each([
-    ['irreversible', 1, { status: 'failed', error: { code: 'EffectUnknown' } }],
-    ['idempotent', 2, { status: 'completed', output: 'paid' }],
-  ] as const)('that is %s and was under way when its worker was lost runs %i times', async (effect, times, expected) => {
+  it('that is idempotent and was under way when its worker was lost runs again', async () => {
     let calls = 0;
     const pay = tool({
       name: 'pay',
       description: '',
       input: z.object({}),
-      effect,
+      effect: 'idempotent',
       execute: () => ((calls += 1) === 1 ? never() : 'paid'),
     });
     const { host, owner } = await begun(
@@ -176,8 +173,8 @@ describe('a tool', () => {
     );
     await host.until(() => calls === 1);
     await owner.crash();
-    expect(await owner.finish()).toMatchObject(expected);
-    expect(calls).toBe(times);
+    expect(await owner.finish()).toMatchObject({ status: 'completed', output: 'paid' });
+    expect(calls).toBe(2);
   });
 });
 

@@ -1,14 +1,16 @@
-import { Terminal, type Cancel, type ErrorRecord } from '@perdure/kernel';
+import { Terminal, type Cancel } from '@perdure/kernel';
 import type { Activate, Divergence, InboundFact, Instruction, JournalItem } from '@perdure/run-contract';
 import { Activation, type ActivationHome } from './activation';
-import { FOREIGN_AWAIT_MS, RESTING_TURNS, SUSPEND_AFTER_MS, WINDOW_ENTRIES_MAX } from './bounds';
+import { FOREIGN_AWAIT_MS, RESTING_TURNS, WINDOW_ENTRIES_MAX } from './bounds';
 import type { Tool, Workflow } from './definitions';
 import * as entry from './entries';
 import { runCancelled } from './execution';
 import { errorOf, failed, recordOf, succeeded, type Ended } from './outcome';
+import { freshValue, idleMsOf, PROBES_OF_ATTEMPT, type Finish, type Given, type OpenCall, type QueuedResult } from './open-calls';
 import { quietWhile } from './quiet-log';
 import { ReplayJournal, type CallIdentity } from './replay-journal';
-import { WorkflowCalls, type CallDesk, type CallWork } from './workflow-calls';
+import type { ProbeTool } from './claimed-effect';
+import { WorkflowCalls, type AttemptEnd, type CallDesk, type CallWork } from './workflow-calls';
 import { Scope } from './workflow-context';
 
 /**
@@ -20,29 +22,6 @@ import { Scope } from './workflow-context';
  * 4. While recorded results remain, nothing new is begun: a divergence is found before anything is done.
  * 5. Nothing outside happens before the intention is recorded, and with it all that was queued before.
  */
-interface OpenCall {
-  readonly call: string;
-  readonly kind: CallIdentity['kind'];
-  readonly work: CallWork;
-  resolve(value: unknown): void;
-  reject(error: unknown): void;
-  lastAttempt: number;
-  /** Begun by an earlier activation, which may have got further than it could say. */
-  readonly uncertain: boolean;
-}
-
-type Given = { readonly ok: true; readonly value?: unknown } | { readonly ok: false; readonly error: ErrorRecord };
-
-interface QueuedResult {
-  readonly call: string;
-  readonly ended: Given;
-  /** Ordinal of its entry. */
-  readonly ordinal: number;
-  readonly recordedFirst: boolean;
-}
-
-type Finish = { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: unknown };
-
 export class WorkflowActivation extends Activation implements CallDesk {
   private readonly workflow: Workflow;
   private readonly calls: WorkflowCalls;
@@ -181,17 +160,11 @@ export class WorkflowActivation extends Activation implements CallDesk {
       }
       if (replay.find(call) === 'ended') return replay.valueOf(call);
     }
-    const value = this.freshValue(name);
+    const value = freshValue(this.home.host, name);
     const text = entry.valueEntry(call, name, value);
     if (this.isActive) this.reporter.addInBackground(text);
     else this.lateEntries.push(text);
     return value;
-  }
-
-  private freshValue(name: 'now' | 'random' | 'uuid'): string | number {
-    const { clock, entropy } = this.home.host;
-    if (name === 'now') return clock.nowMs();
-    return name === 'random' ? entropy.fraction() : entropy.uuid();
   }
 
   startStep(): void {
@@ -203,7 +176,11 @@ export class WorkflowActivation extends Activation implements CallDesk {
   }
 
   intend(call: string, text: string): void {
-    this.reporter.add(text, () => this.tryAttempt(call, 1));
+    this.reporter.add(text, () => {
+      const open = this.open.get(call);
+      if (open !== undefined) open.recorded = true;
+      this.tryAttempt(call, 1);
+    });
   }
 
   setTimer(call: string, delayMs: number): void {
@@ -219,9 +196,9 @@ export class WorkflowActivation extends Activation implements CallDesk {
       const difference = this.replay?.make(identity);
       if (difference !== undefined) return this.diverge(difference);
       const known = this.replay?.find(identity.call) ?? 'unknown';
-      const { call: id, kind } = identity;
-      const call: OpenCall = { call: id, kind, work, resolve, reject, lastAttempt: 0, uncertain: known === 'begun' };
-      this.open.set(id, call);
+      const begun = { lastAttempt: 0, lastProbe: 0, recorded: known === 'begun' };
+      const call: OpenCall = { call: identity.call, kind: identity.kind, work, resolve, reject, ...begun };
+      this.open.set(call.call, call);
       if (known === 'unknown') this.beginOrDefer(call);
     });
     // A loser of a race may fail when nobody listens any more.
@@ -235,23 +212,41 @@ export class WorkflowActivation extends Activation implements CallDesk {
     else call.work.begin();
   }
 
-  private tryAttempt(call: string, attempt: number): void {
+  private tryAttempt(call: string, attempt: number, mustClaim?: boolean): void {
     const open = this.open.get(call);
     if (open?.work.attempt === undefined || attempt <= open.lastAttempt || this.cancelled || !this.isActive) return;
     open.lastAttempt = attempt;
     this.running += 1;
-    void open.work.attempt(attempt, open.uncertain).then(({ ended, text, isRepeated }) => {
-      this.queue({ call, ended, recordedFirst: true }, text, isRepeated);
+    void open.work.attempt(attempt, mustClaim).then((end) => {
+      if (end.notBegun === true) open.lastAttempt = attempt - 1;
+      this.ended(call, end);
     });
+  }
+
+  private tryProbe(instruction: ProbeTool): void {
+    const open = this.open.get(instruction.call);
+    const number = instruction.attempt * PROBES_OF_ATTEMPT + instruction.probe;
+    if (open?.work.probe === undefined || number <= open.lastProbe || this.cancelled || !this.isActive) return;
+    open.lastProbe = number;
+    this.running += 1;
+    void open.work.probe(instruction).then((end) => this.ended(instruction.call, end));
+  }
+
+  private ended(call: string, { text, ended }: AttemptEnd): void {
+    if (text !== undefined && ended !== undefined) return this.queue({ call, ended, recordedFirst: true }, text);
+    this.running -= 1;
+    if (!this.isActive) return;
+    if (text !== undefined) this.reporter.add(text);
+    this.proceed();
   }
 
   // What the code is given.
 
-  private queue(result: Omit<QueuedResult, 'ordinal'>, text: string, isRepeated = false): void {
+  private queue(result: Omit<QueuedResult, 'ordinal'>, text: string): void {
     this.running -= 1;
     if (!this.isActive) return;
     const ordinal = result.recordedFirst ? this.reporter.add(text) : this.reporter.addInBackground(text);
-    if (!isRepeated) this.results.push({ ...result, ordinal });
+    this.results.push({ ...result, ordinal });
     this.proceed();
   }
 
@@ -263,7 +258,7 @@ export class WorkflowActivation extends Activation implements CallDesk {
     for (const { call, revision, outcome } of facts) {
       // Given once: its call is closed when it is queued.
       const open = this.open.get(call);
-      if (open?.kind !== 'sleep' || this.results.some((result) => result.call === call)) continue;
+      if ((open?.kind !== 'sleep' && open?.kind !== 'tool') || this.results.some((result) => result.call === call)) continue;
       this.due.delete(call);
       const ordinal = this.reporter.addInBackground(entry.deliveredEntry(call, revision));
       this.results.push({ call, ended: outcome, ordinal, recordedFirst: false });
@@ -271,8 +266,15 @@ export class WorkflowActivation extends Activation implements CallDesk {
   }
 
   protected takeInstructions(instructions: readonly Instruction[]): void {
-    if (this.live) for (const { call, attempt } of instructions) this.tryAttempt(call, attempt);
-    else this.early.push({ inbound: [], instructions });
+    if (!this.live) {
+      this.early.push({ inbound: [], instructions });
+      return;
+    }
+    for (const instruction of instructions) {
+      if (instruction.do === 'probe-tool') this.tryProbe(instruction);
+      else
+        this.tryAttempt(instruction.call, instruction.attempt, instruction.do === 'run-tool' && instruction.mustClaim === true);
+    }
   }
 
   protected proceed(): void {
@@ -327,15 +329,7 @@ export class WorkflowActivation extends Activation implements CallDesk {
   /** How long to wait before letting go; undefined while something is under way here. At once if nothing is due soon. */
   private idleMs(): number | undefined {
     if (!this.isSettled || this.open.size === 0) return undefined;
-    let idleMs = 0;
-    for (const { call, kind, lastAttempt } of this.open.values()) {
-      // A call without an attempt is not recorded yet; one with an attempt waits for its next.
-      if (kind !== 'sleep' && lastAttempt === 0) return undefined;
-      const dueInMs = (this.due.get(call) ?? 0) - this.home.host.clock.monotonicMs();
-      // What is due soon is worth waiting for, and a little longer, since it comes by way of its keeper.
-      if (dueInMs <= SUSPEND_AFTER_MS) idleMs = Math.max(idleMs, SUSPEND_AFTER_MS + Math.max(0, dueInMs));
-    }
-    return idleMs;
+    return idleMsOf(this.open.values(), this.due, this.home.host.clock.monotonicMs());
   }
 
   protected onIdle(): void {

@@ -1,8 +1,9 @@
-import { canonicalJson, Terminal, type Logger } from '@perdure/kernel';
+import { canonicalJson, mustBeClaimed, Terminal, type Logger } from '@perdure/kernel';
 import { TIMER_DELAY_MS_MAX, type Activate } from '@perdure/run-contract';
+import { probe, useClaimed, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
-import { callModel, effectUnknown, invalidArguments, mayRunAgain, runStep, runTool, type Execution } from './execution';
+import { callModel, invalidArguments, runStep, runTool, type Execution, type ToolUse } from './execution';
 import { errorOf, recordOf, serialise, type Ended } from './outcome';
 import type { CallIdentity } from './replay-journal';
 import type { CallPort } from './workflow-context';
@@ -11,19 +12,23 @@ import type { CallPort } from './workflow-context';
 export interface CallWork {
   /** Starts what the call stands for; for intended calls, records the intention. */
   begin(): void;
-  /** Runs an attempt of an intended call; the owner counts them. `isUncertain`: an earlier activation may have run it. */
-  attempt?(attempt: number, isUncertain: boolean): Promise<AttemptEnd>;
+  /** Runs an attempt of an intended call; the owner counts them, and says in its instructions whether to claim it. */
+  attempt?(attempt: number, mustClaim: boolean | undefined): Promise<AttemptEnd>;
+  /** Asks what became of an attempt. */
+  probe?(instruction: ProbeTool): Promise<AttemptEnd>;
 }
 
 export interface AttemptEnd {
-  readonly ended: Ended;
-  readonly text: string;
-  /** The owner will ask for another attempt: the code is given nothing yet. */
-  readonly isRepeated: boolean;
+  /** What is reported; absent when there is nothing to say. */
+  readonly text: string | undefined;
+  /** What the code is given; absent when the owner will ask for more first. */
+  readonly ended: Ended | undefined;
+  /** It was not begun: it may be asked for again under the same number. */
+  readonly notBegun?: boolean;
 }
 
 /** Where calls are numbered, compared with what is recorded, and answered. */
-export interface CallDesk {
+export interface CallDesk extends ClaimPort {
   make(identity: CallIdentity, work: CallWork): Promise<unknown>;
   value(call: string, name: 'now' | 'random' | 'uuid'): unknown;
   /** The end of something local. */
@@ -42,6 +47,8 @@ export interface CallSurroundings {
   /** Of the code: silent while it is replayed. */
   readonly log: Logger;
 }
+
+type ToolOfCall = Pick<ToolUse, 'tool' | 'args' | 'idempotencyKey' | 'log'>;
 
 /** Turns what the code asks for into calls: checks it, names it, and says how it is done and recorded. */
 export class WorkflowCalls implements CallPort {
@@ -95,24 +102,34 @@ export class WorkflowCalls implements CallPort {
     const argsHash = execution.host.digest.sha256(canonicalJson(plain.value));
     const intention = entry.effectIntendedEntry({ call, tool: tool.name, args: plain.text, argsHash });
     const idempotencyKey = `${this.tenant}/${this.runId}/0/${call}`;
-    const run = (attempt: number, isUncertain: boolean): Promise<Ended> => {
-      if (isUncertain && !mayRunAgain(tool)) return Promise.resolve(effectUnknown(tool));
-      return runTool(execution, { tool, args: plain.value, attempt, idempotencyKey, log: execution.host.log });
-    };
+    const { log } = execution.host;
+    const use = { tool, args: plain.value, idempotencyKey, log };
     return this.desk.make(
       { call, kind: 'tool', name: tool.name, hash: argsHash },
       {
         begin: () => this.desk.intend(call, intention),
-        attempt: async (attempt, isUncertain) => {
-          const ended = await run(attempt, isUncertain);
-          return {
-            ended,
-            text: entry.effectResultEntry(call, attempt, ended.text),
-            isRepeated: isRepeated(ended, attempt, tool.retry.attemptsMax),
-          };
+        attempt: (attempt, mustClaim = mustBeClaimed(tool.effect)) =>
+          mustClaim ? this.claimed(call, attempt, use) : this.unclaimed(call, attempt, use),
+        probe: async (instruction) => {
+          const { text, ended } = await probe(execution, { tool, instruction, idempotencyKey, log });
+          return { text, ended };
         },
       },
     );
+  }
+
+  private async unclaimed(call: string, attempt: number, use: ToolOfCall): Promise<AttemptEnd> {
+    const executionId = `${use.idempotencyKey}/${attempt}`;
+    const ended = await runTool(this.given.execution, { ...use, attempt, executionId });
+    const text = entry.effectResultEntry(call, attempt, ended.text);
+    return { text, ended: unlessRepeated(ended, attempt, use.tool.retry.attemptsMax) };
+  }
+
+  private async claimed(call: string, attempt: number, use: ToolOfCall): Promise<AttemptEnd> {
+    const used = await useClaimed(this.desk, { ...use, call, attempt });
+    if (used.did === 'not-begin') return { text: used.text, ended: undefined, notBegun: true };
+    const ended = used.did === 'end' ? unlessRepeated(used.ended, attempt, use.tool.retry.attemptsMax) : undefined;
+    return { text: used.text, ended };
   }
 
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown> {
@@ -129,7 +146,7 @@ export class WorkflowCalls implements CallPort {
         attempt: async (attempt) => {
           const ended = await callModel(execution, model, { instructions, messages, tools, promptHash });
           const text = entry.modelResultEntry(call, attempt, ended.text);
-          return { ended, text, isRepeated: isRepeated(ended, attempt, workflow.modelRetry.attemptsMax) };
+          return { text, ended: unlessRepeated(ended, attempt, workflow.modelRetry.attemptsMax) };
         },
       },
     );
@@ -145,8 +162,8 @@ export class WorkflowCalls implements CallPort {
 }
 
 /** The owner's rule, word for word: it alone sets the timer of the next attempt. */
-function isRepeated(ended: Ended, attempt: number, attemptsMax: number): boolean {
-  return !ended.ok && ended.error.reaction === 'retryable' && attempt < attemptsMax;
+function unlessRepeated(ended: Ended, attempt: number, attemptsMax: number): Ended | undefined {
+  return !ended.ok && ended.error.reaction === 'retryable' && attempt < attemptsMax ? undefined : ended;
 }
 
 /** Nobody may be listening: the code may not have awaited it. */

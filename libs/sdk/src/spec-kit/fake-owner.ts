@@ -1,12 +1,15 @@
-import { delay, NoResponders, RequestTimedOut, type Bus, type Headers, type Subscription } from '@perdure/kernel';
+import { delay, mustBeClaimed, NoResponders, RequestTimedOut, type Bus, type Headers, type Subscription } from '@perdure/kernel';
 import {
   claim,
   commandEnvelope,
   heartbeat,
   PROGRESS_ENTRIES_MAX,
   type Claim,
+  type GrantedExecution,
   type Heartbeat,
+  type Outcome,
   type ProgressAnswer,
+  type ProgressEntry,
   type RunCommandOf,
 } from '@perdure/run-contract';
 import { tenantEnvelope, type BuildManifest } from '@perdure/tenant-contract';
@@ -15,6 +18,12 @@ import { WorkerEngine } from '../engine/worker-engine';
 import { manifestOf, offerOf } from '../manifest';
 import { FakeRun, type FakeFact, type FakeLimits } from './fake-run';
 import type { VirtualHost } from './virtual-host';
+
+const START_WITHIN_MS = 5_000;
+
+function granted({ call, attempt, executionId }: Extract<ProgressEntry, { type: 'effect-claimed' }>): GrantedExecution {
+  return { call, attempt, executionId, startWithinMs: START_WITHIN_MS };
+}
 
 export interface FakeOwnerOptions {
   readonly behaviour: Behaviour;
@@ -45,6 +54,10 @@ export class FakeOwner implements Bus {
   cancelRequested = false;
   pauseRequested = false;
   refuseNext: string | undefined;
+  /** How long an answer is on its way. */
+  replyMs: number;
+  /** Whether claims are granted. */
+  grants = true;
   manifest: BuildManifest | undefined;
   engine!: WorkerEngine;
   /** The worker broke the protocol. */
@@ -58,8 +71,12 @@ export class FakeOwner implements Bus {
     private readonly options: FakeOwnerOptions,
   ) {
     const { behaviour, attemptsMax = 3 } = options;
+    this.replyMs = options.replyMs ?? 0;
     const offer = offerOf({ behaviours: [behaviour], tools: options.tools ?? [] });
-    this.limits = { isAgent: behaviour.kind === 'agent', attemptsMax, toolNames: offer.tools.map((tool) => tool.name) };
+    const known = offer.tools.map(
+      (tool) => [tool.name, { mustClaim: mustBeClaimed(tool.effect), hasProbe: tool.probe !== undefined }] as const,
+    );
+    this.limits = { isAgent: behaviour.kind === 'agent', attemptsMax, tools: new Map(known) };
     this.run = new FakeRun(this.limits);
     if (this.limits.isAgent) this.record({ type: 'agent-begun' });
   }
@@ -86,6 +103,7 @@ export class FakeOwner implements Bus {
 
   /** Pushes the run to the worker as a new epoch. */
   activate(how: 'cold' | 'warm' = 'cold'): Claim {
+    if (this.run.isExecuting) this.record({ type: 'activation-over' });
     this.epoch += 1;
     this.seq = 0;
     this.run.letGo = undefined;
@@ -177,16 +195,23 @@ export class FakeOwner implements Bus {
     }
   }
 
+  /** A person says what became of an effect that is in question. */
+  tellOf(call: string, outcome: Outcome): void {
+    this.record({ type: 'told', call, outcome });
+    if (this.run.letGo === 'suspended') this.activate('warm');
+    else this.tell();
+  }
+
   private fire(timer: string): void {
-    const call = timer.replace('retry-', '');
+    const call = timer.replace(/^(retry|probe)-/, '');
     const open = this.run.calls.get(call);
-    if (open === undefined || this.isOver || (timer !== call && !open.waits)) return;
+    if (open === undefined || this.isOver || (timer.startsWith('retry-') && !open.waits)) return;
     this.record({ type: 'timer-fired', call: timer });
     if (this.run.letGo === 'suspended') this.activate('warm');
     else this.tell();
   }
 
-  private tell(): void {
+  tell(): void {
     const { run } = this;
     this.send({
       type: 'inbound',
@@ -205,7 +230,8 @@ export class FakeOwner implements Bus {
 
   async request(subject: string, payload: string): Promise<string> {
     this.requests += 1;
-    const { lossOf = 0, replyMs = 0 } = this.options;
+    const { lossOf = 0 } = this.options;
+    const { replyMs } = this;
     if (this.host.fraction() < lossOf) throw new NoResponders(subject);
     const reply = this.replyTo(subject, payload);
     if (replyMs > 0) await delay(this.host, replyMs);
@@ -260,6 +286,7 @@ export class FakeOwner implements Bus {
       cancelRequested: this.cancelRequested,
       pauseRequested: this.pauseRequested,
       ended: run.outcome !== undefined && run.outcome.status !== 'diverged',
+      mayBegin: this.grants ? entries.flatMap((entry) => (entry.type === 'effect-claimed' ? [granted(entry)] : [])) : [],
     };
     if (run.letGo === 'suspended' && (run.inbound.length > 0 || run.instructions.length > 0))
       this.host.timers.after(1, () => this.activate('warm'));

@@ -1,7 +1,26 @@
 import type { ErrorRecord } from '@perdure/kernel';
-import type { InboundFact, Instruction, JournalItem, ModelDecision, ProgressEntry, RunOutcome } from '@perdure/run-contract';
+import type {
+  InboundFact,
+  Instruction,
+  JournalItem,
+  ModelDecision,
+  Outcome,
+  ProgressEntry,
+  RunOutcome,
+} from '@perdure/run-contract';
 
-export type FakeFact = ProgressEntry | { readonly type: 'timer-fired'; readonly call: string } | { readonly type: 'agent-begun' };
+export type FakeFact =
+  | ProgressEntry
+  | { readonly type: 'timer-fired'; readonly call: string }
+  | { readonly type: 'agent-begun' }
+  | { readonly type: 'activation-over' }
+  /** A person's word. */
+  | { readonly type: 'told'; readonly call: string; readonly outcome: Outcome };
+
+export interface FakeTool {
+  readonly mustClaim: boolean;
+  readonly hasProbe: boolean;
+}
 
 export interface FakeCall {
   readonly kind: 'tool' | 'model' | 'sleep';
@@ -10,13 +29,18 @@ export interface FakeCall {
   readonly toolCallId?: string;
   attempt: number;
   waits: boolean;
+  /** Of a claimed effect. */
+  execution?: { readonly id: string; stage: 'under-way' | 'unknown' | 'probe-due' | 'in-question'; probe: number } | undefined;
 }
 
 export interface FakeLimits {
   readonly isAgent: boolean;
   readonly attemptsMax: number;
-  readonly toolNames: readonly string[];
+  readonly tools: ReadonlyMap<string, FakeTool>;
 }
+
+/** The bound before which no owner asks. */
+export const PROBE_AFTER_MS = 7_000;
 
 /** What the owner of a run knows, folded from what was recorded: as little of it as specs of a worker need. */
 export class FakeRun {
@@ -36,11 +60,22 @@ export class FakeRun {
     for (const fact of facts) this.apply(fact);
   }
 
+  get isExecuting(): boolean {
+    return [...this.calls.values()].some(({ execution }) => execution?.stage === 'under-way');
+  }
+
   get instructions(): Instruction[] {
-    return [...this.calls].flatMap(([call, { kind, name, args, attempt, waits, toolCallId }]): Instruction[] => {
+    return [...this.calls].flatMap(([call, open]): Instruction[] => {
+      const { kind, name, args, attempt, waits, toolCallId, execution } = open;
       if (waits || kind === 'sleep') return [];
+      if (execution?.stage === 'probe-due')
+        return [{ do: 'probe-tool', call, tool: name, args, attempt, executionId: execution.id, probe: execution.probe }];
+      if (execution !== undefined) return [];
       if (kind === 'model') return [{ do: 'call-model', call, attempt }];
-      return [{ do: 'run-tool', call, tool: name, args, attempt, ...(toolCallId === undefined ? {} : { toolCallId }) }];
+      const mustClaim = this.limits.tools.get(name)?.mustClaim === true ? { mustClaim: true } : {};
+      return [
+        { do: 'run-tool', call, tool: name, args, attempt, ...(toolCallId === undefined ? {} : { toolCallId }), ...mustClaim },
+      ];
     });
   }
 
@@ -68,7 +103,23 @@ export class FakeRun {
         return this.intended(fact.call, { kind: 'sleep', name: 'sleep', attempt: 1, waits: false });
       case 'timer-fired':
         return this.fired(fact.call);
+      case 'effect-claimed':
+        return this.claimed(fact);
+      case 'effect-not-started':
+        this.executing(fact).execution = undefined;
+        return;
+      case 'effect-unknown':
+        return this.becomesUnknown(fact.call, this.executing(fact));
+      case 'activation-over':
+        for (const [call, open] of this.calls) if (open.execution?.stage === 'under-way') this.becomesUnknown(call, open);
+        return;
+      case 'probe-result':
+        return this.probed(fact);
+      case 'told':
+        return this.told(fact.call, fact.outcome);
       case 'effect-result':
+        if (this.limits.tools.get(this.calls.get(fact.call)?.name ?? '')?.mustClaim === true && fact.outcome.ok)
+          if (this.calls.get(fact.call)?.execution?.stage !== 'under-way') throw new Error(`${fact.call} was never claimed`);
         return this.ended(fact.call, fact.attempt, fact.outcome);
       case 'model-result':
         return fact.result.ok
@@ -114,10 +165,54 @@ export class FakeRun {
     return open;
   }
 
+  private told(call: string, outcome: Outcome): void {
+    const open = this.calls.get(call);
+    this.calls.delete(call);
+    this.inbound.push({ revision: this.revision, call, outcome });
+    if (!this.limits.isAgent || open === undefined) return;
+    this.items.push({ type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.name, outcome });
+    if (this.calls.size === 0) this.intendModel();
+  }
+
+  private claimed({ call, attempt, executionId }: Extract<ProgressEntry, { type: 'effect-claimed' }>): void {
+    const open = this.openCall(call, attempt);
+    if (open.execution !== undefined) throw new Error(`${call} is claimed twice`);
+    open.execution = { id: executionId, stage: 'under-way', probe: 1 };
+  }
+
+  private executing(of: { readonly call: string; readonly attempt: number; readonly executionId: string }): FakeCall {
+    const open = this.openCall(of.call, of.attempt);
+    if (open.execution?.id !== of.executionId) throw new Error(`${of.call} is not executed by ${of.executionId}`);
+    return open;
+  }
+
+  private becomesUnknown(call: string, open: FakeCall): void {
+    if (open.execution === undefined) return;
+    const { hasProbe = false } = this.limits.tools.get(open.name) ?? {};
+    open.execution.stage = hasProbe ? 'unknown' : 'in-question';
+    if (hasProbe) this.sleeping.set(`probe-${call}`, PROBE_AFTER_MS);
+  }
+
+  private probed(fact: Extract<ProgressEntry, { type: 'probe-result' }>): void {
+    const open = this.executing(fact);
+    const { execution } = open;
+    if (execution?.stage !== 'probe-due' || execution.probe !== fact.probe) throw new Error(`${fact.call} is not to be probed`);
+    if (fact.found.verdict === 'happened') return this.ended(fact.call, fact.attempt, { ok: true, value: fact.found.result });
+    if (fact.found.verdict === 'absent') {
+      open.attempt += 1;
+      open.execution = undefined;
+      return;
+    }
+    execution.probe += 1;
+    execution.stage = 'unknown';
+    this.sleeping.set(`probe-${fact.call}`, PROBE_AFTER_MS);
+  }
+
   private ended(call: string, attempt: number, outcome: { ok: true; value?: unknown } | { ok: false; error: ErrorRecord }): void {
     const open = this.openCall(call, attempt);
     if (!outcome.ok && outcome.error.reaction === 'retryable' && attempt < this.limits.attemptsMax) {
       open.waits = true;
+      open.execution = undefined;
       this.sleeping.set(`retry-${call}`, 700);
       return;
     }
@@ -137,6 +232,7 @@ export class FakeRun {
     this.calls.delete(call);
     if (!this.limits.isAgent) return this.got({ call, kind: 'model', name: open.name, outcome: { ok: true, value: decision } });
     this.items.push({ type: 'decided', call, decision });
+    this.inbound = [];
     if (decision.toolCalls.length === 0) {
       this.outcome = { status: 'completed', output: decision.text };
       return;
@@ -148,7 +244,7 @@ export class FakeRun {
   }
 
   private decidedTool(call: string, tool: string, { args, toolCallId }: { args: unknown; toolCallId: string }): void {
-    if (this.limits.toolNames.includes(tool)) {
+    if (this.limits.tools.has(tool)) {
       this.calls.set(call, { kind: 'tool', name: tool, args, toolCallId, attempt: 1, waits: false });
       return;
     }
@@ -165,11 +261,18 @@ export class FakeRun {
     const fact = this.inbound.find((candidate) => candidate.revision === revision);
     if (fact === undefined) throw new Error(`revision ${revision} is not inbound`);
     this.inbound = this.inbound.filter((candidate) => candidate !== fact);
-    this.got({ call: fact.call, kind: 'sleep', name: 'sleep', outcome: fact.outcome });
+    const made = this.items.find((item) => item.type === 'made' && item.call === fact.call);
+    const { kind, name } = made?.type === 'made' ? made : { kind: 'sleep' as const, name: 'sleep' };
+    this.got({ call: fact.call, kind, name, outcome: fact.outcome });
   }
 
   private fired(call: string): void {
     this.sleeping.delete(call);
+    if (call.startsWith('probe-')) {
+      const { execution } = this.calls.get(call.slice('probe-'.length)) ?? {};
+      if (execution?.stage === 'unknown') execution.stage = 'probe-due';
+      return;
+    }
     if (call.startsWith('retry-')) {
       const open = this.calls.get(call.slice('retry-'.length));
       if (open === undefined) return;

@@ -92,9 +92,11 @@ describe('a build', () => {
 });
 
 describe('what no build may promise', () => {
-  it.each(['probeable', 'irreversible'] as const)('is a class of effects that is not kept yet: %s', async (effectClass) => {
-    const manifest = build('b1', { tools: [toolManifest('pay', { effectClass }), toolManifest('lookup')] });
-    await expect(world().catalogue().register('acme', manifest)).rejects.toMatchObject({ code: 'EffectClassUnsupported' });
+  it('is that an effect can be asked after which has no probe', async () => {
+    const manifest = (hasProbe: boolean) =>
+      build('b1', { tools: [toolManifest('pay', { effectClass: 'probeable', hasProbe }), toolManifest('lookup')] });
+    await expect(world().catalogue().register('acme', manifest(false))).rejects.toMatchObject({ code: 'ProbeMissing' });
+    expect(await world().catalogue().register('acme', manifest(true))).toMatchObject({ registered: true });
   });
 
   it('is a tool that it does not hold', async () => {

@@ -8,8 +8,6 @@ import { tenantEventSchemas, tenantStream, type BehaviourManifest, type BuildMan
 
 const PAGE = 200;
 const ATTEMPTS_MAX = 20;
-/** Classes of effects that this version can keep its promises for. */
-const SUPPORTED_EFFECTS: readonly string[] = ['pure', 'idempotent'];
 
 interface TenantBuilds {
   revision: number;
@@ -24,7 +22,7 @@ export class StoredBuildCatalogue {
   constructor(private readonly ports: { readonly store: EventStore; readonly host: Host }) {}
 
   /**
-   * @throws Terminal `BuildConflict` when another manifest has this build id; `EffectClassUnsupported`; `UnknownTool`; `NameNotUnique`
+   * @throws Terminal `BuildConflict` when another manifest has this build id; `ProbeMissing`; `UnknownTool`; `NameNotUnique`
    */
   async register(tenant: string, manifest: BuildManifest): Promise<{ readonly buildId: string; readonly registered: boolean }> {
     check(manifest);
@@ -113,12 +111,12 @@ function check(manifest: BuildManifest): void {
   checkUnique('tool', manifest.tools);
   checkUnique('agent or workflow', manifest.behaviours);
   const tools = new Set(manifest.tools.map((tool) => tool.name));
-  for (const { name, effectClass } of manifest.tools) {
-    if (SUPPORTED_EFFECTS.includes(effectClass)) continue;
+  for (const { name, effectClass, hasProbe } of manifest.tools) {
+    if (effectClass !== 'probeable' || hasProbe === true) continue;
     throw new Terminal(
-      'EffectClassUnsupported',
-      `The tool ${name} is ${effectClass}; this version keeps its promises for pure and idempotent effects. Declare one of these if it is true of the tool.`,
-      { details: { tool: name, effectClass } },
+      'ProbeMissing',
+      `The tool ${name} is probeable and the build holds no probe of it. Give it one, or declare it irreversible.`,
+      { details: { tool: name } },
     );
   }
   for (const behaviour of manifest.behaviours) {
