@@ -68,6 +68,27 @@ export interface Fact {
   readonly metadata: Readonly<Record<string, unknown>>;
 }
 
+/** An effect of which nobody knows whether it happened. */
+export interface EffectQuestion {
+  readonly runId: string;
+  readonly name: string;
+  readonly call: string;
+  readonly tool: string;
+  readonly attempt: number;
+  readonly executionId: string;
+  readonly overByMs: number;
+  readonly because: string;
+  readonly why: string;
+  readonly askedAtMs: number;
+}
+
+export interface EffectAnswer {
+  readonly resolution: 'happened' | 'absent' | 'failed';
+  readonly result?: unknown;
+  readonly reason?: string;
+  readonly by?: string;
+}
+
 export interface StartRequest {
   readonly name: string;
   readonly input: unknown;
@@ -103,6 +124,14 @@ export class GatewayClient {
 
   control(runId: string, verb: ControlVerb, reason?: string): Promise<{ readonly runId: string }> {
     return this.post(`/v1/runs/${encodeURIComponent(runId)}/${verb}`, { reason });
+  }
+
+  effects(limit?: number): Promise<{ readonly complete: boolean; readonly questions: readonly EffectQuestion[] }> {
+    return this.ask('GET', '/v1/effects', { limit });
+  }
+
+  resolveEffect(runId: string, call: string, answer: EffectAnswer): Promise<{ readonly runId: string }> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/effects/${encodeURIComponent(call)}/resolve`, answer);
   }
 
   list(query: {

@@ -7,6 +7,7 @@ type Act = (...args: never[]) => Promise<number>;
 
 /** Each command is loaded when it is used: a start must not pay for what it does not do. */
 const run = () => require('./commands/run') as typeof import('./commands/run');
+const effects = () => require('./commands/effects') as typeof import('./commands/effects');
 const elsewhere = () => require('./commands/elsewhere') as typeof import('./commands/elsewhere');
 const dev = () => require('./commands/dev') as typeof import('./commands/dev');
 const demo = () => require('./commands/demo') as typeof import('./commands/demo');
@@ -73,6 +74,19 @@ function addRunCommands(program: Command): void {
   withGateway(program.command('agents').description('what the workers have registered')).action(
     act((options: object) => run().listAgents(options)),
   );
+}
+
+function addEffectCommands(program: Command): void {
+  const group = program.command('effects').description('effects of which nobody knows whether they happened');
+  withGateway(group.command('list').description('those that wait for an answer, over all runs; oldest first'))
+    .option('--limit <n>', 'at most so many')
+    .action(act((options: object) => effects().listEffects(options)));
+  withGateway(group.command('resolve <runId> <call>').description('say what became of one; its run goes on'))
+    .requiredOption('--as <what>', 'happened, absent (it may run again) or failed')
+    .option('--result <json>', 'with happened: what the tool would have returned')
+    .option('--reason <text>', 'recorded with it')
+    .option('--by <name>', 'who says so (default: you)')
+    .action(act((runId: string, call: string, options: object) => effects().resolveEffect(runId, call, options)));
 }
 
 function addStackCommands(program: Command): void {
@@ -221,6 +235,7 @@ async function main(): Promise<void> {
   program.configureOutput({ outputError: (text, write) => write(pc.red(text)) });
   addStackCommands(program);
   addRunCommands(program);
+  addEffectCommands(program);
   addProofCommands(program);
   try {
     await program.parseAsync(process.argv);

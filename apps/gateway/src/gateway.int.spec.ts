@@ -141,6 +141,28 @@ describe('the gateway', () => {
     });
   });
 
+  it('lists the effects that wait for an answer, and passes the answer on with the name of who gives it', async () => {
+    const execution = { call: 't1.0', attempt: 1, executionId: 'x1' };
+    const question = { ...execution, tool: 'wire', effectClass: 'irreversible', args: 5, startByMs: 1, overByMs: 2 };
+    await gateway.append('asked1', REQUESTED, ['EffectQuestioned', { ...question, because: 'no-probe', why: 'it timed out' }]);
+    const list = await gateway.call('GET', '/v1/effects');
+    expect(list.body.questions).toMatchObject([{ runId: 'asked1', call: 't1.0', tool: 'wire', why: 'it timed out' }]);
+    answer = () => ({ ok: true, value: VIEW });
+    const body = { resolution: 'happened', result: { receipt: 7 }, by: 'ada' };
+    expect(await gateway.call('POST', '/v1/runs/asked1/effects/t1.0/resolve', body)).toMatchObject({ status: 202 });
+    expect(gateway.asked.at(-1)).toMatchObject({
+      actor: { kind: 'user', id: 'ada' },
+      command: { type: 'ResolveEffect', call: 't1.0', resolution: 'happened', result: { receipt: 7 } },
+    });
+    answer = refuse('EffectMayStillRun', 'terminal');
+    expect(await gateway.call('POST', '/v1/runs/asked1/effects/t1.0/resolve', { resolution: 'absent' })).toMatchObject({
+      status: 409,
+    });
+    expect(await gateway.call('POST', '/v1/runs/asked1/effects/t1.0/resolve', { resolution: 'perhaps' })).toMatchObject({
+      status: 400,
+    });
+  });
+
   it('repeats the identical request until it is answered', async () => {
     let left = 2;
     answer = (command, runId) => {

@@ -7,6 +7,7 @@ import { RunCodec } from '@perdure/run-application';
 import { StoredBuildCatalogue } from '@perdure/tenant-application';
 import { ZodValidationPipe } from 'nestjs-zod';
 import { AgentsController } from './agents.controller';
+import { EffectsController } from './effects.controller';
 import { ErrorFilter } from './error.filter';
 import { FactReader } from './fact-stream';
 import { FactsController } from './facts.controller';
@@ -27,7 +28,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
 }
 
 @Module({
-  controllers: [RunsController, FactsController, AgentsController, HealthController],
+  controllers: [RunsController, EffectsController, FactsController, AgentsController, HealthController],
   providers: [
     { provide: APP_PIPE, useClass: ZodValidationPipe },
     { provide: APP_FILTER, inject: [HOST], useFactory: (host: Host) => new ErrorFilter(host.log) },

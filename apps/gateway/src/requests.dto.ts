@@ -37,6 +37,22 @@ export class TenantQuery extends createZodDto(z.object({ tenant })) {}
 
 export class ReasonBody extends createZodDto(z.object({ reason: z.string().max(2_000).optional(), tenant })) {}
 
+export class ResolveEffectBody extends createZodDto(
+  z.object({
+    resolution: z
+      .enum(['happened', 'absent', 'failed'])
+      .describe('absent: it may run again; failed: the code, or the model, is given an error.'),
+    result: userValue.optional().describe('With happened: what the tool would have returned.'),
+    reason: z.string().max(2_000).optional(),
+    by: z.string().min(1).max(200).default('gateway').describe('Who says so: recorded with the answer.'),
+    tenant,
+  }),
+) {}
+
+export class EffectsQuery extends createZodDto(
+  z.object({ tenant, limit: z.coerce.number().int().positive().max(LIST_MAX).default(100) }),
+) {}
+
 export class AwaitQuery extends createZodDto(
   z.object({ tenant, waitMs: z.coerce.number().int().min(0).max(AWAIT_MS_MAX).default(0) }),
 ) {}
@@ -92,6 +108,26 @@ export class RunListDto extends createZodDto(
         changedAtMs: z.number(),
         workerId: z.string().optional(),
         epoch: z.number(),
+      }),
+    ),
+  }),
+) {}
+export class EffectQuestionsDto extends createZodDto(
+  z.object({
+    complete: z.boolean().describe('False while the gateway still reads the log after its start.'),
+    questions: z.array(
+      z.object({
+        runId: nameToken,
+        name: z.string(),
+        call: z.string(),
+        tool: z.string(),
+        effectClass: z.string(),
+        attempt: z.number(),
+        executionId: z.string(),
+        overByMs: z.number().describe('From then on it may be answered that it did not happen.'),
+        because: z.string(),
+        why: z.string(),
+        askedAtMs: z.number(),
       }),
     ),
   }),

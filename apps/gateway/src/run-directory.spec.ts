@@ -57,4 +57,30 @@ describe('the directory of runs', () => {
     after.apply(assigned('a'));
     expect(statuses(after)).toEqual(['b completed', 'a active']);
   });
+
+  it('lists the effects that wait for an answer, until somebody has found out or the run has ended', () => {
+    const question = (runId: string, revision: number, call: string): RecordedEvent =>
+      at(runId, revision, 'EffectQuestioned', {
+        call,
+        tool: 'wire',
+        effectClass: 'irreversible',
+        attempt: 1,
+        executionId: 'x',
+        why: 'w',
+      });
+    const facts = [
+      requested('a'),
+      assigned('a'),
+      question('a', 2, '1'),
+      question('a', 3, '2'),
+      requested('b'),
+      question('b', 1, '1'),
+    ];
+    const open = (directory: RunDirectory) =>
+      directory.questions({ tenant: 'default', limit: 10 }).map(({ runId, call }) => `${runId} ${call}`);
+    expect(open(directoryOf(facts))).toEqual(['b 1', 'a 1', 'a 2']);
+    const answered = [...facts, at('a', 4, 'EffectReconciled', { call: '1', verdict: 'absent' })];
+    expect(open(directoryOf([...answered, at('b', 2, 'RunCancelled')]))).toEqual(['a 2']);
+    expect(directoryOf(facts).questions({ tenant: 'other', limit: 10 })).toEqual([]);
+  });
 });

@@ -17,6 +17,23 @@ export interface RunLine {
   readonly changedAtMs: number;
   readonly workerId?: string;
   readonly epoch: number;
+  /** Effects that wait for a person's answer; absent when there is none. */
+  readonly questions?: readonly EffectQuestion[];
+}
+
+/** What a person is asked: whether an effect happened. */
+export interface EffectQuestion {
+  readonly call: string;
+  readonly tool: string;
+  readonly effectClass: string;
+  readonly attempt: number;
+  readonly executionId: string;
+  /** From then on it may be answered that it did not happen. */
+  readonly overByMs: number;
+  readonly because: string;
+  /** In words; empty when the log keeps it sealed: the view of the run says it. */
+  readonly why: string;
+  readonly askedAtMs: number;
 }
 
 export interface RunQuery {
@@ -48,6 +65,8 @@ const CHANGES: Partial<Record<RunEventType, RunListStatus>> = {
   RunResumed: 'queued',
 };
 
+const QUESTIONS: readonly string[] = ['EffectQuestioned', 'EffectReconciled'];
+
 /**
  * Which runs there are, and how they stand: a projection in memory over the facts that change it.
  * 1. A fact not newer than what the line shows changes nothing.
@@ -55,7 +74,7 @@ const CHANGES: Partial<Record<RunEventType, RunListStatus>> = {
  */
 export class RunDirectory implements Keeper {
   readonly name = 'run-directory';
-  readonly eventTypes: readonly string[] = ['RunRequested', ...Object.keys(CHANGES)];
+  readonly eventTypes: readonly string[] = ['RunRequested', ...Object.keys(CHANGES), ...QUESTIONS];
   private readonly open = new Map<string, RunLine>();
   /** In the order in which they ended: the first is the first to be forgotten. */
   private readonly ended = new Map<string, RunLine>();
@@ -91,6 +110,7 @@ export class RunDirectory implements Keeper {
     const known = this.open.get(key) ?? this.ended.get(key);
     if (known ? fact.revision <= known.revision : fact.type !== 'RunRequested') return;
     if (fact.type === 'RunRequested') this.open.set(key, requested({ tenant, runId }, fact));
+    else if (known && QUESTIONS.includes(fact.type)) this.open.set(key, { ...asked(known, fact), revision: fact.revision });
     else if (known) this.change(key, known, fact);
   }
 
@@ -103,6 +123,18 @@ export class RunDirectory implements Keeper {
     }
     return matching
       .sort((left, right) => right.requestedAtMs - left.requestedAtMs || (left.runId < right.runId ? 1 : -1))
+      .slice(0, limit);
+  }
+
+  /** Open questions of all runs, oldest first. */
+  questions({
+    tenant,
+    limit,
+  }: Pick<RunQuery, 'tenant' | 'limit'>): readonly (EffectQuestion & { readonly runId: string; readonly name: string })[] {
+    return [...this.open.values()]
+      .filter((line) => line.tenant === tenant)
+      .flatMap(({ runId, name, questions = [] }) => questions.map((question) => ({ runId, name, ...question })))
+      .sort((left, right) => left.askedAtMs - right.askedAtMs)
       .slice(0, limit);
   }
 
@@ -120,8 +152,9 @@ export class RunDirectory implements Keeper {
       this.open.set(key, line);
       return;
     }
+    const { questions: _, ...over } = line;
     this.open.delete(key);
-    this.ended.set(key, line);
+    this.ended.set(key, over);
     if (this.ended.size <= this.endedKept) return;
     const [oldest] = this.ended.keys();
     if (oldest !== undefined) this.ended.delete(oldest);
@@ -140,6 +173,21 @@ function requested(address: { readonly tenant: string; readonly runId: string },
     changedAtMs: fact.recordedAtMs,
     epoch: 0,
   };
+}
+
+/** A question is open from when it is asked until somebody has found out. */
+function asked(line: RunLine, fact: RecordedEvent): RunLine {
+  const { questions = [], ...rest } = line;
+  const { call } = fact.data as RunEventOf<'EffectQuestioned' | 'EffectReconciled'>['data'];
+  const others = questions.filter((question) => question.call !== call);
+  const open = fact.type === 'EffectQuestioned' ? [...others, questionOf(fact)] : others;
+  return open.length === 0 ? rest : { ...rest, questions: open };
+}
+
+function questionOf({ data, recordedAtMs: askedAtMs }: RecordedEvent): EffectQuestion {
+  const { call, tool, effectClass, attempt, executionId, overByMs, because, why } =
+    data as RunEventOf<'EffectQuestioned'>['data'];
+  return { call, tool, effectClass, attempt, executionId, overByMs, because, why, askedAtMs };
 }
 
 function keyOf({ tenant, runId }: { readonly tenant: string; readonly runId: string }): string {

@@ -90,13 +90,24 @@ export class RunRequests {
     await this.send(address, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
   }
 
+  async resolveEffect(
+    address: RunAddress,
+    call: string,
+    answer: Omit<Extract<Command, { type: 'ResolveEffect' }>, 'type' | 'call'> & { readonly by: string },
+  ): Promise<void> {
+    const { by, ...said } = answer;
+    await this.send(address, { type: 'ResolveEffect', call, ...said }, { actorId: by });
+  }
+
   /** The run as it stands when it has ended, or after `waitMs`. */
   async awaitEnd(address: RunAddress, waitMs: number): Promise<RunView> {
     const until = this.host.clock.monotonicMs() + waitMs;
     for (;;) {
       const left = Math.max(0, until - this.host.clock.monotonicMs());
       const holdMs = Math.min(AWAIT_HOLD_MS, Math.floor(left));
-      const view = runView.parse(await this.send(address, { type: 'AwaitRun', holdMs }, holdMs + ANSWER_MARGIN_MS));
+      const view = runView.parse(
+        await this.send(address, { type: 'AwaitRun', holdMs }, { timeoutMs: holdMs + ANSWER_MARGIN_MS }),
+      );
       if (view.status === 'ended' || this.host.clock.monotonicMs() >= until) return view;
     }
   }
@@ -106,11 +117,15 @@ export class RunRequests {
     return this.host.digest.sha256(`${tenant}\n${idempotencyKey}`).slice(0, 32);
   }
 
-  private async send(address: RunAddress, command: Command, timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {
+  private async send(
+    address: RunAddress,
+    command: Command,
+    { timeoutMs = REQUEST_TIMEOUT_MS, actorId = 'gateway' } = {},
+  ): Promise<unknown> {
     const envelope: CommandEnvelopeInput = {
       v: 1,
       id: this.host.entropy.uuid(),
-      actor: { kind: 'user', id: 'gateway' },
+      actor: { kind: 'user', id: actorId },
       command,
     };
     return askUntilAnswered(this.bus, this.host, {

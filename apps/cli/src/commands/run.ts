@@ -253,20 +253,23 @@ function showOutcome(outcome: NonNullable<RunView['outcome']>, row: (label: stri
 }
 
 function inputOf(given: string | undefined): unknown {
-  if (given === undefined) return {};
-  const source = given.startsWith('@') ? readInput(given.slice(1)) : given;
+  return given === undefined ? {} : jsonOf(given, '--input');
+}
+
+export function jsonOf(given: string, option: string): unknown {
+  const source = given.startsWith('@') ? readInput(given.slice(1), option) : given;
   try {
     return JSON.parse(source) as unknown;
   } catch (thrown) {
-    throw new BadUsage(`--input is not JSON (${(thrown as Error).message}). Give JSON text, @FILE, or @- for standard input.`);
+    throw new BadUsage(`${option} is not JSON (${(thrown as Error).message}). Give JSON text, @FILE, or @- for standard input.`);
   }
 }
 
-function readInput(file: string): string {
+function readInput(file: string, option: string): string {
   try {
     return readFileSync(file === '-' ? 0 : file, 'utf8');
   } catch (thrown) {
-    throw new BadUsage(`--input @${file} cannot be read: ${(thrown as Error).message}.`);
+    throw new BadUsage(`${option} @${file} cannot be read: ${(thrown as Error).message}.`);
   }
 }
 
