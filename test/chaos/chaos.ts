@@ -6,6 +6,7 @@ import { readBook } from '../rig/book';
 import { percentile } from '../rig/figures';
 import { withFreshStack } from '../rig/fresh-stack';
 import { readRuns, type LoggedFact } from '../rig/log';
+import { SERVICES, WORKERS } from './cast';
 import { judge, type ChaosLine, type Verdict } from './judge';
 import { Load } from './load';
 import { scheduleOf } from './schedule';
@@ -34,8 +35,6 @@ export interface ChaosReport extends Verdict {
 }
 
 const ENTRY = join(ROOT, 'dist/test/chaos/entries/mixed.js');
-const WORKERS = ['worker-1', 'worker-2'];
-const SERVICES = { dev: ['services'], isolated: ['orchestrator', 'admission', 'gateway', 'timers'] } as const;
 const HEAL_MAX_MS = 60_000;
 const LOOK_EVERY_MS = 500;
 

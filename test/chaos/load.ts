@@ -2,6 +2,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { PerdureError } from '@perdure/kernel';
 import type { Client } from '@perdure/sdk';
 import { SeededRandom } from '@perdure/testing';
+import { insist } from './insist';
 import { agentOutput, workflowOutput } from './program';
 
 /** One run that was asked for, and what became of it as its caller saw it. */
@@ -21,7 +22,6 @@ const REPEAT_SHARE = 0.25;
 const CANCEL_SHARE = 0.06;
 const CANCEL_WITHIN_MS = 1_200;
 const AGENT_SHARE = 0.35;
-const RETRY_MS = 100;
 
 /** Callers that keep on starting runs and waiting for them, whatever happens to those who answer. */
 export class Load {
@@ -105,16 +105,7 @@ export class Load {
     }
   }
 
-  /** @returns undefined when the time was up. @throws what is no matter of trying again */
-  private async insist<T>(ask: () => Promise<T>): Promise<T | undefined> {
-    while (performance.now() < this.untilMs) {
-      try {
-        return await ask();
-      } catch (thrown) {
-        if (!(thrown instanceof PerdureError) || thrown.reaction !== 'retryable') throw thrown;
-        await pause(RETRY_MS);
-      }
-    }
-    return undefined;
+  private insist<T>(ask: () => Promise<T>): Promise<T | undefined> {
+    return insist(() => this.untilMs, ask);
   }
 }

@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { chaos } from './chaos';
+import { paymentsChaos } from './payments/payments-chaos';
 import { storeChaos } from './store/store-chaos';
 
 const SECONDS = 60;
@@ -7,7 +8,9 @@ const SEED = 7;
 /** A broken system breaks in many places; the first ones tell enough. */
 const VIOLATIONS_SHOWN = 50;
 
-const SCENARIOS = ['runs', 'store'] as const;
+const PAYMENTS = 1_000;
+
+const SCENARIOS = ['runs', 'store', 'payments'] as const;
 
 /** @returns 0, or 1 on any violation, or 2 when it was asked for something that is not there */
 export async function main(args: readonly string[]): Promise<number> {
@@ -17,6 +20,7 @@ export async function main(args: readonly string[]): Promise<number> {
       scenario: { type: 'string', default: 'runs' },
       seconds: { type: 'string' },
       seed: { type: 'string' },
+      payments: { type: 'string' },
       isolated: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
@@ -31,7 +35,14 @@ export async function main(args: readonly string[]): Promise<number> {
     seed: Number(values.seed ?? SEED),
     say: (line: string) => void process.stderr.write(`${line}\n`),
   };
-  const report = scenario === 'store' ? await storeChaos(common) : await chaos({ ...common, isolated: values.isolated });
+  const { isolated } = values;
+  const payments = Number(values.payments ?? PAYMENTS);
+  const report =
+    scenario === 'store'
+      ? await storeChaos(common)
+      : scenario === 'payments'
+        ? await paymentsChaos({ ...common, isolated, payments })
+        : await chaos({ ...common, isolated });
   const shown = { ...report, violations: report.violations.slice(0, VIOLATIONS_SHOWN) };
   process.stdout.write(values.json ? `${JSON.stringify(shown)}\n` : `${JSON.stringify(shown, undefined, 2)}\n`);
   return report.violations.length === 0 ? 0 : 1;

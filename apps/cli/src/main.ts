@@ -193,7 +193,12 @@ function addProofCommands(program: Command): void {
   const chaos = program
     .command('chaos')
     .description('kill processes at random under load, and check that nothing is lost or doubled')
-    .option('--scenario <name>', 'runs: the whole stack; store: the event store alone', 'runs')
+    .option(
+      '--scenario <name>',
+      'runs: the whole stack; store: the event store alone; payments: effects that must not be doubled',
+      'runs',
+    )
+    .option('--payments <n>', 'payments: how many', positive)
     .option('--seconds <n>', 'how long', positive)
     .option('--seed <n>', 'which chances', positive)
     .option('--isolated', 'a process for each service');

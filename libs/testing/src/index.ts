@@ -21,7 +21,7 @@ export { moves, playRun, type Move, type RandomRun } from './histories/random-ru
 export { oracleOf, type OracleRun, type StoredRunEvent } from './oracle/run-oracle';
 export { Collected } from './contract-suites/collected';
 export { UnsureStore, type AppendFate } from './fixtures/unsure-store';
-export { auditRun, endedCalls, type Finding, type RunAuditOptions } from './checkers/run-audit';
+export { auditRun, type Finding, type RunAuditOptions } from './checkers/run-audit';
 export { auditCompletelyPublished, auditPublication, type PublicationAudit } from './checkers/publication-audit';
 export { differenceFromLog } from './checkers/live-state-audit';
 export { selfSignedCertificate, type SelfSignedCertificate } from './fixtures/self-signed-certificate';

@@ -96,9 +96,12 @@ class RunAudit {
   }
 }
 
-/** Calls whose result this fact records, for good. */
-export function endedCalls(type: string, data: Data): readonly string[] {
-  if (type === 'StepsRecorded') return (data['entries'] as readonly { call: string }[]).map(({ call }) => call);
+/** Calls whose result this fact records, for good. That an inbound fact was given to the code is recorded apart, and once, too. */
+function endedCalls(type: string, data: Data): readonly string[] {
+  if (type === 'StepsRecorded') {
+    const entries = data['entries'] as readonly { readonly type: string; readonly call: string }[];
+    return entries.map((entry) => (entry.type === 'delivered' ? `${entry.call} (delivered)` : entry.call));
+  }
   if (type === 'EffectConfirmed' || type === 'ModelCallCompleted') return [String(data['call'])];
   const isFailure = type === 'EffectFailed' || type === 'ModelCallFailed';
   return isFailure && data['retryAtMs'] === undefined ? [String(data['call'])] : [];
