@@ -39,6 +39,19 @@ export class Auditor {
     return this.story.wishes.map(({ runId }) => runId).filter((runId) => this.statusOf(runId) === 'paused');
   }
 
+  /** What persons are asked: open as long as no later fact of the same call is in the log. */
+  questions(): readonly { readonly runId: string; readonly call: string; readonly use: string }[] {
+    return this.story.wishes.flatMap(({ runId }) => {
+      const open = new Map<string, string>();
+      for (const { type, data } of this.log.of(runStream.build(runAddress(TENANT, runId)))) {
+        const { call = '', args } = data as { readonly call?: string; readonly args?: { readonly id?: string } };
+        if (type === 'EffectQuestioned') open.set(call, `${runId}/${args?.id}`);
+        else if (type === 'EffectReconciled') open.delete(call);
+      }
+      return [...open].map(([call, use]) => ({ runId, call, use }));
+    });
+  }
+
   /** @returns how many pure steps were run again */
   conclude(): number {
     const { simulation, premises, faults, wishes } = this.story;

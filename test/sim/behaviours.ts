@@ -19,6 +19,7 @@ import {
   stepResult,
   toolResult,
   type AgentPlan,
+  type ClaimedToolName,
   type Operation,
   type Results,
   type ToolName,
@@ -37,7 +38,12 @@ const useInput = z.object({ runId: z.string(), id: z.string(), value: z.number()
 const RETRY = { attemptsMax: 5, initialDelayMs: 40, factor: 2, delayMaxMs: 500 };
 
 export function behavioursFor(place: Workplace): { readonly behaviours: readonly Behaviour[]; readonly tools: readonly Tool[] } {
-  const tools = { charge: toolOf(place, 'charge', 'idempotent'), lookup: toolOf(place, 'lookup', 'pure') };
+  const tools = {
+    charge: toolOf(place, 'charge', 'idempotent'),
+    lookup: toolOf(place, 'lookup', 'pure'),
+    transfer: claimedToolOf(place, 'transfer'),
+    wire: claimedToolOf(place, 'wire'),
+  };
   const performer = workflow({ name: 'perform', input: planInput }, (ctx, input) =>
     perform({ place, tools, ctx }, (input as unknown as WorkflowPlan).operations),
   );
@@ -45,13 +51,13 @@ export function behavioursFor(place: Workplace): { readonly behaviours: readonly
     name: 'decide',
     input: planInput,
     instructions: 'Use the tools of the plan, turn by turn.',
-    tools: [tools.charge, tools.lookup],
+    tools: Object.values(tools),
     model: modelOf(place),
     retry: RETRY,
   });
   return {
     behaviours: [performer, decider] as unknown as readonly Behaviour[],
-    tools: [tools.charge, tools.lookup] as unknown as readonly Tool[],
+    tools: Object.values(tools) as unknown as readonly Tool[],
   };
 }
 
@@ -70,6 +76,34 @@ function toolOf(place: Workplace, name: ToolName, effect: 'idempotent' | 'pure')
       if (attempt <= fails) throw new Retryable('NotNow', `${name} fails at attempt ${attempt}`);
       return place.world.effect(place.process, { runId, id, key: idempotencyKey, result: toolResult(name, value) });
     },
+  });
+}
+
+/** Longer than any work that is drawn. */
+const CLAIMED_TIMEOUT_MS = 400;
+
+/** What is asked for is done at once, and perhaps not answered. */
+function claimedToolOf(place: Workplace, name: ClaimedToolName) {
+  const { process, world } = place;
+  const probe = (_: unknown, { executionId }: { readonly executionId: string }) => {
+    const move = world.moves.get(executionId);
+    return move === undefined ? { happened: false as const } : { happened: true as const, result: move.result };
+  };
+  return tool({
+    name,
+    description: name,
+    input: useInput,
+    effect: name === 'transfer' ? 'probeable' : 'irreversible',
+    timeoutMs: CLAIMED_TIMEOUT_MS,
+    execute: async ({ runId, id, value, fails, ms }, { executionId, attempt }) => {
+      begin(place, { kind: 'tool', runId, name: id });
+      const result = toolResult(name, value);
+      world.move(process, { execution: executionId, use: `${runId}/${id}`, result });
+      await pause(place, ms);
+      if (attempt <= fails) throw new Error('the destination says nothing');
+      return result;
+    },
+    ...(name === 'transfer' ? { probe } : {}),
   });
 }
 

@@ -29,6 +29,7 @@ export class Client {
   readonly ended = new Map<string, RunView>();
   private readonly answers = new Map<string, string>();
   private readonly resuming = new Set<string>();
+  private readonly resolving = new Set<string>();
 
   constructor(
     private readonly ports: { readonly process: SimProcess; readonly bus: Bus },
@@ -49,6 +50,16 @@ export class Client {
     this.resuming.add(runId);
     await this.ask(runId, this.envelope({ type: 'ResumeRun', reason: 'the operator has looked at it' }));
     this.resuming.delete(runId);
+  }
+
+  /** Until it is accepted, or somebody has found out otherwise. */
+  async resolve({ runId, call, result }: { runId: string; call: string; result: number | undefined }): Promise<void> {
+    const key = `${runId} ${call}`;
+    if (this.resolving.has(key)) return;
+    this.resolving.add(key);
+    const found = result === undefined ? { resolution: 'absent' } : { resolution: 'happened', result };
+    await this.ask(runId, this.envelope({ type: 'ResolveEffect', call, ...found }));
+    this.resolving.delete(key);
   }
 
   private async live(wish: Wish): Promise<void> {

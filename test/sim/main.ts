@@ -1,6 +1,6 @@
 import { parseArgs } from 'node:util';
 import { MUTANTS } from './mutants';
-import { Story, type Mutant, type StoryResult } from './story';
+import { Story, type Mutant, type StoryOptions, type StoryResult } from './story';
 
 const SEEDS_DEFAULT = 200;
 /** A planted fault that so many seeds do not show is one that no invariant sees. */
@@ -41,8 +41,8 @@ function parse(args: readonly string[]): Options {
 }
 
 /** One story to its end; what breaks the story itself is a violation too. */
-export async function tell(seed: number, mutant?: Mutant, onLine?: (line: string) => void): Promise<StoryResult> {
-  const story = new Story({ seed, ...(mutant === undefined ? {} : { mutant }), ...(onLine === undefined ? {} : { onLine }) });
+export async function tell(seed: number, options: Omit<StoryOptions, 'seed'> = {}): Promise<StoryResult> {
+  const story = new Story({ seed, ...options });
   try {
     await story.run();
   } catch (error) {
@@ -58,7 +58,7 @@ async function simulate({ seed, seeds, json, trace }: Options): Promise<number> 
   let reexecutedPure = 0;
   let virtualMs = 0;
   for (let current = first; current < first + seeds; current += 1) {
-    const result = await tell(current, undefined, trace ? (line) => void process.stderr.write(`${line}\n`) : undefined);
+    const result = await tell(current, trace ? { onLine: (line) => void process.stderr.write(`${line}\n`) } : {});
     reexecutedPure += result.reexecutedPure;
     virtualMs += result.virtualMs;
     const isSampled = (current - first) % DETERMINISM_SAMPLE_EVERY === 0;
@@ -109,7 +109,7 @@ function explain({ seed, violations, faults, lastLines }: StoryResult): void {
 export async function hunt(mutant: Mutant, seedsMax = MUTANT_SEEDS_MAX): Promise<number | undefined> {
   for (let seed = 1; seed <= seedsMax; seed += 1) {
     // What shows without the planted fault is not its doing.
-    if ((await tell(seed, mutant)).violations.length > 0 && (await tell(seed)).violations.length === 0) return seed;
+    if ((await tell(seed, { mutant })).violations.length > 0 && (await tell(seed)).violations.length === 0) return seed;
   }
   return undefined;
 }

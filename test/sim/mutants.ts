@@ -167,6 +167,33 @@ const doesNotWaitForIntentions = workerBus((inner) => ({
   },
 }));
 
+const beginsUnasked = workerBus((inner) => ({
+  request: (subject, payload, options) => {
+    const claims = reports(payload).filter(({ type }) => type === 'effect-claimed');
+    const sending = inner.request(subject, payload, options);
+    if (claims.length === 0) return sending;
+    sending.catch(() => undefined);
+    const { seq } = (JSON.parse(payload) as { command: { seq: number } }).command;
+    const mayBegin = claims.map((claim) => ({ ...claim, startWithinMs: 60_000 }));
+    const value = { seq, revision: 0, instructions: [], inbound: [], cancelRequested: false, ended: false, mayBegin };
+    return Promise.resolve(JSON.stringify({ ok: true, value }));
+  },
+}));
+
+/** As if it had certainly not begun. */
+const runsUnknownAgain = deciding((decide) => (given, state) => {
+  const isMeant = (event: RunEvent): boolean =>
+    event.type === 'EffectQuestioned' || (event.type === 'TimerSet' && event.data.purpose === 'probe');
+  const decision = withoutEvents(decide(given, state), isMeant);
+  if (!('accepted' in decision)) return decision;
+  const accepted = decision.accepted.map((event): RunEvent => {
+    if (event.type !== 'EffectUnknown') return event;
+    const { call, attempt, executionId } = event.data;
+    return { ...event, type: 'EffectNotStarted', data: { call, attempt, executionId, reason: 'too-late' } };
+  });
+  return { accepted };
+});
+
 const replaysBackwards = workerBus((inner) => ({
   subscribe: (subject, handler, options) =>
     inner.subscribe(
@@ -246,5 +273,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'runs tools before their intention is recorded', ports: doesNotWaitForIntentions },
   { name: 'does not record results before an effect', ports: dropsResults },
   { name: 'replays results in another order', ports: replaysBackwards },
+  { name: 'begins what must not be doubled without waiting for the answer', ports: beginsUnasked },
+  { name: 'runs again what nobody knows of', alter: runsUnknownAgain },
   { name: 'gives a tool another key after a crash', alter: changesKeys },
 ];

@@ -25,6 +25,8 @@ export class OuterWorld {
   /** By idempotency key: the destination keeps its own promise. */
   readonly effects = new Map<string, Effect>();
   readonly keysOfUse = new Map<string, Set<string>>();
+  /** By execution: a destination without keys does what it is asked each time. */
+  readonly moves = new Map<string, { readonly use: string; readonly result: number }>();
 
   constructor(private readonly simulation: Simulation) {}
 
@@ -32,6 +34,17 @@ export class OuterWorld {
     if (!process.alive) return;
     this.simulation.note(`${process.name} does ${work.kind} ${work.name} of ${work.runId} at epoch ${work.epoch ?? 'none'}`);
     this.work.push({ ...work, atMs: this.simulation.nowMs, process: process.name });
+  }
+
+  /** At once, whatever becomes of the answer. */
+  move(process: SimProcess, move: { readonly execution: string; readonly use: string; readonly result: number }): void {
+    if (!process.alive) return;
+    this.simulation.note(`${process.name} moves ${move.use} by ${move.execution}`);
+    this.moves.set(move.execution, move);
+  }
+
+  movesOf(use: string): readonly number[] {
+    return [...this.moves.values()].filter((move) => move.use === use).map(({ result }) => result);
   }
 
   effect(

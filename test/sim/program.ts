@@ -22,7 +22,9 @@ export type Operation =
   | { readonly do: 'values' }
   | { readonly do: 'all'; readonly branches: readonly (readonly Operation[])[] };
 
-export type ToolName = 'charge' | 'lookup';
+export type ToolName = 'charge' | 'lookup' | ClaimedToolName;
+/** Effects that must not be doubled: the destination of a transfer can be asked, that of a wire cannot. */
+export type ClaimedToolName = 'transfer' | 'wire';
 export type ToolUse = Omit<Extract<Operation, { do: 'tool' }>, 'do' | 'tool'> & { readonly tool: string };
 
 export interface WorkflowPlan {
@@ -48,8 +50,15 @@ export const FAILS_MAX = 2;
 
 class Drawer {
   private made = 0;
+  /** Drawn apart: what else a seed draws stays what it was. */
+  private readonly claims: SeededRandom;
 
-  constructor(private readonly random: SeededRandom) {}
+  constructor(
+    private readonly random: SeededRandom,
+    private readonly claimedShare: number,
+  ) {
+    this.claims = random.split('claims');
+  }
 
   operations(depth: number): Operation[] {
     const count = depth === 0 ? this.random.integer(...OPERATIONS) : this.random.integer(1, 3);
@@ -59,9 +68,10 @@ class Drawer {
   tool(): Extract<Operation, { do: 'tool' }> {
     const { random } = this;
     const fails = random.chance(0.25) ? random.integer(1, FAILS_MAX) : 0;
+    const repeatable = random.chance(0.7) ? 'charge' : 'lookup';
     return {
       do: 'tool',
-      tool: random.chance(0.7) ? 'charge' : 'lookup',
+      tool: this.claimed() ?? repeatable,
       id: this.name('use'),
       value: random.integer(1, 99),
       fails,
@@ -88,6 +98,11 @@ class Drawer {
     return { do: 'all', branches: Array.from({ length: random.integer(2, 3) }, () => this.operations(depth + 1)) };
   }
 
+  private claimed(): ClaimedToolName | undefined {
+    if (!this.claims.chance(this.claimedShare)) return undefined;
+    return this.claims.chance(0.6) ? 'transfer' : 'wire';
+  }
+
   private workMs(): number {
     return this.random.chance(0.5) ? 0 : this.random.integer(1, WORK_MS_MAX);
   }
@@ -98,8 +113,9 @@ class Drawer {
   }
 }
 
-export function drawPlan(label: string, random: SeededRandom): Plan {
-  const drawer = new Drawer(random);
+/** @param claimedShare of the uses of tools */
+export function drawPlan(label: string, random: SeededRandom, claimedShare: number): Plan {
+  const drawer = new Drawer(random, claimedShare);
   if (random.chance(0.65)) return { kind: 'workflow', label, operations: drawer.operations(0) };
   const turns = Array.from({ length: random.integer(...TURNS) }, () =>
     Array.from({ length: random.integer(1, 3) }, () => {
@@ -116,8 +132,10 @@ export function stepResult(value: number): number {
   return value * 3 + 1;
 }
 
+const OFFSETS: Readonly<Record<ToolName, number>> = { charge: 1_000, lookup: 2_000, transfer: 3_000, wire: 4_000 };
+
 export function toolResult(tool: ToolName, value: number): number {
-  return value + (tool === 'charge' ? 1_000 : 2_000);
+  return value + OFFSETS[tool];
 }
 
 /** What came before enters what comes after: a result that is replayed wrongly shows at the end. */
@@ -164,7 +182,7 @@ export function agentText(results: readonly (number | undefined)[]): string {
 }
 
 export function isTool(name: string): name is ToolName {
-  return name === 'charge' || name === 'lookup';
+  return Object.hasOwn(OFFSETS, name);
 }
 
 /** Uses of declared tools, by id: each must have one idempotency key, and its effect once. */

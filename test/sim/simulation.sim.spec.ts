@@ -1,12 +1,13 @@
 import corpus from './corpus.json';
 import { hunt, tell } from './main';
+import type { StoryOptions } from './story';
 import { MUTANTS } from './mutants';
 
 /** The short form of `perdure simulate`, on every commit. A failure names its seed: `./perdure simulate --seed N`. */
 const SEEDS = Array.from({ length: 25 }, (_, index) => 1_000 + index);
 
-async function breaches(seed: number): Promise<readonly string[]> {
-  const { violations } = await tell(seed);
+async function breaches(seed: number, options: Omit<StoryOptions, 'seed'> = {}): Promise<readonly string[]> {
+  const { violations } = await tell(seed, options);
   return violations.map(({ invariant, message }) => `seed ${seed}, ${invariant}: ${message}`);
 }
 
@@ -18,7 +19,8 @@ describe('a simulated installation', () => {
   it.each(corpus.map(({ seed, was }) => [seed, was] as const))(
     'keeps them under seed %d, which once showed: %s',
     async (seed) => {
-      expect(await breaches(seed)).toEqual([]);
+      // As the story was told when it showed that.
+      expect(await breaches(seed, { claims: false })).toEqual([]);
     },
   );
 

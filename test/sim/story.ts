@@ -32,6 +32,8 @@ const LOOK_EVERY_MS = 250;
 const RESTART_MS = [50, 2_000] as const;
 const RUNS = [6, 14] as const;
 const START_UNTIL_MS = 8_000;
+/** Of the uses of tools, in stories that have such effects. */
+const CLAIMED_SHARE = 0.4;
 
 type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers';
 const PARK: readonly (readonly [RoleName, number])[] = [
@@ -61,6 +63,8 @@ export interface Mutant {
 export interface StoryOptions {
   readonly seed: number;
   readonly mutant?: Mutant;
+  /** False: no effects that must not be doubled, whatever the seed draws. */
+  readonly claims?: boolean;
   /** Instead of those that the seed draws. */
   readonly faults?: FaultSettings;
   onLine?(line: string): void;
@@ -111,7 +115,9 @@ export class Story {
       maps: new SimBucket(broker, 'maps'),
       world: new OuterWorld(simulation),
     };
-    this.wishes = drawWishes(simulation.random.split('load'));
+    const claims = simulation.random.split('claims');
+    const claimedShare = options.claims === false || claims.chance(0.4) ? 0 : CLAIMED_SHARE;
+    this.wishes = drawWishes(simulation.random.split('load'), claimedShare);
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
     this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
     this.auditor = new Auditor(this);
@@ -212,9 +218,13 @@ export class Story {
     this.faults.heal();
   }
 
-  /** Ends the story when nothing is left to wait for. Until then, an operator resumes what was paused. */
+  /** Ends the story when nothing is left to wait for. Until then, an operator resumes what was paused, and looks for what nobody knows of. */
   private look(): void {
     for (const runId of this.auditor.pausedRuns()) void this.client.resume(runId);
+    for (const { runId, call, use } of this.auditor.questions()) {
+      if (this.client.ended.has(runId)) continue;
+      void this.client.resolve({ runId, call, result: this.premises.world.movesOf(use)[0] });
+    }
     if (this.allEnded) this.simulation.at(SETTLE_MS, () => this.simulation.stop(), { label: 'the end' });
     else this.simulation.at(LOOK_EVERY_MS, () => this.look(), { label: 'look' });
   }
@@ -224,13 +234,13 @@ function pauseOf(random: SeededRandom): number | undefined {
   return random.chance(0.15) ? random.between(0, 5_000) : undefined;
 }
 
-function drawWishes(random: SeededRandom): readonly Wish[] {
+function drawWishes(random: SeededRandom, claimedShare: number): readonly Wish[] {
   const count = random.integer(...RUNS);
   return Array.from({ length: count }, (_, index) => {
     const runId = `run-${index + 1}`;
     return {
       runId,
-      plan: drawPlan(runId, random.split(runId)),
+      plan: drawPlan(runId, random.split(runId), claimedShare),
       startAtMs: random.between(0, START_UNTIL_MS),
       deadlineMs: random.chance(0.1) ? random.integer(500, 10_000) : undefined,
       cancelAfterMs: random.chance(0.15) ? random.between(0, 5_000) : undefined,

@@ -91,6 +91,8 @@ const EPOCH_MS = 1_767_225_600_000;
 function checkUse(world: OuterWorld, use: string, found: (message: string) => void): void {
   const keys = world.keysOfUse.get(use);
   if (keys !== undefined && keys.size > 1) found(`${use} was asked for under the keys ${[...keys].join(', ')}`);
+  const moves = world.movesOf(use).length;
+  if (moves > 1) found(`${use} was moved ${moves} times`);
 }
 
 /** Whatever is recorded was made from what is recorded before it: nothing outside rests on what a crash could take away. */
