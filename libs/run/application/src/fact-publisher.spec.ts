@@ -274,6 +274,23 @@ describe('who takes a partition over', () => {
     expect(world.facts.stored.map(({ messageId }) => messageId)).toEqual([late?.id]);
   });
 
+  it('publishes it also while the broker has not confirmed yet what lay beyond the mark', async () => {
+    const world = new World();
+    await world.append();
+    const publisher = world.publisher();
+    await publisher.start();
+    world.facts.away = true;
+    const taken = publisher.takeOver([ANN, BOB]);
+    await world.host.advance(1_000);
+    await world.append();
+    const [late] = await world.store.read(runStream.build(ann), { direction: 'backward', from: 'end', limit: 1 });
+    publisher.heard(ann, late as RecordedEvent);
+    world.facts.away = false;
+    await world.host.advance(5_000);
+    await taken;
+    expect(world.facts.seen.sort()).toEqual(['run-acme.ann@0', 'run-acme.ann@1']);
+  });
+
   it('publishes nothing again that it has passed over', async () => {
     const world = new World();
     await world.append();

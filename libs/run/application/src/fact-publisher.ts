@@ -49,6 +49,11 @@ interface Outgoing {
   readonly ticket: PublishTicket;
 }
 
+/** Everything of its partitions up to `end` was seen by it. */
+interface Pass {
+  end: Position | 'start';
+}
+
 interface StoredMark {
   readonly position: Position;
   readonly partitions: readonly number[];
@@ -66,8 +71,8 @@ export class FactPublisher {
   private readonly underWay = new Set<PublishTicket>();
   /** Partitions whose facts beyond their old mark have been published: the mark speaks for these. */
   private readonly covered = new Set<number>();
-  /** For a while after a take-over: where its pass over the log ended, by partition. */
-  private readonly passed = new Map<number, Position | 'start'>();
+  /** From a take-over on, for a while: how far its pass over the log has come, by partition. */
+  private readonly passes = new Map<number, Pass>();
   private highest: Position | 'start' = 'start';
   private mark: Position | 'start' = 'start';
   /** The mark of one period ago: the broker's disk has it by now, also if the power goes. */
@@ -122,26 +127,29 @@ export class FactPublisher {
   async takeOver(partitions: readonly number[]): Promise<void> {
     const known = await this.persistently(() => this.readMarks());
     const after = partitions.map((partition) => known.get(partition) ?? 'start').reduce(earlier);
-    const end = await this.republish(after, new Set(partitions));
-    for (const partition of partitions) {
-      if (!this.ports.ownership.owns(partition)) continue;
-      this.passed.set(partition, end);
-      this.covered.add(partition);
-    }
-    this.cancels[2] = this.ports.host.timers.after(FORMER_OWNER_MS, () => this.passed.clear());
+    const pass: Pass = { end: after };
+    // Before the broker has confirmed anything: what lands behind the pass meanwhile is published by whoever hears it.
+    for (const partition of partitions) this.passes.set(partition, pass);
+    await this.republish(pass, new Set(partitions));
+    for (const partition of partitions) if (this.ports.ownership.owns(partition)) this.covered.add(partition);
+    this.cancels.push(this.ports.host.timers.after(FORMER_OWNER_MS, () => this.forget(partitions, pass)));
+  }
+
+  private forget(partitions: readonly number[], pass: Pass): void {
+    for (const partition of partitions) if (this.passes.get(partition) === pass) this.passes.delete(partition);
   }
 
   release(partitions: readonly number[]): void {
     for (const partition of partitions) {
       this.covered.delete(partition);
-      this.passed.delete(partition);
+      this.passes.delete(partition);
     }
   }
 
   /** A fact read by whoever is about to act on it: its author may have owned the partition before, and died too early. */
   heard(address: RunAddress, recorded: RecordedEvent): void {
-    const passed = this.passed.get(partitionOf(address.runId));
-    if (passed === undefined || (passed !== 'start' && comparePositions(recorded.position, passed) <= 0)) return;
+    const pass = this.passes.get(partitionOf(address.runId));
+    if (pass === undefined || (pass.end !== 'start' && comparePositions(recorded.position, pass.end) <= 0)) return;
     const fact = outgoingFact(address, recorded);
     this.ports.facts.publish([fact]);
     this.remember({ fact, ticket: { beyond: this.mark } });
@@ -192,11 +200,12 @@ export class FactPublisher {
 
   private async recoverOverflow(): Promise<void> {
     this.overflowed = false;
-    await this.republish(this.mark, new Set(this.covered));
+    await this.republish({ end: this.mark }, new Set(this.covered));
   }
 
-  /** One pass over the log from `after` to its head; resolves when the broker has confirmed all of it. */
-  private async republish(after: Position | 'start', partitions: ReadonlySet<number>): Promise<Position | 'start'> {
+  /** One pass over the log from where it stands to the head; resolves when the broker has confirmed all of it. */
+  private async republish(pass: Pass, partitions: ReadonlySet<number>): Promise<void> {
+    const after = pass.end;
     const ticket: PublishTicket = { beyond: after };
     this.underWay.add(ticket);
     let page: OutgoingFact[] = [];
@@ -204,15 +213,13 @@ export class FactPublisher {
       await this.storedByBroker(page);
       page = [];
     };
-    let end = after;
     await this.passOver(after, async (recorded) => {
-      end = recorded.position;
+      pass.end = recorded.position;
       const fact = this.factAgain(recorded, partitions);
       if (fact !== undefined && page.push(fact) >= REPUBLISHED_PAGE) await flush();
     });
     await flush();
     this.underWay.delete(ticket);
-    return end;
   }
 
   private passOver(after: Position | 'start', onEvent: (recorded: RecordedEvent) => Promise<void>): Promise<void> {
