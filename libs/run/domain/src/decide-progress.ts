@@ -242,16 +242,15 @@ function diverged({ divergence }: EntryOf<'diverged'>, run: OpenRun, nowMs: numb
 /** If something arrived while the worker was letting go, the run wakes in the same breath. */
 function suspended(run: OpenRun, nowMs: number): RunDecision {
   if (run.cancel !== undefined) return accept(cancelled(run.cancel.reason, nowMs));
-  const busy = hasWork(run);
-  if (!busy && run.calls.size === 0) {
-    return refusal(
-      'NothingToWaitFor',
-      'A run may only be let go while it waits for something that can wake it. End it, or set a timer first.',
-    );
-  }
   const letGo: RunEvent = { type: 'RunSuspended', data: { epoch: run.epoch } };
+  // What was under way may have been all: whoever pauses is what it waits for.
   if (run.pause !== undefined) return accept(letGo, paused(run.pause.reason));
-  return busy ? accept(letGo, woken(run)) : accept(letGo);
+  const busy = hasWork(run);
+  if (busy || run.calls.size > 0) return busy ? accept(letGo, woken(run)) : accept(letGo);
+  return refusal(
+    'NothingToWaitFor',
+    'A run may only be let go while it waits for something that can wake it. End it, or set a timer first.',
+  );
 }
 
 function isLettingGo({ type }: ProgressEntry): boolean {

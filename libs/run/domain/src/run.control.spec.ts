@@ -208,6 +208,12 @@ describe('a pause that somebody asks for', () => {
       .then({ ...letGo, ...mark }, { ...held, ...mark });
   });
 
+  it('holds a run that waits for nothing but the end of the pause', () => {
+    given(...active, asked)
+      .when(report({ type: 'suspended' }))
+      .then({ ...fact('RunSuspended', { epoch: 1 }), ...mark }, { ...held, ...mark });
+  });
+
   it('holds the run when its worker dies, and counts nothing against it', () => {
     given(...active, asked)
       .when(at({ type: 'LoseActivation', epoch: 1, reason: 'worker-lost' }))

@@ -314,6 +314,8 @@ export class WorkflowActivation extends Activation implements CallDesk {
   private atRest(): void {
     if (this.endIfAsked()) return;
     if (this.finished !== undefined && !this.cancelled) return this.reportEnd(this.finished);
+    // What the code has asked for since is not begun, so nothing would wake the run: it is handed over when all is recorded.
+    if (this.draining && !this.cancelled) return this.reporter.flush();
     const idleMs = this.idleMs();
     // What is queued goes with the entry that lets go.
     if (idleMs === 0) return this.suspend();
@@ -333,7 +335,7 @@ export class WorkflowActivation extends Activation implements CallDesk {
   }
 
   protected onIdle(): void {
-    if (!this.pumping && this.isActive && this.idleMs() !== undefined) this.suspend();
+    if (!this.pumping && this.isActive && !this.draining && this.idleMs() !== undefined) this.suspend();
   }
 
   private reportEnd(finish: Finish): void {
