@@ -20,7 +20,7 @@ import { isActive, keyOf } from './activation-keeper';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
 import { accepted, parseRequest, refused } from './request';
-import type { Judged } from './run.actor';
+import { codeStamp, type Judged } from './run.actor';
 import type { Snapshots } from './snapshots';
 import type { Waiters } from './waiters';
 
@@ -100,7 +100,7 @@ export class RunDesk {
   private async release(address: RunAddress, envelope: CommandEnvelope, command: RunCommandOf<'ReleaseRun'>): Promise<Answer> {
     const state = await this.ports.runs.of(address).settled();
     const code = isOpen(state) ? await this.ports.code.of(address.tenant, command.buildId, state.request.name) : NO_CODE;
-    return answered(address, await this.submit(address, { envelope, command, code }));
+    return answered(address, await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) }));
   }
 
   private async recordProgress(
@@ -111,7 +111,7 @@ export class RunDesk {
     const actor = this.ports.runs.of(address);
     const state = actor.state ?? (await actor.settled());
     const code = isActive(state) ? await this.codeOf(address.tenant, state.activation.buildId, state.request.name) : NO_CODE;
-    const judged = await this.submit(address, { envelope, command, code });
+    const judged = await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) });
     return judged.accepted ? accepted(progressOf(judged.state, command)) : refused(judged.rejection);
   }
 
@@ -123,7 +123,8 @@ export class RunDesk {
     const state = await this.ports.runs.of(address).settled();
     // The run may be held by nobody: an agent goes on with its newest build.
     const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
-    return answered(address, await this.submit(address, { envelope, command: { ...command, by: envelope.actor }, code }));
+    const resolve = { ...command, by: envelope.actor };
+    return answered(address, await this.submit(address, { envelope, command: resolve, code, codeStamp: codeStamp(state) }));
   }
 
   private codeOf(tenant: string, buildId: string, name: string): KnownCode | Promise<KnownCode> {
@@ -154,9 +155,9 @@ export class RunDesk {
 
   private submit(
     address: RunAddress,
-    job: { envelope: CommandEnvelope; command: DomainCommand; code: KnownCode },
+    job: { envelope: CommandEnvelope; command: DomainCommand; code: KnownCode; codeStamp?: number },
   ): Promise<Judged> {
-    const { envelope, command, code } = job;
+    const { envelope, command, code, ...stamped } = job;
     const { clock, entropy } = this.ports.host;
     const provenance = {
       commandId: envelope.id,
@@ -164,7 +165,7 @@ export class RunDesk {
       traceparent: envelope.traceparent,
     };
     const at = { nowMs: clock.nowMs(), commandId: envelope.id, fraction: entropy.fraction() };
-    return this.ports.runs.of(address).submit({ given: { command, code, at }, provenance });
+    return this.ports.runs.of(address).submit({ given: { command, code, at }, provenance, ...stamped });
   }
 }
 

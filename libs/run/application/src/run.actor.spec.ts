@@ -338,3 +338,19 @@ describe('a long run', () => {
     }
   });
 });
+
+describe('what was looked up for a command', () => {
+  it('is judged with only while the run is as it was then', async () => {
+    const world = new World();
+    const actor = world.actor();
+    await world.send(actor, REQUEST);
+    await world.send(actor, RELEASE);
+    const at = { nowMs: START_MS, commandId: commandIdAt(START_MS, 99), fraction: 0.5 };
+    const given = { command: report(1, step('1')), at, code: knownCode(workflowManifest()) };
+    const provenance = { commandId: at.commandId, actor: 'worker:w', traceparent: undefined };
+    // Looked up before the run was assigned.
+    await expect(actor.submit({ given, provenance, codeStamp: 0 })).rejects.toThrow(StoreUnavailable);
+    expect(await world.types()).toEqual(['RunRequested', 'RunAssigned']);
+    expect(await actor.submit({ given, provenance, codeStamp: 1 })).toMatchObject({ accepted: true });
+  });
+});

@@ -13,7 +13,8 @@ import { SNAPSHOT_EVERY, type Snapshots } from './snapshots';
  * 1. Nothing is answered, published or dispatched before the append that it rests on is acknowledged.
  * 2. A refused append drops the state: everything under way is judged again on what the log says.
  * 3. A rejection rests on what precedes it in the same batch, so it too waits for the append.
- * 4. An answer that rests on no append rests on a look at the log: another instance may own the run by now, and
+ * 4. What was looked up for a command by an old state is never judged with: the asker is told to ask again.
+ * 5. An answer that rests on no append rests on a look at the log: another instance may own the run by now, and
  *    what is held here may be old.
  */
 
@@ -24,11 +25,10 @@ const BATCH_FACTS_MAX = 256;
 /** How often a batch is judged anew after a refused append before the caller is told to try again. */
 const FENCED_MAX = 3;
 
-/** What was given of the code was looked up by a state that has turned out to be old: the asker's repeat looks again. */
-const CODE_BY_STATE: ReadonlySet<string> = new Set(['RecordProgress', 'ReleaseRun']);
-
 export interface RunCommandJob {
   readonly given: DecidedCommand;
+  /** The state by which the code in `given` was looked up, if it was: `codeStamp` of it. */
+  readonly codeStamp?: number;
   readonly provenance: Provenance;
 }
 
@@ -65,6 +65,13 @@ interface Batch {
   readonly judged: { readonly job: Waiting; readonly rejection: ErrorRecord | undefined }[];
   readonly events: FactToStore[];
   readonly state: RunState;
+}
+
+const NOT_OPEN = -1;
+
+/** Changes whenever other code may be meant. */
+export function codeStamp(state: RunState): number {
+  return isOpen(state) ? state.epoch : NOT_OPEN;
 }
 
 export class RunActor {
@@ -155,6 +162,10 @@ export class RunActor {
     let weight = 0;
     while (this.queue.length > 0 && taken.length < BATCH_MAX && weight < BATCH_FACTS_MAX) {
       const job = this.queue.shift() as Waiting;
+      if (job.codeStamp !== undefined && job.codeStamp !== codeStamp(state)) {
+        job.reject(askAgain());
+        continue;
+      }
       taken.push(job);
       const decision = this.decide(job, state);
       if ('rejected' in decision) {
@@ -212,8 +223,8 @@ export class RunActor {
     const retried: Waiting[] = [];
     for (const job of taken) {
       job.fenced += 1;
-      if (job.fenced <= FENCED_MAX && !CODE_BY_STATE.has(job.given.command.type)) retried.push(job);
-      else job.reject(new StoreUnavailable('Another instance is appending to this run. Ask again: its owner will answer.'));
+      if (job.fenced <= FENCED_MAX) retried.push(job);
+      else job.reject(askAgain());
     }
     this.queue.unshift(...retried);
   }
@@ -228,4 +239,8 @@ export class RunActor {
       this.ports.host.log.warn('snapshot not taken', { ...this.address, reason: String(error) });
     }
   }
+}
+
+function askAgain(): StoreUnavailable {
+  return new StoreUnavailable('Another instance is appending to this run. Ask again: its owner will answer.');
 }
