@@ -1,5 +1,6 @@
 export { type ChangeOfUser, type UserChange, changeUser } from './access/credentials-file';
 export { EventStoreServerError, type StoreFault } from './errors';
+export { runEventStoreServer } from './program';
 export { type EventStoreServerOptions, type RunningEventStoreServer, startEventStoreServer } from './server';
 export { type EventStoreProcess, type EventStoreProcessOptions, spawnEventStoreServer } from './spawn';
 export type { CertificateFiles } from './transport/certificate';

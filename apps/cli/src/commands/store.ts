@@ -1,9 +1,9 @@
-import { spawn } from 'node:child_process';
 import {
   type Fault,
   type StoreInfo,
   backupStore as backup,
   restoreStore as restore,
+  runEventStoreServer,
   scavengeStore as scavenge,
   storeInfo,
   verifyStore as verify,
@@ -11,7 +11,6 @@ import {
 import { Terminal } from '@perdure/kernel';
 import { EXIT } from '../cli.errors';
 import { ago, pc, say } from '../paint';
-import { STORE_PROGRAM } from '../stack/programs';
 import { told } from './store-errors';
 
 export interface ServeOptions {
@@ -23,21 +22,11 @@ export interface ServeOptions {
   readonly credentials?: string;
 }
 
-/** The embedded store alone, in the foreground, for other programs to use. */
+/** The embedded store alone, in the foreground, for other programs to use: this process becomes the server. */
 export function serveStore({ data, port, host, tlsCert, tlsKey, credentials }: ServeOptions): Promise<number> {
-  const given = Object.entries({ host, 'tls-cert': tlsCert, 'tls-key': tlsKey, credentials });
-  const more = given.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value]));
-  const child = spawn(process.execPath, [STORE_PROGRAM, '--data', data, '--port', port, ...more, '--lifeline'], {
-    stdio: ['pipe', 'inherit', 'inherit'],
-  });
-  const forward = (signal: NodeJS.Signals): void => void process.on(signal, () => child.kill(signal));
-  forward('SIGINT');
-  forward('SIGTERM');
-  // From a terminal it means that the terminal is gone, and this process ends; else it asks for new certificates.
-  if (!process.stdin.isTTY) forward('SIGHUP');
-  return new Promise((resolve) => {
-    child.once('exit', (code) => resolve(code ?? EXIT.failed));
-  });
+  const given = Object.entries({ data, port, host, 'tls-cert': tlsCert, 'tls-key': tlsKey, credentials });
+  runEventStoreServer(given.flatMap(([name, value]) => (value === undefined ? [] : [`--${name}`, value])));
+  return new Promise(() => undefined);
 }
 
 interface OfFolder {
