@@ -30,9 +30,13 @@ export class BesiegedServer {
   static async start(): Promise<BesiegedServer> {
     const folder = mkdtempSync(join(tmpdir(), 'perdure-besieged-'));
     const flags = ['--expose-gc', `--max-old-space-size=${HEAP_MEGABYTES}`, '--eval', PROGRAM, '--'];
-    const child = spawn(process.execPath, [...flags, '--data', folder, '--lifeline'], { stdio: ['pipe', 'pipe', 'inherit'] });
+    const args = [ENTRY, '--data', folder, '--lifeline'];
+    const child = spawn(process.execPath, [...flags, ...args], { stdio: ['pipe', 'pipe', 'inherit'] });
     const lines = createInterface({ input: child.stdout as NonNullable<typeof child.stdout> });
-    const line = await new Promise<string>((resolve) => lines.once('line', resolve));
+    const line = await new Promise<string>((resolve, reject) => {
+      lines.once('line', resolve);
+      lines.once('close', () => reject(new Error('the server ended before it served')));
+    });
     return new BesiegedServer((JSON.parse(line) as { port: number }).port, child, { lines, folder });
   }
 
