@@ -34,6 +34,11 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
       return has('RunRequested') ? undefined : 'the log has no such run';
     case 'CancelRun':
       return has('RunCancelRequested') || hasEnded ? undefined : 'no fact says that it was asked for';
+    case 'RepinRun': {
+      const { buildId } = command;
+      const says = (data: Readonly<Record<string, unknown>>): boolean => data['buildId'] === buildId;
+      return has('RunRepinned', says) || has('RunAssigned', says) ? undefined : `no fact pins it to ${buildId}`;
+    }
     case 'PauseRun':
       return has('RunPauseRequested') || has('CodeDiverged') || has('RunQuarantined') || hasEnded
         ? undefined

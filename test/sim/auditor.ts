@@ -9,6 +9,7 @@ import {
   type Finding,
 } from '@perdure/testing';
 import { checkAnswers } from './answers-check';
+import { takesOver } from './builds';
 import { LogView } from './log-view';
 import { SLOTS, TENANT, type Role } from './roles';
 import type { Story } from './story';
@@ -64,7 +65,7 @@ export class Auditor {
     const facts = this.log.facts().filter(({ id }) => premises.store.acknowledged.has(id));
     const clockSkewMs = 2 * faults.drawnSettings.skewMaxMs;
     const findings = [
-      ...this.log.runs().flatMap(([, events]) => auditRun(events, { clockSkewMs })),
+      ...this.log.runs().flatMap(([, events]) => auditRun(events, { clockSkewMs, takesOver })),
       ...work.findings,
       ...auditPublication({ facts, marks: this.log.of(MARK_STREAM), storedAtMs }),
       ...this.liveness(),

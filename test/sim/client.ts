@@ -14,6 +14,8 @@ export interface Wish {
   readonly cancelAfterMs: number | undefined;
   /** After its start was accepted; the operator ends every pause. */
   readonly pauseAfterMs: number | undefined;
+  /** After its start was accepted, somebody lets a certain build go on with it. */
+  readonly repin: { readonly afterMs: number; readonly buildId: string } | undefined;
   /** The same start again, by somebody who did not hear the answer. */
   readonly repeatAfterMs: number | undefined;
 }
@@ -78,6 +80,9 @@ export class Client {
     if (wish.cancelAfterMs !== undefined)
       this.ports.process.schedule(wish.cancelAfterMs, 'cancels', () => void this.cancel(runId));
     if (wish.pauseAfterMs !== undefined) this.ports.process.schedule(wish.pauseAfterMs, 'pauses', () => void this.hold(runId));
+    const { repin } = wish;
+    if (repin !== undefined)
+      this.ports.process.schedule(repin.afterMs, `pins it to ${repin.buildId}`, () => void this.repin(runId, repin.buildId));
     if (wish.repeatAfterMs !== undefined) {
       const again = this.random.chance(0.5) ? envelope : this.envelope(start);
       this.ports.process.schedule(
@@ -100,6 +105,13 @@ export class Client {
   /** Whether it is refused depends on how far the run is: it may have ended. */
   private async hold(runId: string): Promise<void> {
     await this.ask(runId, this.envelope({ type: 'PauseRun', reason: 'somebody wants to look at it' }));
+  }
+
+  /** Refused only if the run has ended, or no worker of the build has ever come up. */
+  private async repin(runId: string, buildId: string): Promise<void> {
+    const answer = await this.ask(runId, this.envelope({ type: 'RepinRun', buildId, reason: 'somebody has checked it' }));
+    if (!answer.ok && answer.error.code !== 'RunAlreadyEnded' && answer.error.code !== 'UnknownBuild')
+      this.violate(runId, `pinning it anew was refused as ${answer.error.code}`);
   }
 
   private checkStart(runId: string, answer: Answer): void {

@@ -1,6 +1,7 @@
 import type { AppendResult, Bus, EventStore, FactBus, Position } from '@perdure/kernel';
 import type { RunEvent } from '@perdure/run-contract';
 import type { DecidedCommand, RunState } from '@perdure/run-domain';
+import { BUILDS } from './builds';
 import type { Ports, Role } from './roles';
 import type { Mutant, RoleName } from './story';
 
@@ -230,6 +231,18 @@ const leaksPermits = onlyIn('admission', ({ admission }) => {
   });
 });
 
+const givesAnyBuild: Alter = (role, made) => {
+  deciding((decide) => (given, state) => decide({ ...given, code: { ...given.code, compatibleWith: [...BUILDS] } }, state))(
+    role,
+    made,
+  );
+  if (role !== 'admission') return;
+  patch(made.admission, ['workers'], (workers) => {
+    const pick = (workers['pick'] as (record: object, nowMs: number) => unknown).bind(workers);
+    return { pick: (record: object, nowMs: number) => pick({ ...record, build: undefined }, nowMs) };
+  });
+};
+
 export const MUTANTS: readonly Mutant[] = [
   { name: 'answers before the append is acknowledged', ports: answersEarly },
   { name: 'sends an ambiguous append again under new ids', ports: resendsUnderNewIds },
@@ -276,4 +289,9 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'begins what must not be doubled without waiting for the answer', ports: beginsUnasked },
   { name: 'runs again what nobody knows of', alter: runsUnknownAgain },
   { name: 'gives a tool another key after a crash', alter: changesKeys },
+  { name: 'gives a workflow to whatever build has room', alter: givesAnyBuild },
+  {
+    name: 'forgets that a run was pinned anew',
+    alter: deciding((decide) => (given, state) => withoutEvents(decide(given, state), ({ type }) => type === 'RunRepinned')),
+  },
 ];

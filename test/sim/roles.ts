@@ -17,6 +17,7 @@ import {
 } from '@perdure/testing';
 import { TimerKeeper } from '@perdure/timer-application';
 import { behavioursFor } from './behaviours';
+import { buildOf } from './builds';
 import type { OuterWorld } from './outer-world';
 
 /** What all processes of one story share: the machines that do not die with them. */
@@ -27,6 +28,8 @@ export interface Premises {
   readonly leases: SimBucket;
   readonly maps: SimBucket;
   readonly world: OuterWorld;
+  /** Whether each worker has a build of its own. */
+  readonly severalBuilds: boolean;
 }
 
 /** What one process is given. A mutant of the system is made by giving something else. */
@@ -132,13 +135,13 @@ export function timers(_premises: Premises, ports: Ports): Beginning {
 
 export function worker(premises: Premises, ports: Ports): Beginning {
   const { process: host, bus } = ports;
-  const { broker, world } = premises;
+  const { broker, world, severalBuilds } = premises;
   const workerId = host.role;
   const sessionId = host.incarnation;
   let engine: WorkerEngine | undefined = undefined;
   const epochOf = (runId: string): number | undefined => (engine as WorkerEngine | undefined)?.['active'].get(runId)?.epoch;
   const offer = offerOf(behavioursFor({ process: host, world, epochOf }));
-  const manifest = manifestOf(offer, host.digest, 'build-1');
+  const manifest = manifestOf(offer, host.digest, buildOf(workerId, severalBuilds));
   let heartbeat: HeartbeatLoop | undefined = undefined;
   const held = new WorkerEngine({
     host,
@@ -166,6 +169,7 @@ export function worker(premises: Premises, ports: Ports): Beginning {
         workerId,
         sessionId,
         buildId: manifest.buildId,
+        compatibleWith: manifest.compatibleWith,
         hosts: offer.behaviours.map((behaviour) => behaviour.name),
       },
       status: () => held.status(),

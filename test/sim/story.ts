@@ -12,6 +12,7 @@ import {
   type Violation,
 } from '@perdure/testing';
 import { Auditor } from './auditor';
+import { BUILDS } from './builds';
 import { Client, type Wish } from './client';
 import { OuterWorld } from './outer-world';
 import { drawPlan } from './program';
@@ -65,6 +66,8 @@ export interface StoryOptions {
   readonly mutant?: Mutant;
   /** False: no effects that must not be doubled, whatever the seed draws. */
   readonly claims?: boolean;
+  /** False: all workers have one build, whatever the seed draws. */
+  readonly builds?: boolean;
   /** Instead of those that the seed draws. */
   readonly faults?: FaultSettings;
   onLine?(line: string): void;
@@ -114,10 +117,12 @@ export class Story {
       leases: new SimBucket(broker, 'leases'),
       maps: new SimBucket(broker, 'maps'),
       world: new OuterWorld(simulation),
+      severalBuilds: options.builds !== false && simulation.random.split('builds').chance(0.5),
     };
     const claims = simulation.random.split('claims');
     const claimedShare = options.claims === false || claims.chance(0.4) ? 0 : CLAIMED_SHARE;
-    this.wishes = drawWishes(simulation.random.split('load'), claimedShare);
+    const { severalBuilds } = this.premises;
+    this.wishes = drawWishes(simulation.random.split('load'), { claimedShare, severalBuilds });
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
     this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
     this.auditor = new Auditor(this);
@@ -234,13 +239,24 @@ function pauseOf(random: SeededRandom): number | undefined {
   return random.chance(0.15) ? random.between(0, 5_000) : undefined;
 }
 
-function drawWishes(random: SeededRandom, claimedShare: number): readonly Wish[] {
+/** A build that somebody pins the run to, and when. */
+function repinOf(random: SeededRandom): Wish['repin'] {
+  return random.chance(0.3) ? { afterMs: random.between(0, 6_000), buildId: random.pick(BUILDS) } : undefined;
+}
+
+function drawWishes(
+  random: SeededRandom,
+  { claimedShare, severalBuilds }: { readonly claimedShare: number; readonly severalBuilds: boolean },
+): readonly Wish[] {
   const count = random.integer(...RUNS);
   return Array.from({ length: count }, (_, index) => {
     const runId = `run-${index + 1}`;
+    const plan = drawPlan(runId, random.split(runId), claimedShare);
+    const mayRepin = severalBuilds && plan.kind === 'workflow';
     return {
       runId,
-      plan: drawPlan(runId, random.split(runId), claimedShare),
+      plan,
+      repin: mayRepin ? repinOf(random.split(`${runId}-repin`)) : undefined,
       startAtMs: random.between(0, START_UNTIL_MS),
       deadlineMs: random.chance(0.1) ? random.integer(500, 10_000) : undefined,
       cancelAfterMs: random.chance(0.15) ? random.between(0, 5_000) : undefined,

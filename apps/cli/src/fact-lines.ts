@@ -55,6 +55,8 @@ export class FactLines {
         return ['‖', pc.magenta, `paused: ${text(data.reason)}`];
       case 'RunResumed':
         return ['▸', pc.bold, `resumed: ${text(data.reason)}`];
+      case 'RunRepinned':
+        return ['⇄', pc.yellow, `pinned to build ${text(data.buildId)}: ${text(data.reason)}`];
       case 'RunCancelRequested':
         return ['⊘', pc.yellow, `cancel requested: ${text(data.reason)}`];
       case 'CodeDiverged':

@@ -10,6 +10,7 @@ export interface RunView {
   readonly revision: number;
   readonly epoch: number;
   readonly workerId?: string;
+  readonly buildId?: string;
   readonly requestedAtMs: number;
   readonly endedAtMs?: number;
   readonly pausedBecause?: string;
@@ -25,6 +26,17 @@ export interface RunView {
     readonly closedBy?: string;
   }[];
   readonly outcome?: Outcome;
+}
+
+/** A build that workers have registered. */
+export interface BuildLine {
+  readonly buildId: string;
+  readonly registeredAtMs: number;
+  readonly hosts: readonly string[];
+  readonly newestFor: readonly string[];
+  readonly workers: readonly { readonly workerId: string; readonly draining: boolean }[];
+  readonly runs: number;
+  readonly standing: 'current' | 'draining' | 'stranded' | 'drained';
 }
 
 /** What a person may do to a run that is under way. */
@@ -124,6 +136,14 @@ export class GatewayClient {
 
   control(runId: string, verb: ControlVerb, reason?: string): Promise<{ readonly runId: string }> {
     return this.post(`/v1/runs/${encodeURIComponent(runId)}/${verb}`, { reason });
+  }
+
+  builds(): Promise<{ readonly complete: boolean; readonly builds: readonly BuildLine[] }> {
+    return this.ask('GET', '/v1/builds');
+  }
+
+  repin(runId: string, buildId: string, reason?: string): Promise<{ readonly runId: string }> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/repin`, { buildId, reason });
   }
 
   effects(limit?: number): Promise<{ readonly complete: boolean; readonly questions: readonly EffectQuestion[] }> {

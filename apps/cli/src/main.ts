@@ -8,6 +8,7 @@ type Act = (...args: never[]) => Promise<number>;
 /** Each command is loaded when it is used: a start must not pay for what it does not do. */
 const run = () => require('./commands/run') as typeof import('./commands/run');
 const effects = () => require('./commands/effects') as typeof import('./commands/effects');
+const builds = () => require('./commands/builds') as typeof import('./commands/builds');
 const elsewhere = () => require('./commands/elsewhere') as typeof import('./commands/elsewhere');
 const dev = () => require('./commands/dev') as typeof import('./commands/dev');
 const demo = () => require('./commands/demo') as typeof import('./commands/demo');
@@ -76,6 +77,18 @@ function addRunCommands(program: Command): void {
   );
 }
 
+function addBuildCommands(program: Command): void {
+  const group = program.command('builds').description('versions of the code of agents and workflows');
+  withGateway(
+    group.command('list').description('their live workers, the live runs pinned to them, and which are drained'),
+  ).action(act((options: object) => builds().listBuilds(options)));
+  const run = program.commands.find((command) => command.name() === 'run') as Command;
+  withGateway(run.command('repin <runId>').description('let another build go on with a workflow'))
+    .requiredOption('--build <id>', 'a registered build that hosts it: see `perdure builds list`')
+    .option('--reason <text>', 'recorded with it')
+    .action(act((runId: string, options: never) => builds().repinRun(runId, options)));
+}
+
 function addEffectCommands(program: Command): void {
   const group = program.command('effects').description('effects of which nobody knows whether they happened');
   withGateway(group.command('list').description('those that wait for an answer, over all runs; oldest first'))
@@ -96,7 +109,10 @@ function addStackCommands(program: Command): void {
     .option('--data <dir>', 'where everything is kept', '.perdure/data')
     .option('--port <n>', 'of the gateway (default 7610, or any free one)', positive)
     .option('--isolated', 'a process for each service')
-    .option('--entry <file>', 'your agents and workflows, .js or .ts (default: the audit sample)')
+    .option(
+      '--entry <file...>',
+      'your agents and workflows, .js or .ts (default: the audit sample); an older build beside the new one, too',
+    )
     .option('--workers <n>', 'worker processes', positive, '1')
     .action(act((options: never) => dev().dev(options)));
   program
@@ -240,6 +256,7 @@ async function main(): Promise<void> {
   program.configureOutput({ outputError: (text, write) => write(pc.red(text)) });
   addStackCommands(program);
   addRunCommands(program);
+  addBuildCommands(program);
   addEffectCommands(program);
   addProofCommands(program);
   try {

@@ -46,6 +46,7 @@ async function gatewayWith(answer: Answer) {
       asked.push(envelope);
       return JSON.stringify(answer(envelope.command, subject.split('.').at(-1) ?? ''));
     },
+    subscribe: () => ({ close: () => Promise.resolve() }),
   } as unknown as Bus;
   const follower = new LogFollower({ store, blobs, host });
   const values: readonly (readonly [symbol, unknown])[] = [
@@ -161,6 +162,17 @@ describe('the gateway', () => {
     expect(await gateway.call('POST', '/v1/runs/asked1/effects/t1.0/resolve', { resolution: 'perhaps' })).toMatchObject({
       status: 400,
     });
+  });
+
+  it('lets another build go on with a run, and lists builds', async () => {
+    answer = () => ({ ok: true, value: VIEW });
+    const body = { buildId: 'b-2', reason: 'checked' };
+    expect(await gateway.call('POST', '/v1/runs/r1/repin', body)).toMatchObject({ status: 202, body: { buildId: 'b-2' } });
+    expect(gateway.asked.at(-1)).toMatchObject({ command: { type: 'RepinRun', buildId: 'b-2', reason: 'checked' } });
+    answer = refuse('UnknownBuild');
+    expect(await gateway.call('POST', '/v1/runs/r1/repin', body)).toMatchObject({ status: 404 });
+    expect(await gateway.call('POST', '/v1/runs/r1/repin', {})).toMatchObject({ status: 400 });
+    expect(await gateway.call('GET', '/v1/builds')).toMatchObject({ status: 200, body: { builds: [] } });
   });
 
   it('repeats the identical request until it is answered', async () => {

@@ -1,12 +1,14 @@
-import { Module } from '@nestjs/common';
+import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown } from '@nestjs/common';
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import type { BlobStore, Bus, EventStore, Host, KeyRing } from '@perdure/kernel';
 import type { LogFollower } from '@perdure/keeper-application';
 import { BLOB_STORE, BUS, EVENT_STORE, HOST, KEY_RING, LOG_FOLLOWER } from '@perdure/platform-nest-runtime';
-import { RunCodec } from '@perdure/run-application';
+import { RunCodec, WorkerRegistry } from '@perdure/run-application';
 import { StoredBuildCatalogue } from '@perdure/tenant-application';
 import { ZodValidationPipe } from 'nestjs-zod';
 import { AgentsController } from './agents.controller';
+import { BuildList } from './build-list';
+import { BuildsController } from './builds.controller';
 import { EffectsController } from './effects.controller';
 import { ErrorFilter } from './error.filter';
 import { FactReader } from './fact-stream';
@@ -28,7 +30,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
 }
 
 @Module({
-  controllers: [RunsController, EffectsController, FactsController, AgentsController, HealthController],
+  controllers: [RunsController, EffectsController, FactsController, AgentsController, BuildsController, HealthController],
   providers: [
     { provide: APP_PIPE, useClass: ZodValidationPipe },
     { provide: APP_FILTER, inject: [HOST], useFactory: (host: Host) => new ErrorFilter(host.log) },
@@ -48,6 +50,19 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
       },
     },
     {
+      provide: WorkerRegistry,
+      inject: [BUS, HOST],
+      // It only says who lives: what follows from a death is the owners' business.
+      useFactory: (bus: Bus, host: Host) =>
+        new WorkerRegistry({ bus, host }, { onDeath: () => undefined, onCapacity: () => undefined }),
+    },
+    {
+      provide: BuildList,
+      inject: [StoredBuildCatalogue, RunDirectory, WorkerRegistry],
+      useFactory: (catalogue: StoredBuildCatalogue, directory: RunDirectory, workers: WorkerRegistry) =>
+        new BuildList({ catalogue, directory, workers }),
+    },
+    {
       provide: FactReader,
       inject: [EVENT_STORE, BLOB_STORE, KEY_RING, HOST],
       // Positional, as Nest injects; the function behind it takes them by name.
@@ -56,4 +71,14 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     },
   ],
 })
-export class GatewayModule {}
+export class GatewayModule implements OnApplicationBootstrap, OnApplicationShutdown {
+  constructor(@Inject(WorkerRegistry) private readonly workers: WorkerRegistry) {}
+
+  onApplicationBootstrap(): void {
+    this.workers.start();
+  }
+
+  async onApplicationShutdown(): Promise<void> {
+    await this.workers.stop();
+  }
+}

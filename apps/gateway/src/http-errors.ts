@@ -14,6 +14,8 @@ const STATUS: Readonly<Record<string, number>> = {
   RunAlreadyExists: 409,
   RunAlreadyEnded: 409,
   RunNotPaused: 409,
+  UnknownBuild: 404,
+  NotPinned: 409,
   CommandIdExpired: 409,
   EffectNotInQuestion: 409,
   EffectMayStillRun: 409,

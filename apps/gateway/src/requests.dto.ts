@@ -108,6 +108,7 @@ export class RunListDto extends createZodDto(
         changedAtMs: z.number(),
         workerId: z.string().optional(),
         epoch: z.number(),
+        buildId: z.string().optional().describe('Workflows: the build that it is pinned to.'),
       }),
     ),
   }),

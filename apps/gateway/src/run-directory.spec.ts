@@ -50,7 +50,34 @@ describe('the directory of runs', () => {
     expect(directory.list({ tenant: 'other', limit: 10 })).toHaveLength(0);
   });
 
-  it('goes on from its snapshot', () => {
+  it('counts the live workflows by the build that each is pinned to, and lists them page by page', () => {
+    const workflow = (id: string): RecordedEvent =>
+      at(id, 0, 'RunRequested', { kind: 'workflow', name: 'bill', requestedAtMs: 1 });
+    const given = (id: string, buildId: string): RecordedEvent => at(id, 1, 'RunAssigned', { epoch: 1, workerId: 'w1', buildId });
+    const directory = directoryOf([
+      ...['a', 'b', 'c', 'd'].flatMap((id) => [workflow(id), given(id, 'old')]),
+      at('b', 2, 'RunRepinned', { buildId: 'new' }),
+      at('c', 2, 'CodeDiverged'),
+      at('d', 2, 'RunCompleted'),
+      requested('agent'),
+      at('agent', 1, 'RunAssigned', { epoch: 1, workerId: 'w1', buildId: 'old' }),
+    ]);
+    expect([...directory.pinned('default')]).toEqual([
+      ['old', 1],
+      ['new', 1],
+    ]);
+    const page = (after: string, buildId?: string): readonly string[] =>
+      directory.live({ tenant: 'default', after, buildId, limit: 2 }).map(({ runId }) => runId);
+    expect([page(''), page('agent'), page('c'), page('', 'new')]).toEqual([['a', 'agent'], ['b', 'c'], [], ['b']]);
+  });
+
+  it('leaves a run that is pinned anew as it stands', () => {
+    const facts = [requested('a'), assigned('a'), at('a', 2, 'RunRepinned', { buildId: 'new' })];
+    expect(directoryOf(facts).list({ tenant: 'default', limit: 1 })).toMatchObject([{ status: 'active', changedAtMs: 1_001 }]);
+  });
+
+  it('goes on from its snapshot, and refuses one of another version', () => {
+    expect(() => new RunDirectory().restore({ open: [], ended: [] })).toThrow('version');
     const before = directoryOf([requested('a'), requested('b', 2), at('b', 1, 'RunCompleted')]);
     const after = new RunDirectory();
     after.restore(JSON.parse(JSON.stringify(before.snapshot())));

@@ -1,4 +1,4 @@
-import type { Json, Keeper, RecordedEvent } from '@perdure/kernel';
+import { InvariantViolated, type Json, type Keeper, type RecordedEvent } from '@perdure/kernel';
 import { isRunEventType, runStream, TERMINAL_EVENT_TYPES, type RunEventOf, type RunEventType } from '@perdure/run-contract';
 
 export type RunListStatus =
@@ -17,6 +17,8 @@ export interface RunLine {
   readonly changedAtMs: number;
   readonly workerId?: string;
   readonly epoch: number;
+  /** Workflows: the build that it is pinned to. */
+  readonly buildId?: string;
   /** Effects that wait for a person's answer; absent when there is none. */
   readonly questions?: readonly EffectQuestion[];
 }
@@ -39,6 +41,14 @@ export interface EffectQuestion {
 export interface RunQuery {
   readonly tenant: string;
   readonly status?: RunListStatus;
+  readonly limit: number;
+}
+
+export interface LiveQuery {
+  readonly tenant: string;
+  /** Only those pinned to it. */
+  readonly buildId?: string | undefined;
+  readonly after: string;
   readonly limit: number;
 }
 
@@ -65,6 +75,9 @@ const CHANGES: Partial<Record<RunEventType, RunListStatus>> = {
   RunResumed: 'queued',
 };
 
+/** Shape of the checkpoint; another one is not read, and the log is read instead. */
+const VERSION = 2;
+
 const QUESTIONS: readonly string[] = ['EffectQuestioned', 'EffectReconciled'];
 
 /**
@@ -74,7 +87,7 @@ const QUESTIONS: readonly string[] = ['EffectQuestioned', 'EffectReconciled'];
  */
 export class RunDirectory implements Keeper {
   readonly name = 'run-directory';
-  readonly eventTypes: readonly string[] = ['RunRequested', ...Object.keys(CHANGES), ...QUESTIONS];
+  readonly eventTypes: readonly string[] = ['RunRequested', 'RunRepinned', ...Object.keys(CHANGES), ...QUESTIONS];
   private readonly open = new Map<string, RunLine>();
   /** In the order in which they ended: the first is the first to be forgotten. */
   private readonly ended = new Map<string, RunLine>();
@@ -94,13 +107,15 @@ export class RunDirectory implements Keeper {
   restore(index: Json | undefined): void {
     this.open.clear();
     this.ended.clear();
-    const { open = [], ended = [] } = (index ?? {}) as unknown as { open?: readonly RunLine[]; ended?: readonly RunLine[] };
+    if (index === undefined) return;
+    const { v, open, ended } = index as unknown as { v?: number; open: readonly RunLine[]; ended: readonly RunLine[] };
+    if (v !== VERSION) throw new InvariantViolated('Not a checkpoint of this version of the directory of runs');
     for (const line of open) this.open.set(keyOf(line), line);
     for (const line of ended) this.ended.set(keyOf(line), line);
   }
 
   snapshot(): Json {
-    return { open: [...this.open.values()], ended: [...this.ended.values()] } as unknown as Json;
+    return { v: VERSION, open: [...this.open.values()], ended: [...this.ended.values()] } as unknown as Json;
   }
 
   apply(fact: RecordedEvent): void {
@@ -138,11 +153,32 @@ export class RunDirectory implements Keeper {
       .slice(0, limit);
   }
 
+  /** Live runs by the build that they are pinned to. */
+  pinned(tenant: string): ReadonlyMap<string, number> {
+    const runs = new Map<string, number>();
+    for (const { tenant: of, buildId } of this.open.values())
+      if (of === tenant && buildId !== undefined) runs.set(buildId, (runs.get(buildId) ?? 0) + 1);
+    return runs;
+  }
+
+  /** Live runs in the order of their ids, page by page: those after `after`. */
+  live({ tenant, buildId, after, limit }: LiveQuery): readonly RunLine[] {
+    const lines = [...this.open.values()].filter(
+      (line) => line.tenant === tenant && line.runId > after && (buildId === undefined || line.buildId === buildId),
+    );
+    return lines.sort((left, right) => (left.runId < right.runId ? -1 : 1)).slice(0, limit);
+  }
+
   private change(key: string, known: RunLine, fact: RecordedEvent): void {
+    // Where it stands is as it was, and since when.
+    if (fact.type === 'RunRepinned') {
+      this.open.set(key, { ...withPin(known, fact), revision: fact.revision });
+      return;
+    }
     const status = CHANGES[fact.type as RunEventType] ?? known.status;
     const assigned = fact.type === 'RunAssigned' ? (fact.data as RunEventOf<'RunAssigned'>['data']) : undefined;
     const line: RunLine = {
-      ...known,
+      ...withPin(known, fact),
       status,
       revision: fact.revision,
       changedAtMs: fact.recordedAtMs,
@@ -152,7 +188,7 @@ export class RunDirectory implements Keeper {
       this.open.set(key, line);
       return;
     }
-    const { questions: _, ...over } = line;
+    const { questions: _, buildId: __, ...over } = line;
     this.open.delete(key);
     this.ended.set(key, over);
     if (this.ended.size <= this.endedKept) return;
@@ -173,6 +209,13 @@ function requested(address: { readonly tenant: string; readonly runId: string },
     changedAtMs: fact.recordedAtMs,
     epoch: 0,
   };
+}
+
+/** What assigns a workflow pins it, and so does who says so; code that diverged is pinned to nothing. */
+function withPin({ buildId: before, ...line }: RunLine, { type, data }: RecordedEvent): RunLine {
+  const says = type === 'RunAssigned' || type === 'RunRepinned';
+  const said = says ? (data as RunEventOf<'RunAssigned' | 'RunRepinned'>['data']).buildId : before;
+  return line.kind !== 'workflow' || said === undefined || type === 'CodeDiverged' ? line : { ...line, buildId: said };
 }
 
 /** A question is open from when it is asked until somebody has found out. */

@@ -90,6 +90,10 @@ export class RunRequests {
     await this.send(address, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
   }
 
+  async repin(address: RunAddress, buildId: string, reason: string | undefined): Promise<void> {
+    await this.send(address, { type: 'RepinRun', buildId, ...(reason === undefined ? {} : { reason }) });
+  }
+
   async resolveEffect(
     address: RunAddress,
     call: string,

@@ -50,6 +50,8 @@ export interface RunHandle<O = unknown> {
   pause(reason?: string): Promise<void>;
   /** Ends a pause, after what caused it has been mended, or takes back the request for one. */
   resume(reason?: string): Promise<void>;
+  /** A workflow: lets another build go on with it, from its next activation on. */
+  repin(buildId: string, reason?: string): Promise<void>;
   /** Ends it at once, without telling its code; its error names what was open. */
   terminate(reason?: string): Promise<void>;
   /** See Client.resolveEffect. */
@@ -126,6 +128,7 @@ export class Client {
       cancel: (reason) => this.cancel(runId, reason),
       pause: (reason) => this.pause(runId, reason),
       resume: (reason) => this.resume(runId, reason),
+      repin: (buildId, reason) => this.repin(runId, buildId, reason),
       terminate: (reason) => this.terminate(runId, reason),
       resolveEffect: (call, resolution) => this.resolveEffect(runId, call, resolution),
     };
@@ -156,6 +159,14 @@ export class Client {
   /** See RunHandle.terminate. */
   async terminate(runId: string, reason?: string): Promise<void> {
     await this.command(runId, { type: 'TerminateRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /**
+   * See RunHandle.repin.
+   * @throws Terminal `UnknownBuild`, `NotPinned`
+   */
+  async repin(runId: string, buildId: string, reason?: string): Promise<void> {
+    await this.command(runId, { type: 'RepinRun', buildId, ...(reason === undefined ? {} : { reason }) });
   }
 
   /** See RunHandle.resume. */

@@ -24,8 +24,13 @@ function refuseDuplicates(named: readonly { readonly name: string }[], what: str
   }
 }
 
+export interface BuildSaid {
+  readonly build?: string | undefined;
+  readonly compatibleWith?: readonly string[] | undefined;
+}
+
 /** What the engine has to know of this build. Its id follows from the code, unless one is given. */
-export function manifestOf(offer: Offer, digest: Digest, build?: string): BuildManifest {
+export function manifestOf(offer: Offer, digest: Digest, { build, compatibleWith = [] }: BuildSaid = {}): BuildManifest {
   const tools = offer.tools.map(({ name, effect, timeoutMs, retry, input, probe }) => ({
     name,
     effectClass: effect,
@@ -36,7 +41,7 @@ export function manifestOf(offer: Offer, digest: Digest, build?: string): BuildM
   }));
   const behaviours = offer.behaviours.map(behaviourManifest);
   const buildId = build ?? `b-${digest.sha256(canonicalJson({ tools, behaviours, code: codeOf(offer) })).slice(0, 32)}`;
-  return buildManifest.parse({ buildId, behaviours, tools });
+  return buildManifest.parse({ buildId, ...(compatibleWith.length === 0 ? {} : { compatibleWith }), behaviours, tools });
 }
 
 function behaviourManifest(behaviour: Behaviour): unknown {

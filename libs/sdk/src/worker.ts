@@ -25,6 +25,8 @@ export interface WorkerOptions extends ConnectionOptions {
   readonly warmRunsMax?: number;
   /** Version of this code; default: derived from the text of the functions given here. */
   readonly build?: string;
+  /** Builds whose workflow runs this one may go on with: you have seen that they replay under it. */
+  readonly compatibleWith?: readonly string[];
   /** How long a drain waits for what is under way. */
   readonly drainGraceMs?: number;
   /** True (default): SIGTERM and SIGINT drain, then end the process. */
@@ -60,7 +62,7 @@ export class Worker {
     const { tenant = 'default' } = options;
     const connection = resolveConnection(options);
     const offer = offerOf({ behaviours: options.behaviours, tools: options.tools ?? [] });
-    const manifest = manifestOf(offer, host.digest, options.build);
+    const manifest = manifestOf(offer, host.digest, { build: options.build, compatibleWith: options.compatibleWith });
     const sessionId = host.incarnation;
     this.connection = await connect(connection, `work:${workerId}`, host);
     const engine = new WorkerEngine({
@@ -80,9 +82,18 @@ export class Worker {
     await engine.start();
     await this.connection.flush();
     const hosts = offer.behaviours.map(({ name }) => name);
+    const { buildId, compatibleWith } = manifest;
     this.heartbeat = await HeartbeatThread.start({
       connection,
-      identity: { tenant, pool, workerId, sessionId, buildId: manifest.buildId, hosts },
+      identity: {
+        tenant,
+        pool,
+        workerId,
+        sessionId,
+        buildId,
+        ...(compatibleWith === undefined ? {} : { compatibleWith }),
+        hosts,
+      },
       status: () => engine.status(),
       onLost: (error) => {
         host.log.error('the heartbeat thread has died; the worker ends', { error: error.message });

@@ -10,7 +10,8 @@ export interface DevOptions {
   readonly data: string;
   readonly port?: string;
   readonly isolated?: boolean;
-  readonly entry?: string;
+  /** Each gets workers of its own: the builds of today and of yesterday. */
+  readonly entry?: readonly string[];
   readonly workers: string;
 }
 
@@ -21,18 +22,21 @@ export async function dev(options: DevOptions): Promise<number> {
     options.port === undefined || options.port === '0'
       ? await preferPort(options.port === '0' ? 0 : GATEWAY_PORT_DEFAULT)
       : await requirePort(Number(options.port));
+  const workers = wholeNumber(options.workers, '--workers');
+  const [entry, ...others] = options.entry ?? [];
   let up = false;
   const ended = untilSignal();
   const stack = await startStack({
     form: options.isolated ? 'isolated' : 'dev',
     dataDir: options.data,
-    entry: options.entry ?? SAMPLE_ENTRY,
-    workers: wholeNumber(options.workers, '--workers'),
+    entry: entry ?? SAMPLE_ENTRY,
+    workers,
     gatewayPort,
     onEvent: (event) => {
       if (up) tell(event);
     },
   });
+  for (const other of others) for (let count = 0; count < workers; count += 1) await stack.addWorker(other);
   up = true;
   introduce(stack, { sample: options.entry === undefined, data: options.data, tookMs: performance.now() - startedAtMs });
   await ended;

@@ -36,7 +36,8 @@ const LINES = [
   'right-mid',
   'middle',
 ];
-const NO_LINES = Object.fromEntries(LINES.map((name) => [name, '']));
+/** Of a table without borders. */
+export const NO_LINES = Object.fromEntries(LINES.map((name) => [name, '']));
 export const DATA_DIR_DEFAULT = join('.perdure', 'data');
 
 /** Where the gateway is: said, or as the stack of this directory tells. */
@@ -221,6 +222,7 @@ function showView(view: RunView): void {
   if (view.endedAtMs !== undefined) row('took', duration(view.endedAtMs - view.requestedAtMs));
   row('facts', String(view.revision + 1));
   if (view.workerId !== undefined) row('worker', `${view.workerId} (epoch ${view.epoch})`);
+  if (view.buildId !== undefined) row('build', view.buildId);
   if (view.cancelRequested && !view.outcome) row('cancel', 'requested');
   if (view.pauseRequested === true) row('pause', 'requested: what is under way is finished first');
   if (view.pausedBecause !== undefined) row('paused', pc.magenta(view.pausedBecause));

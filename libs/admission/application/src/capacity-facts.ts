@@ -2,14 +2,15 @@ import type { CapacityChange, CapacityFact } from '@perdure/admission-domain';
 import { InvariantViolated } from '@perdure/kernel';
 import { TERMINAL_EVENT_TYPES, runEventSchemas, runStream } from '@perdure/run-contract';
 
-const requested = runEventSchemas.RunRequested.pick({ pool: true, name: true, requestedAtMs: true });
-const assigned = runEventSchemas.RunAssigned.pick({ workerId: true, sessionId: true });
+const requested = runEventSchemas.RunRequested.pick({ pool: true, name: true, kind: true, requestedAtMs: true });
+const assigned = runEventSchemas.RunAssigned.pick({ workerId: true, sessionId: true, buildId: true });
 const woken = runEventSchemas.RunWoken;
+const repinned = runEventSchemas.RunRepinned.pick({ buildId: true });
 
 const READERS: Readonly<Record<string, (data: unknown) => CapacityChange>> = {
   RunRequested: (data) => {
-    const { pool, name, requestedAtMs } = requested.parse(data);
-    return { type: 'requested', pool, name, atMs: requestedAtMs };
+    const { pool, name, kind, requestedAtMs } = requested.parse(data);
+    return { type: 'requested', pool, name, pins: kind === 'workflow', atMs: requestedAtMs };
   },
   RunWoken: (data) => ({ type: 'asked-again', preferredWorkerId: woken.parse(data).preferredWorkerId }),
   RunResumed: () => ({ type: 'asked-again', preferredWorkerId: undefined }),
@@ -18,7 +19,8 @@ const READERS: Readonly<Record<string, (data: unknown) => CapacityChange>> = {
   RunSuspended: () => ({ type: 'let-go' }),
   RunQuarantined: () => ({ type: 'let-go' }),
   RunPaused: () => ({ type: 'let-go' }),
-  CodeDiverged: () => ({ type: 'let-go' }),
+  CodeDiverged: () => ({ type: 'let-go', unpins: true }),
+  RunRepinned: (data) => ({ type: 'repinned', ...repinned.parse(data) }),
   ...Object.fromEntries(TERMINAL_EVENT_TYPES.map((type) => [type, () => ({ type: 'ended' }) as const])),
 };
 

@@ -98,6 +98,8 @@ export class Releases {
       case 'ReleaseSuperseded':
         return 'superseded';
       case 'ReleaseExpired':
+      // It was pinned meanwhile: the fact that says so is on its way here.
+      case 'WrongBuild':
         return 'try-again';
       default:
         this.ports.host.log.error('a release was refused for an unknown reason; it will be tried again', {

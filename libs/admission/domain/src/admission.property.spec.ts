@@ -79,10 +79,10 @@ class Pool {
 /** What may happen to a run next, by where it stands; `pick` chooses. */
 function step(pool: Pool, runId: string, pick: number): void {
   const record = pool.ledger.get({ tenant: 'acme', runId });
-  if (record === undefined) return pool.learn(runId, { type: 'requested', pool: 'main', name: 'echo', atMs: 0 });
+  if (record === undefined) return pool.learn(runId, { type: 'requested', pool: 'main', name: 'echo', pins: true, atMs: 0 });
   const { workerId, sessionId, state } = record;
   if (state === 'granted' && workerId !== undefined && sessionId !== undefined) {
-    return pool.learn(runId, { type: 'assigned', workerId, sessionId });
+    return pool.learn(runId, { type: 'assigned', workerId, sessionId, buildId: 'b' });
   }
   if (state === 'held') return pool.learn(runId, pick % 3 === 0 ? { type: 'let-go' } : { type: 'unplaced' });
   if (state === 'idle') pool.learn(runId, { type: 'asked-again', preferredWorkerId: WORKERS[pick % 2] });

@@ -11,8 +11,8 @@ class AllEnds implements Ends {
   clear = () => this.ends.clear();
 }
 
-const requested: CapacityChange = { type: 'requested', pool: 'main', name: 'echo', atMs: 5 };
-const assigned = (sessionId = 's1'): CapacityChange => ({ type: 'assigned', workerId: 'w1', sessionId });
+const requested: CapacityChange = { type: 'requested', pool: 'main', name: 'echo', pins: true, atMs: 5 };
+const assigned = (sessionId = 's1'): CapacityChange => ({ type: 'assigned', workerId: 'w1', sessionId, buildId: 'b' });
 const woken: CapacityChange = { type: 'asked-again', preferredWorkerId: 'w1' };
 const story: readonly CapacityChange[] = [
   requested,

@@ -6,7 +6,8 @@ import { recordKey, type RunKey, type RunRecord } from './run-record';
 //
 // 1. The latest revision wins: a fact that is not newer than what is known of its run changes nothing.
 // 2. A run that has ended stays ended, also when its beginning is told late.
-// 3. Only what the log has told enters a checkpoint: the log tells the rest again.
+// 3. Which build a run is pinned to is told by facts of its own: they have a revision of their own here.
+// 4. Only what the log has told enters a checkpoint: the log tells the rest again.
 
 export interface LedgerChange {
   readonly record: RunRecord;
@@ -25,6 +26,9 @@ export interface Ends {
 
 /** Runs in one part of a snapshot: some 10 ms of work on a busy machine. */
 const PART_RUNS = 4_000;
+
+/** Shape of the parts; one of another version is not read, and the log is read instead. */
+const SNAPSHOT_VERSION = 2;
 
 /** Checkpoints after which a run that only the bus has told of is forgotten: it was a late repeat. */
 const UNCONFIRMED_SWEEPS = 2;
@@ -63,6 +67,8 @@ export class PermitLedger {
     if (this.ends.covers(key, fact.revision)) return undefined;
     if (known === undefined) return this.begin(key, fact, source);
     if (source.confirmed && fact.change.type === 'requested') this.confirm(known);
+    pin(known, fact);
+    if (fact.change.type === 'repinned') return { record: known, freed: undefined, ended: false };
     if (fact.revision <= known.revision) return undefined;
     return this.advance(known, fact, source.nowMs);
   }
@@ -123,10 +129,10 @@ export class PermitLedger {
       left -= 1;
       if (record.confirmed) runs.push(encode(record));
       if (runs.length < PART_RUNS) continue;
-      yield { v: 1, runs };
+      yield { v: SNAPSHOT_VERSION, runs };
       runs = [];
     }
-    yield { v: 1, runs };
+    yield { v: SNAPSHOT_VERSION, runs };
   }
 
   /** Empty, as before the first fact. */
@@ -160,7 +166,7 @@ export class PermitLedger {
     // Anything but the request of a run that is not known is either the tail of an ended one, or ahead of its request: the log brings both.
     if (fact.change.type !== 'requested') return undefined;
     const { tenant, runId, revision } = fact;
-    const { pool, name, atMs } = fact.change;
+    const { pool, name, pins, atMs } = fact.change;
     const record: RunRecord = {
       tenant,
       runId,
@@ -173,6 +179,9 @@ export class PermitLedger {
       workerId: undefined,
       sessionId: undefined,
       preferredWorkerId: undefined,
+      pins,
+      build: undefined,
+      buildRevision: revision,
       fresh: true,
       confirmed: source.confirmed,
     };
@@ -206,6 +215,7 @@ export class PermitLedger {
         this.moveTo(record, 'idle');
         break;
       case 'requested':
+      case 'repinned':
       case 'ended':
         throw new InvariantViolated(`${change.type} cannot follow in the story of a run`, {
           runId: fact.runId,
@@ -252,6 +262,15 @@ export class PermitLedger {
   }
 }
 
+/** What it says of the pin holds whatever is known of where the run stands: the facts may come out of order. */
+function pin(record: RunRecord, { change, revision }: CapacityFact): void {
+  if (!record.pins || revision <= record.buildRevision) return;
+  if (change.type === 'assigned' || change.type === 'repinned') record.build = change.buildId;
+  else if (change.type === 'let-go' && change.unpins === true) record.build = undefined;
+  else return;
+  record.buildRevision = revision;
+}
+
 function isHolding(record: RunRecord): boolean {
   return record.state === 'held' || record.state === 'granted';
 }
@@ -267,13 +286,45 @@ function sameHolder(before: LedgerChange['freed'], now: { readonly sessionId: st
 /** A release or refusal under way when the checkpoint was taken has a fact that follows, or came to nothing. */
 function encode(record: RunRecord): Json {
   const { tenant, runId, pool, name, revision, state, ticket, sinceMs, workerId, sessionId, preferredWorkerId, fresh } = record;
+  const { pins, build, buildRevision } = record;
   const kept = state === 'granted' || state === 'refusing' ? 'waiting' : state;
   const holder = state === 'held' ? [workerId ?? null, sessionId ?? null] : [null, null];
-  return [tenant, runId, pool, name, revision, kept, ticket, sinceMs, ...holder, preferredWorkerId ?? null, fresh];
+  return [
+    tenant,
+    runId,
+    pool,
+    name,
+    revision,
+    kept,
+    ticket,
+    sinceMs,
+    ...holder,
+    preferredWorkerId ?? null,
+    fresh,
+    pins,
+    build ?? null,
+    buildRevision,
+  ];
 }
 
 function decode(item: Json): RunRecord {
-  const [tenant, runId, pool, name, revision, state, ticket, sinceMs, workerId, sessionId, preferredWorkerId, fresh] = item as [
+  const [
+    tenant,
+    runId,
+    pool,
+    name,
+    revision,
+    state,
+    ticket,
+    sinceMs,
+    workerId,
+    sessionId,
+    preferredWorkerId,
+    fresh,
+    pins,
+    build,
+    buildRevision,
+  ] = item as [
     string,
     string,
     string,
@@ -286,6 +337,9 @@ function decode(item: Json): RunRecord {
     string | null,
     string | null,
     boolean,
+    boolean,
+    string | null,
+    number,
   ];
   return {
     tenant,
@@ -297,6 +351,9 @@ function decode(item: Json): RunRecord {
     ticket,
     sinceMs,
     fresh,
+    pins,
+    buildRevision,
+    build: build ?? undefined,
     confirmed: true,
     workerId: workerId ?? undefined,
     sessionId: sessionId ?? undefined,
@@ -306,6 +363,7 @@ function decode(item: Json): RunRecord {
 
 function itemsOf(snapshot: Json): readonly Json[] {
   const { v, runs } = (snapshot ?? {}) as { readonly v?: Json; readonly runs?: Json };
-  if (v !== 1 || !Array.isArray(runs)) throw new InvariantViolated('Not a snapshot of a permit ledger, or of a later version');
+  if (v !== SNAPSHOT_VERSION || !Array.isArray(runs))
+    throw new InvariantViolated('Not a snapshot of a permit ledger, or of another version');
   return runs as readonly Json[];
 }

@@ -29,6 +29,12 @@ export interface RunRecord extends RunKey {
   workerId: string | undefined;
   sessionId: string | undefined;
   preferredWorkerId: string | undefined;
+  /** A workflow: each assignment pins it to a build. */
+  readonly pins: boolean;
+  /** The build that it waits for a worker of, or one that takes its runs over; undefined = any. */
+  build: string | undefined;
+  /** Of the fact that pinned it: what a late one says of the pin is no news. */
+  buildRevision: number;
   /** False once it was assigned: only a run that never began may be refused. */
   fresh: boolean;
   /** The log has told of it; before, only the bus has. */

@@ -83,7 +83,7 @@ export class Workers {
     let best: WorkerRecord | undefined;
     let hosted = false;
     for (const worker of this.pools.get(poolKey(record))?.values() ?? []) {
-      if (!worker.hosts.has(record.name) || !isFit(worker, nowMs)) continue;
+      if (!canTake(worker, record) || !isFit(worker, nowMs)) continue;
       hosted = true;
       if (this.credits(worker) <= 0) continue;
       if (worker.beat.workerId === record.preferredWorkerId) return this.picked(worker);
@@ -96,7 +96,7 @@ export class Workers {
   /** What `pick` would find, without picking. */
   look(record: RunRecord, nowMs: number): 'free' | 'no-worker' | 'no-free-slot' {
     const fit = [...(this.pools.get(poolKey(record))?.values() ?? [])].filter(
-      (worker) => worker.hosts.has(record.name) && isFit(worker, nowMs),
+      (worker) => canTake(worker, record) && isFit(worker, nowMs),
     );
     if (fit.length === 0) return 'no-worker';
     return fit.some((worker) => this.credits(worker) > 0) ? 'free' : 'no-free-slot';
@@ -143,6 +143,12 @@ export class Workers {
 }
 
 const NONE: ReadonlySet<string> = new Set();
+
+/** Whether it hosts the code that the run goes on with. */
+function canTake({ hosts, beat }: WorkerRecord, { name, build }: RunRecord): boolean {
+  if (!hosts.has(name)) return false;
+  return build === undefined || build === beat.buildId || beat.compatibleWith?.includes(build) === true;
+}
 
 function isFit(worker: WorkerRecord, nowMs: number): boolean {
   return !worker.beat.draining && nowMs - worker.heardAtMs <= WORKER_SILENT_MS && worker.beat.loopLagMs <= LOOP_LAG_MAX_MS;

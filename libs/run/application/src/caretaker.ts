@@ -14,7 +14,7 @@ import type { HotRuns } from './hot-runs';
 import type { OwnedRun, OwnerKeeper } from './owner.keeper';
 import type { Ownership } from './ports';
 import type { AppendedFacts } from './run.actor';
-import { WorkerRegistry, type Death } from './worker-registry';
+import { takes, WorkerRegistry, type Death } from './worker-registry';
 
 /**
  * Brings about what the facts of the owned runs demand.
@@ -157,7 +157,7 @@ export class Caretaker {
 
   private place(address: RunAddress, run: OpenRun, only?: Heartbeat): void {
     const { pool, name } = run.request;
-    const beat = only ?? this.workers.find({ tenant: address.tenant, pool, name });
+    const beat = only ?? this.workers.find({ tenant: address.tenant, pool, name, build: run.pin });
     if (beat === undefined) {
       this.unplaced.set(keyOf(address), address);
       return;
@@ -181,7 +181,9 @@ export class Caretaker {
         this.unplaced.delete(key);
         continue;
       }
-      const fits = address.tenant === beat.tenant && state.request.pool === beat.pool && beat.hosts.includes(state.request.name);
+      const { request, pin } = state;
+      const fits =
+        address.tenant === beat.tenant && request.pool === beat.pool && takes(beat, { name: request.name, build: pin });
       if (!fits) continue;
       room -= 1;
       this.place(address, state, beat);

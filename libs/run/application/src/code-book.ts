@@ -69,7 +69,8 @@ export class CodeBook {
 function codeIn(build: BuildManifest, name: string): KnownCode {
   const tools = new Map(build.tools.map((tool) => [tool.name, tool]));
   const behaviour: BehaviourManifest | undefined = build.behaviours.find((candidate) => candidate.name === name);
-  return { behaviour, tool: (tool) => tools.get(tool) };
+  const { compatibleWith } = build;
+  return { behaviour, tool: (tool) => tools.get(tool), ...(compatibleWith === undefined ? {} : { compatibleWith }) };
 }
 
 function invalidInput(name: string, issues: readonly string[]): ErrorRecord {

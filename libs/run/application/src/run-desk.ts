@@ -23,6 +23,7 @@ import { accepted, parseRequest, refused } from './request';
 import { codeStamp, type Judged } from './run.actor';
 import type { Snapshots } from './snapshots';
 import type { Waiters } from './waiters';
+import type { WorkerRegistry } from './worker-registry';
 
 /** Requests under way at once: beyond it callers are asked to come back. */
 const REQUESTS_MAX = 50_000;
@@ -35,6 +36,7 @@ export interface DeskPorts {
   readonly code: CodeBook;
   readonly snapshots: Snapshots;
   readonly waiters: Waiters;
+  readonly workers: () => Pick<WorkerRegistry, 'isHosted'>;
 }
 
 /** Answers what callers, workers and other services ask of runs. */
@@ -70,13 +72,15 @@ export class RunDesk {
       case 'StartRun':
         return this.startRun(address, envelope, command);
       case 'GetRun':
-        return viewAnswer(address, await this.ports.runs.of(address).settled());
+        return this.viewed(address, await this.ports.runs.of(address).settled());
       case 'AwaitRun':
         return this.awaitRun(address, command.holdMs);
       case 'GetJournal':
         return this.journal(address, command);
       case 'ReleaseRun':
-        return this.release(address, envelope, command);
+        return this.withBuild(address, envelope, command);
+      case 'RepinRun':
+        return this.withBuild(address, envelope, command);
       case 'ResolveEffect':
         return this.resolveEffect(address, envelope, command);
       case 'RefuseRun':
@@ -97,7 +101,12 @@ export class RunDesk {
     return judged.accepted ? accepted({ runId: address.runId, started: true }) : refused(judged.rejection);
   }
 
-  private async release(address: RunAddress, envelope: CommandEnvelope, command: RunCommandOf<'ReleaseRun'>): Promise<Answer> {
+  /** Both name a build: they are judged by what it is registered with. */
+  private async withBuild(
+    address: RunAddress,
+    envelope: CommandEnvelope,
+    command: RunCommandOf<'ReleaseRun' | 'RepinRun'>,
+  ): Promise<Answer> {
     const state = await this.ports.runs.of(address).settled();
     const code = isOpen(state) ? await this.ports.code.of(address.tenant, command.buildId, state.request.name) : NO_CODE;
     return answered(address, await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) }));
@@ -136,7 +145,15 @@ export class RunDesk {
     const state = await runs.of(address).settled();
     if (!isOpen(state)) return viewAnswer(address, state);
     await waiters.wait(keyOf(address), Math.min(holdMs, AWAIT_HOLD_MS_MAX));
-    return viewAnswer(address, await runs.of(address).settled());
+    return this.viewed(address, await runs.of(address).settled());
+  }
+
+  /** With what is known of the workers around it. */
+  private viewed(address: RunAddress, state: RunState): Answer {
+    if (!isOpen(state) || state.pin === undefined) return viewAnswer(address, state);
+    const { pool, name } = state.request;
+    const buildIsHosted = this.ports.workers().isHosted({ tenant: address.tenant, pool, name, build: state.pin });
+    return accepted(viewOf(address, state, { buildIsHosted }));
   }
 
   private async journal(address: RunAddress, command: RunCommandOf<'GetJournal'>): Promise<Answer> {

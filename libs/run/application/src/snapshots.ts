@@ -20,7 +20,7 @@ import {
 /** Facts between two snapshots of a run. */
 export const SNAPSHOT_EVERY = 500;
 /** Shape of what is stored below; another number is not read. */
-const FOLD_VERSION = 4;
+const FOLD_VERSION = 5;
 
 interface StoredSnapshot {
   readonly foldVersion: number;
@@ -132,10 +132,11 @@ interface FrozenRun extends Omit<OpenRun, 'calls' | 'timers' | 'journal'> {
 
 function thaw(text: string): OpenRun {
   const { calls, timers, segments, tail, ...rest } = JSON.parse(text) as FrozenRun;
-  const { lastWorkerId, cancel } = rest;
+  const { lastWorkerId, pin, cancel } = rest;
   return {
     ...rest,
     lastWorkerId,
+    pin,
     cancel,
     calls: new Map(calls),
     timers: new Map(timers),

@@ -51,6 +51,28 @@ class World {
 const session = (sessionId = 's1', workerId = 'w1') => ({ workerId, sessionId });
 const wanted = { tenant: 'acme', pool: 'default', name: 'invoice' };
 
+describe('a run that is pinned to a build', () => {
+  it('finds workers of that build, and of builds that take its runs over', () => {
+    const world = new World();
+    world.beat();
+    expect(world.registry.find({ ...wanted, build: 'b1' })?.workerId).toBe('w1');
+    expect(world.registry.find({ ...wanted, build: 'b0' })).toBeUndefined();
+    world.beat({ workerId: 'w2', sessionId: 's2', buildId: 'b2', compatibleWith: ['b0'] });
+    expect(world.registry.find({ ...wanted, build: 'b0' })?.workerId).toBe('w2');
+  });
+
+  it('is known to have no worker only after one full period of listening, and has one that is full', async () => {
+    const world = new World();
+    const build = { ...wanted, build: 'b1' };
+    expect(world.registry.isHosted(build)).toBeUndefined();
+    await world.host.advance(DEAD_AFTER_MS);
+    expect(world.registry.isHosted(build)).toBe(false);
+    world.beat({ freeSlots: 0 });
+    expect(world.registry.isHosted(build)).toBe(true);
+    expect(world.registry.isHosted({ ...build, pool: 'other' })).toBe(false);
+  });
+});
+
 describe('a worker', () => {
   it('lives as long as it is heard', async () => {
     const world = new World();

@@ -79,7 +79,7 @@ export class WorkerRegistry {
     const entry = this.entryOf(session);
     if (entry !== undefined) return !entry.stalled;
     if (this.replaced.has(session.sessionId)) return false;
-    return this.nowMs() - this.startedMs < DEAD_AFTER_MS ? undefined : false;
+    return this.hasListened ? false : undefined;
   }
 
   /** The newest heartbeat of every live worker. */
@@ -98,16 +98,36 @@ export class WorkerRegistry {
     readonly tenant: string;
     readonly pool: string;
     readonly name: string;
+    /** The build that the run is pinned to; undefined = any. */
+    readonly build?: string | undefined;
     readonly not?: string;
   }): Heartbeat | undefined {
     let best: Entry | undefined;
     for (const entry of this.entries.values()) {
       const { beat } = entry;
-      if (beat.tenant !== wanted.tenant || beat.pool !== wanted.pool || !beat.hosts.includes(wanted.name)) continue;
+      if (beat.tenant !== wanted.tenant || beat.pool !== wanted.pool || !takes(beat, wanted)) continue;
       if (beat.draining || entry.stalled || entry.closedAtMs !== undefined || beat.sessionId === wanted.not) continue;
       if (room(entry) > 0 && (best === undefined || room(entry) > room(best))) best = entry;
     }
     return best?.beat;
+  }
+
+  /** Whether any live worker hosts the code, with room or without; undefined while it is too early to say. */
+  isHosted(wanted: {
+    readonly tenant: string;
+    readonly pool: string;
+    readonly name: string;
+    readonly build?: string | undefined;
+  }): boolean | undefined {
+    for (const { beat, stalled } of this.entries.values()) {
+      if (beat.tenant === wanted.tenant && beat.pool === wanted.pool && !stalled && takes(beat, wanted)) return true;
+    }
+    return this.hasListened ? false : undefined;
+  }
+
+  /** For one full period: who has not been heard is not there. */
+  get hasListened(): boolean {
+    return this.nowMs() - this.startedMs >= DEAD_AFTER_MS;
   }
 
   notePlaced(session: { readonly workerId: string; readonly sessionId: string }): void {
@@ -168,6 +188,12 @@ export class WorkerRegistry {
   private nowMs(): number {
     return this.ports.host.clock.monotonicMs();
   }
+}
+
+/** Whether the worker hosts the code that a run goes on with. */
+export function takes(beat: Heartbeat, { name, build }: { readonly name: string; readonly build?: string | undefined }): boolean {
+  if (!beat.hosts.includes(name)) return false;
+  return build === undefined || beat.buildId === build || beat.compatibleWith?.includes(build) === true;
 }
 
 function keyOf({ tenant, pool, workerId }: Heartbeat): string {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { HEARTBEAT_BUILDS_MAX } from './limits';
 import { callId, displayName, errorRecord, executionId, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
@@ -42,6 +43,8 @@ export const runView = z.object({
   revision: z.number().int().nonnegative(),
   epoch: z.number().int().nonnegative(),
   workerId: nameToken.optional(),
+  /** Workflows: the build that it goes on with, once it has begun. */
+  buildId: nameToken.optional(),
   requestedAtMs: z.number(),
   /** When it became what it is; owners of earlier versions do not say. */
   sinceMs: z.number().optional(),
@@ -221,6 +224,8 @@ export const heartbeat = z.object({
   /** Another session of the same worker ends the old one. */
   sessionId: nameToken,
   buildId: nameToken,
+  /** Builds whose runs this one takes over without being told. */
+  compatibleWith: z.array(nameToken).max(HEARTBEAT_BUILDS_MAX).optional(),
   /** Agents and workflows that it hosts, by name. */
   hosts: z.array(displayName).max(1_000),
   slots: z.number().int().nonnegative(),

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { PROGRESS_ENTRIES_MAX, TIMER_DELAY_MS_MAX } from './limits';
+import { repinRun } from './pinning';
 import {
   actor,
   callId,
@@ -94,6 +95,7 @@ export const runCommandSchemas = {
   TerminateRun: z.object({ type: z.literal('TerminateRun'), reason: z.string().max(2_000).default('terminated by caller') }),
   /** Ends a pause, or takes back the request for one. */
   ResumeRun: z.object({ type: z.literal('ResumeRun'), reason: z.string().max(2_000).default('resumed by caller') }),
+  RepinRun: repinRun,
   /** A person says what became of an effect that is in question. */
   ResolveEffect: z.object({
     type: z.literal('ResolveEffect'),
@@ -146,6 +148,7 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.PauseRun,
   runCommandSchemas.TerminateRun,
   runCommandSchemas.ResumeRun,
+  runCommandSchemas.RepinRun,
   runCommandSchemas.ResolveEffect,
   runCommandSchemas.ReleaseRun,
   runCommandSchemas.RefuseRun,

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { runRepinned } from './pinning';
 import {
   callId,
   displayName,
@@ -130,6 +131,7 @@ export const runEventSchemas = {
   RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunPaused: z.object({ reason: z.string() }),
   RunResumed: z.object({ reason: z.string(), commandId: z.string() }),
+  RunRepinned: runRepinned,
   RunCancelRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunCompleted: z.object({ output: userValue, endedAtMs: timestampMs }),
   RunFailed: z.object({ error: errorRecord, endedAtMs: timestampMs }),
@@ -217,6 +219,7 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   RunPauseRequested: ['reason'],
   RunPaused: ['reason'],
   RunResumed: ['reason'],
+  RunRepinned: ['reason'],
   RunCancelRequested: ['reason'],
   RunCancelled: ['reason'],
   RunTerminated: ['reason'],

@@ -3,6 +3,7 @@ export * from './commands';
 export * from './events';
 export * from './limits';
 export * from './names';
+export * from './pinning';
 export * from './published';
 export * from './rejections';
 export * from './values';

@@ -14,3 +14,5 @@ export const SEGMENT_ITEMS = 1_000;
 export const TIMER_DELAY_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1_000;
 /** How long the owner holds an AwaitRun before it answers "not yet". */
 export const AWAIT_HOLD_MS_MAX = 5_000;
+/** Builds that a heartbeat may name as taken over: several times what a build may declare. */
+export const HEARTBEAT_BUILDS_MAX = 100;

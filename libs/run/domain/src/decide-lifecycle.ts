@@ -3,6 +3,7 @@ import type { RunCommandOf, RunEvent, RunEventOf, RunRejection } from '@perdure/
 import { beginAgentLoop } from './agent-loop';
 import { LOST_ACTIVATIONS_MAX } from './bounds';
 import { recallCommand } from './command-memory';
+import { fitsPin, wrongBuild } from './decide-pin';
 import { commandExpired, refusal, notYet } from './rejection';
 import type {
   DecidedCommand,
@@ -54,6 +55,7 @@ export function decideRelease({ command, at, code }: Given<RunCommandOf<'Release
     return refusal('ReleaseExpired', 'The release arrived after its time; grant the permit anew.');
   const { permitId, term, workerId, sessionId, buildId } = command;
   if (isUnknownCode(run, code)) return refusal('UnknownAgent', `The build ${buildId} is not known to host ${run.request.name}.`);
+  if (!fitsPin(run, buildId, code)) return wrongBuild(run, buildId);
   return accept(
     ...assignment({ run, permit: { permitId, term }, worker: { workerId, sessionId, buildId }, given: { at, code } }),
   );
@@ -61,7 +63,7 @@ export function decideRelease({ command, at, code }: Given<RunCommandOf<'Release
 
 export function decidePlace({ command, at, code }: Given<PlaceRun>, run: OpenRun): RunDecision {
   // Without its code an agent cannot begin; whoever places runs comes back.
-  if (run.status !== 'placing' || isUnknownCode(run, code)) return accept();
+  if (run.status !== 'placing' || isUnknownCode(run, code) || !fitsPin(run, command.buildId, code)) return accept();
   return accept(...assignment({ run, permit: run.permit, worker: command, given: { at, code } }));
 }
 
@@ -218,6 +220,7 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'ReleaseRun':
     case 'PauseRun':
     case 'ResumeRun':
+    case 'RepinRun':
     case 'ResolveEffect':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {

@@ -1,6 +1,7 @@
 export * from './agent-loop';
 export * from './bounds';
 export * from './command-memory';
+export * from './decide-pin';
 export * from './retry';
 export * from './run.commands';
 export * from './run.decider';

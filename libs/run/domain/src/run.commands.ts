@@ -4,6 +4,8 @@ import type { BehaviourManifest, ToolManifest } from '@perdure/tenant-contract';
 /** What the owner knows of the code that a command concerns, from the build's registration. */
 export interface KnownCode {
   readonly behaviour: BehaviourManifest | undefined;
+  /** Builds whose runs the build takes over. */
+  readonly compatibleWith?: readonly string[];
   tool(name: string): ToolManifest | undefined;
 }
 
@@ -69,6 +71,7 @@ export type DomainCommand =
   | RunCommandOf<'PauseRun'>
   | RunCommandOf<'TerminateRun'>
   | RunCommandOf<'ResumeRun'>
+  | RunCommandOf<'RepinRun'>
   | ResolveEffect
   | RunCommandOf<'FireTimer'>
   | RunCommandOf<'RecordProgress'>;

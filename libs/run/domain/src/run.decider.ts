@@ -16,6 +16,7 @@ import {
   decideResume,
   decideTerminate,
 } from './decide-lifecycle';
+import { decideRepin } from './decide-pin';
 import { decideResolve, settled } from './decide-effect';
 import { decideProgress } from './decide-progress';
 import type { DecidedCommand } from './run.commands';
@@ -64,6 +65,8 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideTerminate({ command, at, code }, state);
     case 'ResumeRun':
       return decideResume({ command, at, code }, state);
+    case 'RepinRun':
+      return decideRepin({ command, at, code }, state);
     case 'ResolveEffect':
       return decideResolve({ command, at, code }, state);
     case 'FireTimer':

@@ -1,6 +1,7 @@
 import { InvariantViolated, unreachable } from '@perdure/kernel';
 import type { JournalEntry, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
 import { rememberCommand } from './command-memory';
+import { pinnedBy, repinned } from './evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
 import * as effect from './evolve-effect';
 import { callName, commonFields, isOpen, newRunFields, type OpenRun, type RunState } from './run.state';
@@ -45,6 +46,8 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
       return {
         ...commonFields(heldIn(event.data.epoch, run, event)),
         pause: undefined,
+        // Whatever build comes next, it need not be the one that cannot go on.
+        pin: undefined,
         status: 'paused',
         because: divergenceText(event),
       };
@@ -61,6 +64,8 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
       return paused(run, event);
     case 'RunResumed':
       return resumed(run, event);
+    case 'RunRepinned':
+      return repinned(run, event);
     case 'RunCancelRequested':
       return {
         ...rememberCommand(run, event.data.commandId),
@@ -116,6 +121,7 @@ function assigned(run: OpenRun, event: RunEventOf<'RunAssigned'>): RunState {
     lastSeq: 0,
     term: Math.max(run.term, term),
     lastWorkerId: workerId,
+    pin: pinnedBy(run, buildId),
     permit: { permitId, term },
     activation: { workerId, sessionId, buildId, assignedAtMs },
   };

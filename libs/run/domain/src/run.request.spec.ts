@@ -47,7 +47,7 @@ const release: RunCommandOf<'ReleaseRun'> = {
 };
 
 const REFUSE: RunCommandOf<'RefuseRun'> = { type: 'RefuseRun', code: 'PoolQueueFull', message: 'full', retryAfterMs: 500 };
-const PLACE: DomainCommand = { type: 'PlaceRun', workerId: 'worker-2', sessionId: 'session-2', buildId: 'build-2' };
+const PLACE: DomainCommand = { type: 'PlaceRun', workerId: 'worker-2', sessionId: 'session-2', buildId: 'build-1' };
 const queued = [requested()];
 const active = [requested(), assigned()];
 
@@ -194,7 +194,7 @@ describe('the loss of an activation', () => {
     given(...active, lost(1)).thenPending([{ type: 'FindWorker' }]);
     given(...active, lost(1))
       .when(at(PLACE))
-      .then(assigned(2, { workerId: 'worker-2', sessionId: 'session-2', buildId: 'build-2' }));
+      .then(assigned(2, { workerId: 'worker-2', sessionId: 'session-2', buildId: 'build-1' }));
   });
 
   it('of an epoch that has passed changes nothing', () => {

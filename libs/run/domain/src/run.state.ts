@@ -120,6 +120,8 @@ interface OpenRunFields {
   readonly term: number;
   readonly lostInARow: number;
   readonly lastWorkerId: string | undefined;
+  /** Workflows: the build that the next assignment has to be of; undefined = any. */
+  readonly pin: string | undefined;
   readonly turn: number;
   readonly calls: ReadonlyMap<string, OpenCall>;
   readonly timers: ReadonlyMap<string, OpenTimer>;
@@ -187,6 +189,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
     term: 0,
     lostInARow: 0,
     lastWorkerId: undefined,
+    pin: undefined,
     turn: 0,
     calls: new Map(),
     timers: new Map(),
@@ -201,7 +204,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
 
 /** Removes what only one status carries, so that a transition cannot leave it behind. */
 export function commonFields(run: OpenRun): OpenRunFields {
-  const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, turn } = run;
+  const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn } = run;
   const { calls, timers, inbound, journal, cancel, pause, commands, commandsForgottenUpToMs } = run;
   return {
     revision,
@@ -212,6 +215,7 @@ export function commonFields(run: OpenRun): OpenRunFields {
     term,
     lostInARow,
     lastWorkerId,
+    pin,
     turn,
     calls,
     timers,

@@ -1,9 +1,14 @@
 import type { OpenPromise, RunView } from '@perdure/run-contract';
 import { ARGUMENTS_SHOWN_MAX } from './bounds';
+import { waitForBuild, type Surroundings } from './pin.view';
 import { isOpen, type EffectExecution, type EndedRun, type OpenCall, type OpenRun, type OpenTool } from './run.state';
 
 /** What anyone may ask of a run: where it stands, and the named promises that it waits on. */
-export function viewOf(address: { readonly tenant: string; readonly runId: string }, run: OpenRun | EndedRun): RunView {
+export function viewOf(
+  address: { readonly tenant: string; readonly runId: string },
+  run: OpenRun | EndedRun,
+  surroundings: Surroundings = {},
+): RunView {
   const { kind, name, requestedAtMs } = run.request;
   const common = { ...address, kind, name, requestedAtMs, revision: run.revision, epoch: run.epoch };
   if (!isOpen(run)) {
@@ -24,10 +29,11 @@ export function viewOf(address: { readonly tenant: string; readonly runId: strin
     status: run.status === 'placing' ? 'active' : run.status,
     sinceMs: run.sinceMs,
     ...(run.status === 'active' ? { workerId: run.activation.workerId } : {}),
+    ...(run.pin === undefined ? {} : { buildId: run.pin }),
     ...(run.status === 'paused' ? { pausedBecause: run.because } : {}),
     cancelRequested: run.cancel !== undefined,
     ...(run.pause === undefined ? {} : { pauseRequested: true }),
-    waitingOn: [...standing(run), ...[...run.calls.values()].map((call) => ofCall(run, call))],
+    waitingOn: [...standing(run, surroundings), ...[...run.calls.values()].map((call) => ofCall(run, call))],
   };
 }
 
@@ -35,8 +41,9 @@ function unknownOf({ unknownEffects }: EndedRun): Pick<RunView, 'unknownEffects'
   return unknownEffects.length === 0 ? {} : { unknownEffects: [...unknownEffects] };
 }
 
-function standing(run: OpenRun): readonly OpenPromise[] {
+function standing(run: OpenRun, surroundings: Surroundings): readonly OpenPromise[] {
   const { sinceMs } = run;
+  const forBuild = waitForBuild(run, surroundings);
   const { pool, name } = run.request;
   switch (run.status) {
     case 'queued':
@@ -48,6 +55,7 @@ function standing(run: OpenRun): readonly OpenPromise[] {
           sinceMs,
           detail: `a free slot in pool ${pool}`,
           closedBy: `a worker of pool ${pool} that hosts ${name} has a free slot, and it is this run's turn`,
+          ...forBuild,
         },
       ];
     case 'placing':
@@ -59,6 +67,7 @@ function standing(run: OpenRun): readonly OpenPromise[] {
           sinceMs,
           detail: 'another worker, after an activation was lost',
           closedBy: `a live worker of pool ${pool} that hosts ${name} takes it up, under the permit that it holds`,
+          ...forBuild,
         },
       ];
     case 'active':

@@ -3,7 +3,10 @@ import { heartbeatSubject, workerAddress, type Heartbeat } from '@perdure/run-co
 import { HEARTBEAT_EVERY_MS } from './bounds';
 import type { WorkerStatus } from './worker-engine';
 
-export type WorkerIdentity = Pick<Heartbeat, 'tenant' | 'pool' | 'workerId' | 'sessionId' | 'buildId' | 'hosts'>;
+export type WorkerIdentity = Pick<
+  Heartbeat,
+  'tenant' | 'pool' | 'workerId' | 'sessionId' | 'buildId' | 'compatibleWith' | 'hosts'
+>;
 
 export interface HeartbeatOptions {
   readonly host: Host;

@@ -91,7 +91,7 @@ export class FakeOwner implements Bus {
       pool: 'default',
       workerId: 'w1',
       sessionId: SESSION,
-      manifest: manifestOf(offer, host.digest, 'build-1'),
+      manifest: manifestOf(offer, host.digest, { build: 'build-1' }),
       ...offer,
       slots: options.slots ?? 10,
       warmRunsMax: options.warmRunsMax ?? 10,

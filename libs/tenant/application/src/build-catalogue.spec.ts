@@ -58,6 +58,22 @@ describe('a build', () => {
     expect(await catalogue().behaviour('acme', 'helper')).toMatchObject({ pool: 'one' });
   });
 
+  it('is listed with the names that no newer one hosts', async () => {
+    const { catalogue } = world();
+    const hosts = (...names: readonly string[]) => ({ behaviours: names.map((name) => agentManifest({ name })) });
+    await catalogue().register('acme', build('b1', hosts('helper', 'clerk')));
+    await catalogue().register('acme', build('b2', hosts('helper')));
+    await catalogue().register('acme', build('b3', { ...hosts('helper'), compatibleWith: ['b2'] }));
+    const listed = await catalogue().builds('acme');
+    expect(Object.fromEntries(listed.map(({ manifest, newestFor }) => [manifest.buildId, newestFor]))).toEqual({
+      b1: ['clerk'],
+      // It says the same of its name as b2 did, and was registered later.
+      b2: [],
+      b3: ['helper'],
+    });
+    expect(listed.find(({ manifest }) => manifest.buildId === 'b3')?.manifest.compatibleWith).toEqual(['b2']);
+  });
+
   it('is registered by two at the same time, each once', async () => {
     const { log, catalogue } = world();
     const registered = await Promise.all([

@@ -9,10 +9,19 @@ import { tenantEventSchemas, tenantStream, type BehaviourManifest, type BuildMan
 const PAGE = 200;
 const ATTEMPTS_MAX = 20;
 
+/** A build as the log has it. */
+export interface RegisteredBuild {
+  readonly manifest: BuildManifest;
+  /** Of its newest registration. */
+  readonly registeredAtMs: number;
+  /** Agents and workflows that no newer build hosts. */
+  readonly newestFor: readonly string[];
+}
+
 interface TenantBuilds {
   revision: number;
-  readonly builds: Map<string, { readonly manifest: BuildManifest; readonly hash: string }>;
-  readonly newest: Map<string, BehaviourManifest>;
+  readonly builds: Map<string, { readonly manifest: BuildManifest; readonly hash: string; readonly registeredAtMs: number }>;
+  readonly newest: Map<string, { readonly behaviour: BehaviourManifest; readonly buildId: string }>;
   reading: Promise<void> | undefined;
 }
 
@@ -32,7 +41,9 @@ export class StoredBuildCatalogue {
       const existing = known.builds.get(manifest.buildId);
       if (existing !== undefined && existing.hash !== hash) throw conflict(manifest.buildId);
       // The newest registration speaks for a name: an old build that comes back says so again.
-      const isNewest = manifest.behaviours.every((behaviour) => sameBehaviour(known.newest.get(behaviour.name), behaviour));
+      const isNewest = manifest.behaviours.every((behaviour) =>
+        sameBehaviour(known.newest.get(behaviour.name)?.behaviour, behaviour),
+      );
       if (existing !== undefined && isNewest) return { buildId: manifest.buildId, registered: false };
       if (await this.append(tenant, known.revision, { manifest, hash })) return { buildId: manifest.buildId, registered: true };
     }
@@ -45,11 +56,20 @@ export class StoredBuildCatalogue {
   }
 
   async behaviour(tenant: string, name: string): Promise<BehaviourManifest | undefined> {
-    return this.of(tenant).newest.get(name) ?? (await this.refresh(tenant)).newest.get(name);
+    return (this.of(tenant).newest.get(name) ?? (await this.refresh(tenant)).newest.get(name))?.behaviour;
   }
 
   async behaviours(tenant: string): Promise<readonly BehaviourManifest[]> {
-    return [...(await this.refresh(tenant)).newest.values()];
+    return [...(await this.refresh(tenant)).newest.values()].map(({ behaviour }) => behaviour);
+  }
+
+  /** Every build, the newest first. */
+  async builds(tenant: string): Promise<readonly RegisteredBuild[]> {
+    const { builds, newest } = await this.refresh(tenant);
+    const speaksFor = (of: string): string[] => [...newest].flatMap(([name, { buildId }]) => (buildId === of ? [name] : []));
+    return [...builds.values()]
+      .map(({ manifest, registeredAtMs }) => ({ manifest, registeredAtMs, newestFor: speaksFor(manifest.buildId) }))
+      .sort((left, right) => right.registeredAtMs - left.registeredAtMs);
   }
 
   private async append(tenant: string, revision: number, build: { manifest: BuildManifest; hash: string }): Promise<boolean> {
@@ -98,9 +118,9 @@ export class StoredBuildCatalogue {
 }
 
 function note(known: TenantBuilds, data: unknown): void {
-  const { manifest, manifestHash } = tenantEventSchemas.BuildRegistered.parse(data);
-  known.builds.set(manifest.buildId, { manifest, hash: manifestHash });
-  for (const behaviour of manifest.behaviours) known.newest.set(behaviour.name, behaviour);
+  const { manifest, manifestHash, registeredAtMs } = tenantEventSchemas.BuildRegistered.parse(data);
+  known.builds.set(manifest.buildId, { manifest, hash: manifestHash, registeredAtMs });
+  for (const behaviour of manifest.behaviours) known.newest.set(behaviour.name, { behaviour, buildId: manifest.buildId });
 }
 
 function sameBehaviour(left: BehaviourManifest | undefined, right: BehaviourManifest): boolean {

@@ -39,9 +39,14 @@ export const behaviourManifest = z.object({
 });
 export type BehaviourManifest = z.infer<typeof behaviourManifest>;
 
+/** Builds that one build may take the runs of: a few deployments back, and small enough for every heartbeat. */
+export const COMPATIBLE_BUILDS_MAX = 20;
+
 /** What one build of a worker's code offers. */
 export const buildManifest = z.object({
   buildId: nameToken,
+  /** Its author says that runs of these builds replay under it. Builds of earlier versions do not say. */
+  compatibleWith: z.array(nameToken).max(COMPATIBLE_BUILDS_MAX).optional(),
   behaviours: z.array(behaviourManifest).max(1_000),
   tools: z.array(toolManifest).max(2_000),
 });

@@ -12,6 +12,7 @@ function seen(state: RunState): Partial<OracleRun> {
     status,
     epoch,
     turn: state.turn,
+    build: state.pin,
     journalLength: journalLength(state.journal),
     openCalls: [...state.calls.keys()].sort(),
     openTimers: [...state.timers.keys()].sort(),

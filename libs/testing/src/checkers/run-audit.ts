@@ -2,6 +2,7 @@ import type { RecordedEvent } from '@perdure/kernel';
 import { TERMINAL_EVENT_TYPES } from '@perdure/run-contract';
 import { oracleOf } from '../oracle/run-oracle';
 import { auditEffects } from './effect-audit';
+import { auditPin, type TakesOver } from './pin-audit';
 
 /** A breach of an invariant of ARCHITECTURE.md, in words for whoever has to find its cause. */
 export interface Finding {
@@ -12,6 +13,8 @@ export interface Finding {
 export interface RunAuditOptions {
   /** How far the clock of an owner may be off that of the store. */
   readonly clockSkewMs: number;
+  /** By default no build takes the runs of another over. */
+  readonly takesOver?: TakesOver;
 }
 
 type Data = Readonly<Record<string, unknown>>;
@@ -21,7 +24,7 @@ type Report = { readonly epoch: number; readonly seq: number };
 export function auditRun(events: readonly RecordedEvent[], options: RunAuditOptions): readonly Finding[] {
   const audit = new RunAudit(options);
   for (const event of events) audit.see(event);
-  return [...audit.findings, ...auditEffects(events, options), ...corrupt(events)];
+  return [...audit.findings, ...auditEffects(events, options), ...auditPin(events, options.takesOver), ...corrupt(events)];
 }
 
 function corrupt(events: readonly RecordedEvent[]): readonly Finding[] {

@@ -93,7 +93,10 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
   if (what < 3) return { type: 'CancelRun', reason: 'chance' };
   if (what < 9) return { type: 'LoseActivation', epoch, reason: pick % 4 === 0 ? 'not-claimed' : 'worker-lost' };
   if (what < 10) return request(turn.kind, pick);
-  if (what < 12) return { type: 'EnforceCancel', epoch };
+  if (what < 12)
+    return pick % 2 === 0
+      ? { type: 'RepinRun', buildId: `build-${pick % 3}`, reason: 'chance' }
+      : { type: 'EnforceCancel', epoch };
   if (what < 13) return pick % 9 === 0 ? { type: 'TerminateRun', reason: 'chance' } : { type: 'PauseRun', reason: 'chance' };
   if (what < 14) return { type: 'EnforcePause', epoch };
   const hasDue =

@@ -15,6 +15,7 @@ function seen(state: RunState): Partial<OracleRun> {
     epoch,
     outcome: undefined,
     turn: state.turn,
+    build: state.pin,
     journalLength: journalLength(state.journal),
     openCalls: [...state.calls.keys()].sort(),
     openTimers: [...state.timers.keys()].sort(),

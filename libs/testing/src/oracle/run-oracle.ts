@@ -20,6 +20,8 @@ export interface OracleRun {
   readonly openTimers: readonly string[];
   /** Effects that were dispatched and whose end is not known: the call, and how it stands; sorted. */
   readonly executions: readonly string[];
+  /** Workflows: the build whose workers may go on with it; undefined = any. */
+  readonly build: string | undefined;
   /** Agents: the newest turn of the conversation. */
   readonly turn: number;
   /** Items of the journal that an activation would be given. */
@@ -34,6 +36,7 @@ interface Notes {
   epoch: number;
   outcome: string | undefined;
   turn: number;
+  build: string | undefined;
   intended: Set<string>;
   /** By timer: the call that it serves, and whether that call is a sleep. */
   timers: Map<string, { readonly call: string | undefined; readonly isSleep: boolean; readonly isProbe: boolean }>;
@@ -114,15 +117,22 @@ const RULES: Readonly<Record<string, Rule>> = {
   RunAssigned: (notes, data) => {
     notes.status = 'active';
     notes.epoch = Number(data['epoch']);
+    if (!notes.isAgent) notes.build = String(data['buildId']);
   },
   ActivationLost: becomes('placing'),
   RunQuarantined: becomes('paused'),
-  CodeDiverged: becomes('paused'),
+  CodeDiverged: (notes) => {
+    notes.status = 'paused';
+    notes.build = undefined;
+  },
   RunSuspended: becomes('suspended'),
   RunWoken: becomes('queued'),
   RunResumed: (notes) => {
     // A pause that was only asked for is taken back: the run is where it was.
     if (notes.status === 'paused') notes.status = 'queued';
+  },
+  RunRepinned: (notes, data) => {
+    notes.build = String(data['buildId']);
   },
   RunCancelRequested: () => undefined,
   RunPauseRequested: () => undefined,
@@ -192,6 +202,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     epoch: 0,
     outcome: undefined,
     turn: 0,
+    build: undefined,
     intended: new Set(),
     timers: new Map(),
     executions: new Map(),
@@ -217,6 +228,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     outcome,
     turn,
     journalLength,
+    build: ended ? undefined : notes.build,
     // Nothing is open that nobody will ever close.
     openCalls: ended ? [] : [...notes.intended].sort(),
     openTimers: ended ? [] : [...notes.timers.keys()].sort(),
