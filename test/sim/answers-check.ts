@@ -49,6 +49,12 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
       return hasEnded || has('EffectReconciled', ({ call }) => call === command.call)
         ? undefined
         : 'no fact says what became of the effect';
+    case 'ClaimEffect':
+      return has('EffectDispatched', ({ executionId }) => executionId === command.executionId)
+        ? undefined
+        : `no fact says that ${command.executionId} may begin`;
+    case 'ReportEffect':
+      return undefined;
     case 'ReleaseRun':
       return has('RunAssigned', ({ permitId }) => permitId === command.permitId) ? undefined : 'no assignment holds its permit';
     case 'RecordProgress': {

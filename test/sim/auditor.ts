@@ -126,6 +126,7 @@ export class Auditor {
         found(`${process.name} counts ${admission.permitsHeld} permits as held`);
       if (engine !== undefined && engine.status().freeSlots !== SLOTS)
         found(`${process.name} holds ${engine.status().activations.join(', ')}`);
+      if (engine !== undefined && engine.status().freeToolSlots !== SLOTS) found(`${process.name} executes something`);
       if (timers !== undefined && timers.pending !== 0) found(`${process.name} keeps ${timers.pending} timers`);
       const open = owner === undefined ? [] : [...owner.keeper.open()];
       if (open.length > 0) found(`${process.name} counts ${open.map(({ address }) => address.runId).join(', ')} as open`);

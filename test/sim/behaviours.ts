@@ -33,6 +33,8 @@ export interface Workplace {
   epochOf(runId: string): number | undefined;
 }
 
+/** Whose workers execute the pooled tools. */
+export const TOOL_POOL = 'payments';
 const planInput = z.object({ label: z.string() }).loose();
 const useInput = z.object({ runId: z.string(), id: z.string(), value: z.number(), fails: z.number(), ms: z.number() });
 const RETRY = { attemptsMax: 5, initialDelayMs: 40, factor: 2, delayMaxMs: 500 };
@@ -43,6 +45,7 @@ export function behavioursFor(place: Workplace): { readonly behaviours: readonly
     lookup: toolOf(place, 'lookup', 'pure'),
     transfer: claimedToolOf(place, 'transfer'),
     wire: claimedToolOf(place, 'wire'),
+    ...pooledTools(place),
   };
   const performer = workflow({ name: 'perform', input: planInput }, (ctx, input) =>
     perform({ place, tools, ctx }, (input as unknown as WorkflowPlan).operations),
@@ -61,6 +64,15 @@ export function behavioursFor(place: Workplace): { readonly behaviours: readonly
   };
 }
 
+/** Of a pool of their own: whoever holds the run only names them. */
+export function pooledTools(place: Workplace) {
+  return {
+    settle: toolOf(place, 'settle', 'idempotent'),
+    remit: claimedToolOf(place, 'remit'),
+    pledge: claimedToolOf(place, 'pledge'),
+  };
+}
+
 type Tools = { readonly [N in ToolName]: ReturnType<typeof toolOf> };
 
 function toolOf(place: Workplace, name: ToolName, effect: 'idempotent' | 'pure') {
@@ -69,6 +81,7 @@ function toolOf(place: Workplace, name: ToolName, effect: 'idempotent' | 'pure')
     description: name,
     input: useInput,
     effect,
+    pool: poolOf(name),
     retry: RETRY,
     execute: async ({ runId, id, value, fails, ms }, { idempotencyKey, attempt }) => {
       begin(place, { kind: 'tool', runId, name: id });
@@ -79,11 +92,18 @@ function toolOf(place: Workplace, name: ToolName, effect: 'idempotent' | 'pure')
   });
 }
 
+const CAN_BE_ASKED: ReadonlySet<ToolName> = new Set(['transfer', 'remit']);
+
+function poolOf(name: ToolName): string | undefined {
+  return name === 'settle' || name === 'remit' || name === 'pledge' ? TOOL_POOL : undefined;
+}
+
 /** Longer than any work that is drawn. */
 const CLAIMED_TIMEOUT_MS = 400;
+const POOLED_TIMEOUT_MS = 2_000;
 
 /** What is asked for is done at once, and perhaps not answered. */
-function claimedToolOf(place: Workplace, name: ClaimedToolName) {
+function claimedToolOf(place: Workplace, name: ClaimedToolName | 'remit' | 'pledge') {
   const { process, world } = place;
   const probe = (_: unknown, { executionId }: { readonly executionId: string }) => {
     const move = world.moves.get(executionId);
@@ -93,8 +113,9 @@ function claimedToolOf(place: Workplace, name: ClaimedToolName) {
     name,
     description: name,
     input: useInput,
-    effect: name === 'transfer' ? 'probeable' : 'irreversible',
-    timeoutMs: CLAIMED_TIMEOUT_MS,
+    effect: CAN_BE_ASKED.has(name) ? 'probeable' : 'irreversible',
+    pool: poolOf(name),
+    timeoutMs: poolOf(name) === undefined ? CLAIMED_TIMEOUT_MS : POOLED_TIMEOUT_MS,
     execute: async ({ runId, id, value, fails, ms }, { executionId, attempt }) => {
       begin(place, { kind: 'tool', runId, name: id });
       const result = toolResult(name, value);
@@ -103,7 +124,7 @@ function claimedToolOf(place: Workplace, name: ClaimedToolName) {
       if (attempt <= fails) throw new Error('the destination says nothing');
       return result;
     },
-    ...(name === 'transfer' ? { probe } : {}),
+    ...(CAN_BE_ASKED.has(name) ? { probe } : {}),
   });
 }
 

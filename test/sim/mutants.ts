@@ -243,6 +243,36 @@ const givesAnyBuild: Alter = (role, made) => {
   });
 };
 
+function asks(payload: string, type: string): boolean {
+  return (JSON.parse(payload) as { command?: { type: string } }).command?.type === type;
+}
+
+const executesUnasked: GivePorts = (role, ports) => {
+  if (role !== 'teller') return ports;
+  const request: Bus['request'] = (subject, payload, options) => {
+    const sending = ports.bus.request(subject, payload, options);
+    if (!asks(payload, 'ClaimEffect')) return sending;
+    sending.catch(() => undefined);
+    const { command } = JSON.parse(payload) as { command: Json };
+    return Promise.resolve(JSON.stringify({ ok: true, value: { mayBegin: [{ ...command, startWithinMs: 60_000 }] } }));
+  };
+  return { ...ports, bus: wrap(ports.bus, { request }) };
+};
+
+/** As if its class allowed it. */
+const executesLostAgain = deciding((decide) => (given, state) => {
+  const decision = decide(given, state);
+  if (given.command.type !== 'LoseExecution' || !('accepted' in decision)) return decision;
+  const [unknown] = decision.accepted;
+  if (unknown?.type !== 'EffectUnknown') return decision;
+  const { call, attempt, executionId } = unknown.data;
+  return { accepted: [{ type: 'EffectLost', data: { call, attempt, executionId, workerId: 'whoever', losses: 1 } }] };
+});
+
+const neverMissesExecutors = onlyIn('orchestrator', ({ owner }) =>
+  patch(owner, ['caretaker'], () => ({ loseExecution: () => Promise.resolve() })),
+);
+
 export const MUTANTS: readonly Mutant[] = [
   { name: 'answers before the append is acknowledged', ports: answersEarly },
   { name: 'sends an ambiguous append again under new ids', ports: resendsUnderNewIds },
@@ -288,6 +318,9 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'replays results in another order', ports: replaysBackwards },
   { name: 'begins what must not be doubled without waiting for the answer', ports: beginsUnasked },
   { name: 'runs again what nobody knows of', alter: runsUnknownAgain },
+  { name: 'executes what it is offered without waiting for the answer', ports: executesUnasked },
+  { name: 'executes again what a lost worker may have executed', alter: executesLostAgain },
+  { name: 'never judges the executor of an effect dead', alter: neverMissesExecutors },
   { name: 'gives a tool another key after a crash', alter: changesKeys },
   { name: 'gives a workflow to whatever build has room', alter: givesAnyBuild },
   {

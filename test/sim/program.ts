@@ -22,9 +22,11 @@ export type Operation =
   | { readonly do: 'values' }
   | { readonly do: 'all'; readonly branches: readonly (readonly Operation[])[] };
 
-export type ToolName = 'charge' | 'lookup' | ClaimedToolName;
+export type ToolName = 'charge' | 'lookup' | ClaimedToolName | PooledToolName;
 /** Effects that must not be doubled: the destination of a transfer can be asked, that of a wire cannot. */
 export type ClaimedToolName = 'transfer' | 'wire';
+/** Effects that workers of another pool execute, whoever holds the run: of each class. */
+export type PooledToolName = 'settle' | 'remit' | 'pledge';
 export type ToolUse = Omit<Extract<Operation, { do: 'tool' }>, 'do' | 'tool'> & { readonly tool: string };
 
 export interface WorkflowPlan {
@@ -44,20 +46,29 @@ export type Plan = WorkflowPlan | AgentPlan;
 const OPERATIONS = [2, 8] as const;
 const TURNS = [1, 4] as const;
 const WORK_MS_MAX = 120;
+const POOLED_WORK_MS_MAX = 1_800;
 const SLEEP_MS_MAX = 2_500;
 /** Fewer than the attempts that the tools declare. */
 export const FAILS_MAX = 2;
+
+/** Of the uses of tools. */
+export interface ToolShares {
+  readonly claimed: number;
+  readonly pooled: number;
+}
 
 class Drawer {
   private made = 0;
   /** Drawn apart: what else a seed draws stays what it was. */
   private readonly claims: SeededRandom;
+  private readonly pools: SeededRandom;
 
   constructor(
     private readonly random: SeededRandom,
-    private readonly claimedShare: number,
+    private readonly shares: ToolShares,
   ) {
     this.claims = random.split('claims');
+    this.pools = random.split('pools');
   }
 
   operations(depth: number): Operation[] {
@@ -69,14 +80,11 @@ class Drawer {
     const { random } = this;
     const fails = random.chance(0.25) ? random.integer(1, FAILS_MAX) : 0;
     const repeatable = random.chance(0.7) ? 'charge' : 'lookup';
-    return {
-      do: 'tool',
-      tool: this.claimed() ?? repeatable,
-      id: this.name('use'),
-      value: random.integer(1, 99),
-      fails,
-      ms: this.workMs(),
-    };
+    const pooled = this.pooled();
+    const tool = pooled ?? this.claimed() ?? repeatable;
+    const use = { id: this.name('use'), value: random.integer(1, 99), fails, ms: this.workMs() };
+    // Long enough for whoever holds the run to let go of it, and for whoever executes it to die.
+    return { do: 'tool', tool, ...use, ...(pooled === undefined ? {} : { ms: this.pools.integer(0, POOLED_WORK_MS_MAX) }) };
   }
 
   private operation(depth: number): Operation {
@@ -99,8 +107,13 @@ class Drawer {
   }
 
   private claimed(): ClaimedToolName | undefined {
-    if (!this.claims.chance(this.claimedShare)) return undefined;
+    if (!this.claims.chance(this.shares.claimed)) return undefined;
     return this.claims.chance(0.6) ? 'transfer' : 'wire';
+  }
+
+  private pooled(): PooledToolName | undefined {
+    if (!this.pools.chance(this.shares.pooled)) return undefined;
+    return this.pools.pick(['settle', 'remit', 'remit', 'pledge']);
   }
 
   private workMs(): number {
@@ -113,9 +126,8 @@ class Drawer {
   }
 }
 
-/** @param claimedShare of the uses of tools */
-export function drawPlan(label: string, random: SeededRandom, claimedShare: number): Plan {
-  const drawer = new Drawer(random, claimedShare);
+export function drawPlan(label: string, random: SeededRandom, shares: ToolShares): Plan {
+  const drawer = new Drawer(random, shares);
   if (random.chance(0.65)) return { kind: 'workflow', label, operations: drawer.operations(0) };
   const turns = Array.from({ length: random.integer(...TURNS) }, () =>
     Array.from({ length: random.integer(1, 3) }, () => {
@@ -132,7 +144,15 @@ export function stepResult(value: number): number {
   return value * 3 + 1;
 }
 
-const OFFSETS: Readonly<Record<ToolName, number>> = { charge: 1_000, lookup: 2_000, transfer: 3_000, wire: 4_000 };
+const OFFSETS: Readonly<Record<ToolName, number>> = {
+  charge: 1_000,
+  lookup: 2_000,
+  transfer: 3_000,
+  wire: 4_000,
+  settle: 5_000,
+  remit: 6_000,
+  pledge: 7_000,
+};
 
 export function toolResult(tool: ToolName, value: number): number {
   return value + OFFSETS[tool];

@@ -4,7 +4,7 @@ import { LogFollower } from '@perdure/keeper-application';
 import { PartitionOwnership } from '@perdure/platform-ownership';
 import { RunOwner } from '@perdure/run-application';
 import { workerConnectionName } from '@perdure/run-contract';
-import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine } from '@perdure/sdk';
+import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine, type Tool } from '@perdure/sdk';
 import { StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
 import {
   type SimBucket,
@@ -16,7 +16,7 @@ import {
   type SimStoreServer,
 } from '@perdure/testing';
 import { TimerKeeper } from '@perdure/timer-application';
-import { behavioursFor } from './behaviours';
+import { behavioursFor, pooledTools, TOOL_POOL } from './behaviours';
 import { buildOf } from './builds';
 import type { OuterWorld } from './outer-world';
 
@@ -134,50 +134,66 @@ export function timers(_premises: Premises, ports: Ports): Beginning {
 }
 
 export function worker(premises: Premises, ports: Ports): Beginning {
-  const { process: host, bus } = ports;
-  const { broker, world, severalBuilds } = premises;
-  const workerId = host.role;
-  const sessionId = host.incarnation;
+  const { process: host } = ports;
   let engine: WorkerEngine | undefined = undefined;
   const epochOf = (runId: string): number | undefined => (engine as WorkerEngine | undefined)?.['active'].get(runId)?.epoch;
-  const offer = offerOf(behavioursFor({ process: host, world, epochOf }));
-  const manifest = manifestOf(offer, host.digest, buildOf(workerId, severalBuilds));
+  const offer = offerOf({ ...behavioursFor({ process: host, world: premises.world, epochOf }), pool: POOL });
+  const beginning = working(premises, ports, { offer, build: buildOf(host.role, premises.severalBuilds) });
+  engine = beginning.role.engine;
+  return beginning;
+}
+
+/** Hosts tools only, which it executes for those who hold the runs. */
+export function teller(premises: Premises, ports: Ports): Beginning {
+  const place = { process: ports.process, world: premises.world, epochOf: () => undefined };
+  const tools = Object.values(pooledTools(place)) as unknown as readonly Tool[];
+  const offer = offerOf({ behaviours: [], tools, pool: TOOL_POOL });
+  return working(premises, ports, { offer, build: { build: `build-of-${TOOL_POOL}` } });
+}
+
+interface Hosted {
+  readonly offer: ReturnType<typeof offerOf>;
+  readonly build: Parameters<typeof manifestOf>[2];
+}
+
+function working({ broker }: Premises, { process: host, bus }: Ports, { offer, build }: Hosted): Beginning {
+  const workerId = host.role;
+  const sessionId = host.incarnation;
+  const { pool } = offer;
+  const manifest = manifestOf(offer, host.digest, build);
   let heartbeat: HeartbeatLoop | undefined = undefined;
-  const held = new WorkerEngine({
+  const engine = new WorkerEngine({
     host,
     bus,
     tenant: TENANT,
-    pool: POOL,
     workerId,
     sessionId,
     manifest,
     ...offer,
     slots: SLOTS,
+    toolSlots: SLOTS,
     warmRunsMax: WARM_RUNS_MAX,
     onChange: () => (heartbeat as HeartbeatLoop | undefined)?.beatNow(),
   });
-  engine = held;
   const start = async (): Promise<void> => {
-    await held.start();
+    await engine.start();
     const name = workerConnectionName.build(token(workerId, 'worker id'), token(sessionId, 'session id'));
+    const hosts = offer.behaviours.map((behaviour) => behaviour.name);
     heartbeat = new HeartbeatLoop({
       host,
       bus: broker.bus(broker.connect(host, name)),
       identity: {
-        tenant: TENANT,
-        pool: POOL,
-        workerId,
-        sessionId,
+        ...{ tenant: TENANT, pool, workerId, sessionId },
         buildId: manifest.buildId,
         compatibleWith: manifest.compatibleWith,
-        hosts: offer.behaviours.map((behaviour) => behaviour.name),
+        hosts,
       },
-      status: () => held.status(),
+      status: () => engine.status(),
       loopLagMs: () => 0,
     });
     heartbeat.start();
   };
-  return { role: { process: host, engine: held }, start };
+  return { role: { process: host, engine }, start };
 }
 
 /** A keeper whose index cannot be trusted ends its process. */

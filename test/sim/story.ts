@@ -15,8 +15,19 @@ import { Auditor } from './auditor';
 import { BUILDS } from './builds';
 import { Client, type Wish } from './client';
 import { OuterWorld } from './outer-world';
-import { drawPlan } from './program';
-import { admission, orchestrator, portsOf, timers, worker, type Beginning, type Ports, type Premises, type Role } from './roles';
+import { drawPlan, type ToolShares } from './program';
+import {
+  admission,
+  orchestrator,
+  portsOf,
+  teller,
+  timers,
+  worker,
+  type Beginning,
+  type Ports,
+  type Premises,
+  type Role,
+} from './roles';
 
 /**
  * One story: the real classes of every service on a simulated machine park, under a seeded load, with seeded faults.
@@ -35,19 +46,24 @@ const RUNS = [6, 14] as const;
 const START_UNTIL_MS = 8_000;
 /** Of the uses of tools, in stories that have such effects. */
 const CLAIMED_SHARE = 0.4;
+/** Likewise of tools with a pool of their own. */
+const POOLED_SHARE = 0.3;
 
-type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers';
+type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers' | 'teller';
 const PARK: readonly (readonly [RoleName, number])[] = [
   ['orchestrator', 2],
   ['admission', 2],
   ['timers', 2],
   ['worker', 3],
 ];
+/** In stories whose tools have a pool of their own. */
+const TELLERS = 2;
 const BEGINNINGS: Readonly<Record<RoleName, (premises: Premises, ports: Ports) => Beginning>> = {
   orchestrator,
   worker,
   admission,
   timers,
+  teller,
 };
 
 export type { RoleName };
@@ -68,6 +84,8 @@ export interface StoryOptions {
   readonly claims?: boolean;
   /** False: all workers have one build, whatever the seed draws. */
   readonly builds?: boolean;
+  /** False: no tools with a pool of their own. */
+  readonly pools?: boolean;
   /** Instead of those that the seed draws. */
   readonly faults?: FaultSettings;
   onLine?(line: string): void;
@@ -94,6 +112,7 @@ export class Story {
   readonly roles = new Map<string, Role>();
   readonly client: Client;
   private readonly auditor: Auditor;
+  private readonly tellers: number;
   private reexecutedPure = 0;
   private readonly incarnations = new Map<string, number>();
   private readonly chance: SeededRandom;
@@ -121,15 +140,19 @@ export class Story {
     };
     const claims = simulation.random.split('claims');
     const claimedShare = options.claims === false || claims.chance(0.4) ? 0 : CLAIMED_SHARE;
+    const arePooled = options.claims !== false && options.pools !== false && simulation.random.split('pools').chance(0.4);
+    this.tellers = arePooled ? TELLERS : 0;
+    const shares = { claimed: claimedShare, pooled: arePooled ? POOLED_SHARE : 0 };
     const { severalBuilds } = this.premises;
-    this.wishes = drawWishes(simulation.random.split('load'), { claimedShare, severalBuilds });
+    this.wishes = drawWishes(simulation.random.split('load'), { shares, severalBuilds });
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
     this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
     this.auditor = new Auditor(this);
   }
 
   async run(): Promise<void> {
-    for (const [role, count] of PARK) for (let index = 1; index <= count; index += 1) this.startProcess(role, `${role}-${index}`);
+    const park = [...PARK, ['teller', this.tellers] as const];
+    for (const [role, count] of park) for (let index = 1; index <= count; index += 1) this.startProcess(role, `${role}-${index}`);
     this.client.begin(this.wishes);
     this.scheduleFaults();
     this.simulation.at(HEAL_MS, () => this.heal(), { label: 'HEAL' });
@@ -246,12 +269,12 @@ function repinOf(random: SeededRandom): Wish['repin'] {
 
 function drawWishes(
   random: SeededRandom,
-  { claimedShare, severalBuilds }: { readonly claimedShare: number; readonly severalBuilds: boolean },
+  { shares, severalBuilds }: { readonly shares: ToolShares; readonly severalBuilds: boolean },
 ): readonly Wish[] {
   const count = random.integer(...RUNS);
   return Array.from({ length: count }, (_, index) => {
     const runId = `run-${index + 1}`;
-    const plan = drawPlan(runId, random.split(runId), claimedShare);
+    const plan = drawPlan(runId, random.split(runId), shares);
     const mayRepin = severalBuilds && plan.kind === 'workflow';
     return {
       runId,

@@ -102,7 +102,9 @@ export class FactLines {
   private ofLedger(type: string, data: Data): Told | undefined {
     switch (type) {
       case 'EffectDispatched':
-        return ['⇢', pc.dim, `${this.nameOf(data)} may begin, attempt ${text(data.attempt)}`];
+        return ['⇢', pc.dim, `${this.nameOf(data)} may begin${executorIn(data)}, attempt ${text(data.attempt)}`];
+      case 'EffectLost':
+        return ['!', pc.red, `${this.nameOf(data)}: ${text(data.workerId)}, which executed it, was lost; it is due again`];
       case 'EffectNotStarted':
         return ['⇠', pc.yellow, `${this.nameOf(data)} was not begun: ${text(data.reason)}`];
       case 'EffectUnknown':
@@ -133,6 +135,12 @@ export class FactLines {
     const known = this.tools.get(text(data.call));
     return known === undefined ? `effect ${text(data.call)}` : `${known.tool} ${known.args}`;
   }
+}
+
+/** Who executes it, where that is not who holds the run. */
+function executorIn(data: Data): string {
+  const executor = data.executor as { readonly pool?: string; readonly workerId?: string } | undefined;
+  return executor === undefined ? '' : ` at ${text(executor.workerId)} of pool ${text(executor.pool)}`;
 }
 
 function decided(data: Data): string {

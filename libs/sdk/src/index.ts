@@ -29,10 +29,11 @@ export type {
   Workflow,
   WorkflowContext,
 } from './engine/definitions';
+export { remoteTool, type RemoteToolOptions } from './remote-tool';
 export { ruleModel, type RuleDecision } from './rule-model';
 export { tool, type ToolOptions } from './tool';
 export { workflow, type WorkflowOptions } from './workflow';
-export { Worker, type WorkerOptions } from './worker';
+export { defaultWorkerId, Worker, type WorkerOptions } from './worker';
 // What a worker is made of, without its connections: what the simulator runs.
 export { HeartbeatLoop } from './engine/heartbeat';
 export { WorkerEngine } from './engine/worker-engine';

@@ -6,6 +6,13 @@ import type { Behaviour, Tool } from './engine/definitions';
 export interface Offer {
   readonly behaviours: readonly Behaviour[];
   readonly tools: readonly Tool[];
+  /** Of the worker: it executes the tools of its own pool, and those that have none. */
+  readonly pool: string;
+}
+
+/** Whether a worker of the pool executes it; others only name it. */
+export function isExecutedIn(pool: string, tool: Tool): boolean {
+  return tool.declaredOnly !== true && (tool.pool === undefined || tool.pool === pool);
 }
 
 /** Tools of agents and workflows are offered without being named again. @throws Terminal `DuplicateName` */
@@ -13,7 +20,7 @@ export function offerOf(given: Offer): Offer {
   const tools = new Set([...given.tools, ...given.behaviours.flatMap((behaviour) => behaviour.tools)]);
   refuseDuplicates(given.behaviours, 'agents and workflows');
   refuseDuplicates([...tools], 'tools');
-  return { behaviours: given.behaviours, tools: [...tools] };
+  return { behaviours: given.behaviours, tools: [...tools], pool: given.pool };
 }
 
 function refuseDuplicates(named: readonly { readonly name: string }[], what: string): void {
@@ -31,17 +38,24 @@ export interface BuildSaid {
 
 /** What the engine has to know of this build. Its id follows from the code, unless one is given. */
 export function manifestOf(offer: Offer, digest: Digest, { build, compatibleWith = [] }: BuildSaid = {}): BuildManifest {
-  const tools = offer.tools.map(({ name, effect, timeoutMs, retry, input, probe }) => ({
+  const tools = offer.tools.map((tool) => manifestOfTool(tool, offer.pool));
+  const behaviours = offer.behaviours.map(behaviourManifest);
+  const buildId = build ?? `b-${digest.sha256(canonicalJson({ tools, behaviours, code: codeOf(offer) })).slice(0, 32)}`;
+  return buildManifest.parse({ buildId, ...(compatibleWith.length === 0 ? {} : { compatibleWith }), behaviours, tools });
+}
+
+function manifestOfTool(tool: Tool, workerPool: string): unknown {
+  const { name, effect, timeoutMs, retry, input, probe, pool } = tool;
+  return {
     name,
     effectClass: effect,
     timeoutMs,
     retry,
     inputSchema: jsonSchema(input),
     ...(probe === undefined ? {} : { hasProbe: true }),
-  }));
-  const behaviours = offer.behaviours.map(behaviourManifest);
-  const buildId = build ?? `b-${digest.sha256(canonicalJson({ tools, behaviours, code: codeOf(offer) })).slice(0, 32)}`;
-  return buildManifest.parse({ buildId, ...(compatibleWith.length === 0 ? {} : { compatibleWith }), behaviours, tools });
+    ...(pool === undefined ? {} : { pool }),
+    ...(isExecutedIn(workerPool, tool) ? {} : { declaredOnly: true }),
+  };
 }
 
 function behaviourManifest(behaviour: Behaviour): unknown {
@@ -57,5 +71,6 @@ function jsonSchema(schema: z.ZodType): unknown {
 
 /** The text of the functions: another text is another build. What they call elsewhere is not seen; name builds in production. */
 function codeOf(offer: Offer): readonly string[] {
-  return [...offer.behaviours, ...offer.tools].map(({ code }) => code);
+  const executed = offer.tools.filter((tool) => isExecutedIn(offer.pool, tool));
+  return [...offer.behaviours, ...executed].map(({ code }) => code);
 }

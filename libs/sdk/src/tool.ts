@@ -1,4 +1,4 @@
-import { mustBeClaimed, Terminal } from '@perdure/kernel';
+import { mustBeClaimed, Terminal, token } from '@perdure/kernel';
 import type { EffectClass } from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import type { z } from 'zod';
@@ -16,6 +16,11 @@ export interface ToolOptions<I extends z.ZodType, R> {
    * without somebody's word.
    */
   readonly effect?: EffectClass;
+  /**
+   * Executed by the workers of this pool that host the tool, whoever holds the run: they alone need what it takes to reach the
+   * destination. Absent: by the worker that holds the run.
+   */
+  readonly pool?: string | undefined;
   /** Per attempt; 60 s by default. The signal fires when it is over. What became of an effect is asked after it, at the earliest. */
   readonly timeoutMs?: number;
   /** Default: 3 attempts for `pure` and `idempotent` tools, 1 for the others. */
@@ -47,6 +52,7 @@ export function tool(options: ToolOptions<z.ZodType, unknown> & { readonly outpu
     input,
     effect,
     timeoutMs,
+    ...(options.pool === undefined ? {} : { pool: token(options.pool, 'pool') }),
     retry: retryPolicy({ attemptsMax, ...options.retry }),
     code: `${String(options.execute)}\n${String(options.probe)}`,
     execute: async (args, scope) => checked(await options.execute(args, scope), { name, effect, output }),

@@ -15,12 +15,14 @@ export interface WorkerOptions extends ConnectionOptions {
   readonly pool?: string;
   /** Unique within the pool; default: host name and process id. */
   readonly workerId?: string;
-  /** Agents and workflows. */
-  readonly behaviours: readonly Behaviour[];
-  /** Tools that workflows use; those of agents are included. */
+  /** Agents and workflows; a worker may host tools only. */
+  readonly behaviours?: readonly Behaviour[];
+  /** Tools that it executes for other pools, or that workflows use; those of its agents and workflows are included. */
   readonly tools?: readonly Tool[];
   /** Runs under way at once. */
   readonly slots?: number;
+  /** Executions under way at once of tools that it executes for other pools. */
+  readonly toolSlots?: number;
   /** Suspended runs kept in memory, ready to go on at once. */
   readonly warmRunsMax?: number;
   /** Version of this code; default: derived from the text of the functions given here. */
@@ -35,6 +37,7 @@ export interface WorkerOptions extends ConnectionOptions {
 }
 
 const SLOTS = 200;
+const TOOL_SLOTS = 50;
 const DRAIN_GRACE_MS = 10_000;
 /** For the last reports, after the grace. */
 const HAND_OVER_MS = 2_000;
@@ -61,7 +64,7 @@ export class Worker {
     const { options, host, pool, workerId } = this;
     const { tenant = 'default' } = options;
     const connection = resolveConnection(options);
-    const offer = offerOf({ behaviours: options.behaviours, tools: options.tools ?? [] });
+    const offer = offerOf({ behaviours: options.behaviours ?? [], tools: options.tools ?? [], pool });
     const manifest = manifestOf(offer, host.digest, { build: options.build, compatibleWith: options.compatibleWith });
     const sessionId = host.incarnation;
     this.connection = await connect(connection, `work:${workerId}`, host);
@@ -69,12 +72,12 @@ export class Worker {
       host,
       bus: this.connection.bus,
       tenant,
-      pool,
       workerId,
       sessionId,
       manifest,
       ...offer,
       slots: options.slots ?? SLOTS,
+      toolSlots: options.toolSlots ?? TOOL_SLOTS,
       warmRunsMax: options.warmRunsMax ?? WARM_RUNS_MAX,
       onChange: () => this.heartbeat?.statusChanged(),
     });
@@ -157,8 +160,8 @@ export class Worker {
   };
 }
 
-function poolOf({ pool, behaviours }: WorkerOptions): string {
-  const chosen = pool ?? behaviours[0]?.pool ?? 'default';
+function poolOf({ pool, behaviours = [], tools = [] }: WorkerOptions): string {
+  const chosen = pool ?? behaviours[0]?.pool ?? tools.find((tool) => tool.pool !== undefined)?.pool ?? 'default';
   const other = behaviours.find((behaviour) => behaviour.pool !== chosen);
   if (other === undefined) return token(chosen, 'pool');
   throw new Terminal(
@@ -167,7 +170,8 @@ function poolOf({ pool, behaviours }: WorkerOptions): string {
   );
 }
 
-function defaultWorkerId(): string {
+/** Host name and process id: unique on a network, and readable. */
+export function defaultWorkerId(): string {
   const machine = hostname()
     .replace(/[^A-Za-z0-9_-]/g, '-')
     .slice(0, 40);

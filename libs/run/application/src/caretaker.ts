@@ -1,6 +1,7 @@
 import { partitionOf, type Bus, type Cancel, type Host } from '@perdure/kernel';
 import { runAddress, workerAddress, workSubject, type Heartbeat, type RunAddress } from '@perdure/run-contract';
 import {
+  isOpen,
   pendingEffects,
   type DomainCommand,
   type KnownCode,
@@ -12,6 +13,7 @@ import { ActivationKeeper, isActive, keyOf, type ActiveRun } from './activation-
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
 import type { OwnedRun, OwnerKeeper } from './owner.keeper';
+import { PooledEffects, type PooledEvents } from './pooled-effects';
 import type { Ownership } from './ports';
 import type { AppendedFacts } from './run.actor';
 import { takes, WorkerRegistry, type Death } from './worker-registry';
@@ -52,6 +54,7 @@ interface Session {
 export class Caretaker {
   readonly workers: WorkerRegistry;
   private readonly activations: ActivationKeeper;
+  private readonly pooled: PooledEffects;
   private readonly unplaced = new Map<string, RunAddress>();
   private readonly enforcing = new Map<string, Cancel>();
   /** Activations that a heartbeat named at the last audit although they are over, by session and run. */
@@ -63,6 +66,13 @@ export class Caretaker {
       onDeath: (session, death) => this.onWorkerDeath(session, death),
       onCapacity: (beat) => this.onCapacity(beat),
     });
+    this.pooled = new PooledEffects(
+      { ...ports, workers: () => this.workers },
+      {
+        onLost: (address, lost) => void this.loseExecution(address, lost),
+        current: (address) => this.ports.runs.peek(address)?.state,
+      },
+    );
     this.activations = new ActivationKeeper(ports, {
       onUnclaimed: (address, epoch, reason) => void this.decide(address, { type: 'LoseActivation', epoch, reason }),
       current: (address, epoch) => this.activeRun(address, epoch),
@@ -83,6 +93,7 @@ export class Caretaker {
   onAppended({ address, before, after, events }: AppendedFacts): void {
     events.forEach((event, index) => this.ports.index.noteOwn(address, event, before.revision + 1 + index));
     if (isActive(before) && (!isActive(after) || after.epoch !== before.epoch)) this.letGo(address, before, { after, events });
+    if (after.status === 'ended') this.pooled.onEnded(address, before);
     this.bringAbout(
       address,
       after,
@@ -93,6 +104,7 @@ export class Caretaker {
   /** Another instance owns the run now. */
   forget(address: RunAddress): void {
     this.activations.release(address);
+    this.pooled.forget(keyOf(address));
     this.unplaced.delete(keyOf(address));
   }
 
@@ -115,6 +127,7 @@ export class Caretaker {
 
   /** `news`: something happened that the worker does not learn from an answer to its own report. */
   private bringAbout(address: RunAddress, state: RunState, news: boolean): void {
+    this.pooled.keep(address, state);
     for (const effect of pendingEffects(state)) {
       if (effect.type === 'FindWorker') this.place(address, state as OpenRun);
       else if (effect.type === 'KeepActivation') this.activations.keep(address, state as ActiveRun, news);
@@ -173,6 +186,7 @@ export class Caretaker {
   }
 
   private onCapacity(beat: Heartbeat): void {
+    this.pooled.onCapacity(beat);
     let room = beat.freeSlots;
     for (const [key, address] of this.unplaced) {
       if (room <= 0) return;
@@ -202,6 +216,7 @@ export class Caretaker {
   }
 
   private onWorkerDeath(session: Session, death: Death): void {
+    this.pooled.onDeath(session);
     for (const { address, sessionId } of this.ports.index.open()) {
       if (sessionId === session.sessionId) void this.loseActivation(address, sessionId, death);
     }
@@ -216,6 +231,21 @@ export class Caretaker {
     } catch (error) {
       // A run that cannot be read must not take the others down with it.
       this.ports.host.log.error('run not judged after the loss of its worker', { ...address, reason: String(error) });
+    }
+  }
+
+  private async loseExecution(
+    address: RunAddress,
+    { call, executionId, executor }: Parameters<PooledEvents['onLost']>[1],
+  ): Promise<void> {
+    if (!this.owns(address)) return;
+    try {
+      const state = await this.ports.runs.of(address).settled();
+      const code = isOpen(state) ? await this.ports.code.ofExecutor(address.tenant, state, executor.buildId) : NO_CODE;
+      await this.decide(address, { type: 'LoseExecution', call, executionId }, code);
+    } catch (error) {
+      // The audit comes back to it.
+      this.ports.host.log.warn('execution not judged after the loss of its worker', { ...address, reason: String(error) });
     }
   }
 

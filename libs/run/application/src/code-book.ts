@@ -1,7 +1,7 @@
 import { canonicalJson, type ErrorRecord, type Host } from '@perdure/kernel';
 import type { RunCommandOf } from '@perdure/run-contract';
-import type { KnownCode, RequestRun } from '@perdure/run-domain';
-import type { BehaviourManifest, BuildManifest } from '@perdure/tenant-contract';
+import type { KnownCode, OpenRun, RequestRun } from '@perdure/run-domain';
+import type { BehaviourManifest, BuildManifest, ToolManifest } from '@perdure/tenant-contract';
 import type { BuildCatalogue, InputValidator } from './ports';
 
 /** What the owner knows of the code that runs consist of; every build is immutable, so knowing it once is enough. */
@@ -32,10 +32,33 @@ export class CodeBook {
     if (cached !== undefined) return cached;
     const build = await this.ports.builds.build(tenant, buildId);
     if (build === undefined) return NO_CODE;
+    // What other pools execute, newer builds of theirs may have changed: it is looked up anew.
+    if (build.tools.some(({ pool }) => pool !== undefined)) return this.withRegistrations(tenant, build, name);
     const code = codeIn(build, name);
     if (this.cache.size >= KNOWN_MAX) this.cache.clear();
     this.cache.set(`${tenant} ${buildId} ${name}`, code);
     return code;
+  }
+
+  private async withRegistrations(tenant: string, build: BuildManifest, name: string): Promise<KnownCode> {
+    const tools = await Promise.all(build.tools.map((tool) => this.registered(tenant, tool)));
+    return codeIn({ ...build, tools }, name);
+  }
+
+  /** As the pool that executes it has registered it. Until one has, the worst is assumed. */
+  private async registered(tenant: string, declared: ToolManifest): Promise<ToolManifest> {
+    const { name, pool } = declared;
+    if (pool === undefined) return declared;
+    return (await this.ports.builds.tool(tenant, pool, name)) ?? { ...declared, effectClass: 'irreversible' };
+  }
+
+  /** The run's own code, and the tools as the build of the worker that executes them has them. */
+  async ofExecutor(tenant: string, run: OpenRun, buildId: string): Promise<KnownCode> {
+    const { name } = run.request;
+    const held = run.status === 'active' ? await this.of(tenant, run.activation.buildId, name) : NO_CODE;
+    const { behaviour } = held.behaviour === undefined ? await this.newest(tenant, name) : held;
+    const build = await this.ports.builds.build(tenant, buildId);
+    return { behaviour, tool: build === undefined ? NO_CODE.tool : codeIn(build, name).tool };
   }
 
   /** As the newest build that hosts the name has it; its tools are not looked at. */

@@ -3,6 +3,7 @@ import { runStream, TERMINAL_EVENT_TYPES, type RunAddress, type RunEvent } from 
 
 /**
  * The index of the promises that owners keep: runs that hold a permit, and with which session of which worker.
+ * Beside them runs that nobody holds while workers of other pools have effects of theirs to execute.
  * It covers every partition, so that an instance that takes one over has nothing to load but the runs themselves.
  */
 export interface OwnedRun {
@@ -49,7 +50,10 @@ export class OwnerKeeper implements Keeper {
   apply(fact: Pick<RecordedEvent, 'stream' | 'revision' | 'type' | 'data'>): void {
     const known = this.runs.get(fact.stream);
     if (known !== undefined && fact.revision <= known.revision) return;
-    if (OPENING.includes(fact.type)) {
+    const { pooledEffects } = fact.data as { pooledEffects?: number };
+    if (pooledEffects !== undefined) {
+      this.runs.set(fact.stream, { revision: fact.revision, sessionId: undefined, open: true });
+    } else if (OPENING.includes(fact.type)) {
       const { sessionId } = fact.data as { sessionId?: string };
       this.runs.set(fact.stream, {
         revision: fact.revision,

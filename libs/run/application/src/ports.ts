@@ -1,5 +1,5 @@
 import type { BlobStore, EventStore, FactBus, Bus, Host, KeyRing, Subscription } from '@perdure/kernel';
-import type { BehaviourManifest, BuildManifest } from '@perdure/tenant-contract';
+import type { BehaviourManifest, BuildManifest, ToolManifest } from '@perdure/tenant-contract';
 
 /** Which virtual partitions this instance owns; expected revisions make an overlap harmless. */
 export interface Ownership {
@@ -12,6 +12,8 @@ export interface BuildCatalogue {
   build(tenant: string, buildId: string): Promise<BuildManifest | undefined>;
   /** The manifest in the newest build that hosts the name. */
   behaviour(tenant: string, name: string): Promise<BehaviourManifest | undefined>;
+  /** The tool in the newest build that executes it for the pool. */
+  tool(tenant: string, pool: string, name: string): Promise<ToolManifest | undefined>;
   behaviours(tenant: string): Promise<readonly BehaviourManifest[]>;
 }
 

@@ -31,6 +31,7 @@ export function parseRequest(text: string): ParsedRequest {
 /** Only called for long requests: each payload in it is measured by itself. */
 function oversizePayload({ command }: CommandEnvelope): ErrorRecord | undefined {
   if (command.type === 'StartRun') return measured('The input', command.input);
+  if (command.type === 'ReportEffect') return measured('The result', command.entry);
   if (command.type !== 'RecordProgress') return tooLarge('The request', PAYLOAD_BYTES_MAX + 1, PAYLOAD_BYTES_MAX);
   for (const entry of command.entries) {
     const large = measured(`The entry ${entry.type}`, entry);

@@ -21,6 +21,7 @@ import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
 import { accepted, parseRequest, refused } from './request';
 import { codeStamp, type Judged } from './run.actor';
+import { PooledDesk } from './pooled-desk';
 import type { Snapshots } from './snapshots';
 import type { Waiters } from './waiters';
 import type { WorkerRegistry } from './worker-registry';
@@ -29,6 +30,13 @@ import type { WorkerRegistry } from './worker-registry';
 const REQUESTS_MAX = 50_000;
 const OVERLOADED_RETRY_MS = 200;
 
+export interface SubmittedJob {
+  readonly envelope: CommandEnvelope;
+  readonly command: DomainCommand;
+  readonly code: KnownCode;
+  readonly codeStamp?: number;
+}
+
 export interface DeskPorts {
   readonly host: Host;
   readonly keys?: KeyRing;
@@ -36,14 +44,18 @@ export interface DeskPorts {
   readonly code: CodeBook;
   readonly snapshots: Snapshots;
   readonly waiters: Waiters;
-  readonly workers: () => Pick<WorkerRegistry, 'isHosted'>;
+  readonly workers: () => WorkerRegistry;
 }
 
 /** Answers what callers, workers and other services ask of runs. */
 export class RunDesk {
   private underWay = 0;
 
-  constructor(private readonly ports: DeskPorts) {}
+  private readonly pooled: PooledDesk;
+
+  constructor(private readonly ports: DeskPorts) {
+    this.pooled = new PooledDesk(ports, (address, job) => this.submit(address, job));
+  }
 
   /** A request as it came from the bus; the answer is JSON text. Never throws. */
   async handle(address: RunAddress, text: string): Promise<string> {
@@ -83,6 +95,10 @@ export class RunDesk {
         return this.withBuild(address, envelope, command);
       case 'ResolveEffect':
         return this.resolveEffect(address, envelope, command);
+      case 'ClaimEffect':
+        return this.pooled.claim(address, envelope, command);
+      case 'ReportEffect':
+        return this.pooled.report(address, envelope, command);
       case 'RefuseRun':
       case 'CancelRun':
       case 'PauseRun':
@@ -170,10 +186,7 @@ export class RunDesk {
     });
   }
 
-  private submit(
-    address: RunAddress,
-    job: { envelope: CommandEnvelope; command: DomainCommand; code: KnownCode; codeStamp?: number },
-  ): Promise<Judged> {
+  private submit(address: RunAddress, job: SubmittedJob): Promise<Judged> {
     const { envelope, command, code, ...stamped } = job;
     const { clock, entropy } = this.ports.host;
     const provenance = {

@@ -28,6 +28,7 @@ export type Death = 'worker-lost' | 'worker-replaced' | 'worker-stalled';
 interface Entry {
   beat: Heartbeat;
   placed: number;
+  offered: number;
   heardMs: number;
   closedAtMs: number | undefined;
   stalled: boolean;
@@ -135,6 +136,40 @@ export class WorkerRegistry {
     if (entry !== undefined) entry.placed += 1;
   }
 
+  /** A live worker of the pool that executes the tool for others and has room, the one with most room first. */
+  findForTool(wanted: { readonly tenant: string; readonly pool: string; readonly tool: string }): Heartbeat | undefined {
+    let best: Entry | undefined;
+    for (const entry of this.entries.values()) {
+      const { beat } = entry;
+      if (beat.tenant !== wanted.tenant || beat.pool !== wanted.pool || beat.tools?.includes(wanted.tool) !== true) continue;
+      if (beat.draining || entry.stalled || entry.closedAtMs !== undefined) continue;
+      if (toolRoom(entry) > 0 && (best === undefined || toolRoom(entry) > toolRoom(best))) best = entry;
+    }
+    return best?.beat;
+  }
+
+  noteOffered(session: { readonly workerId: string; readonly sessionId: string }): void {
+    const entry = this.entryOf(session);
+    if (entry !== undefined) entry.offered += 1;
+  }
+
+  hasToolRoom(session: { readonly workerId: string; readonly sessionId: string }): boolean {
+    const entry = this.entryOf(session);
+    return entry !== undefined && toolRoom(entry) > 0;
+  }
+
+  /** Whether the newest heartbeat of the session names the execution; undefined when there is none, or none that knows. */
+  executes(session: { readonly workerId: string; readonly sessionId: string }, executionId: string): boolean | undefined {
+    const beat = this.entryOf(session)?.beat;
+    return beat === undefined || beat.loopLagMs > LIST_AGE_MAX_MS ? undefined : (beat.executions ?? []).includes(executionId);
+  }
+
+  /** Its newest heartbeat, as long as it lives. */
+  beatOf(session: { readonly workerId: string; readonly sessionId: string }): Heartbeat | undefined {
+    const entry = this.entryOf(session);
+    return entry === undefined || entry.stalled ? undefined : entry.beat;
+  }
+
   private entryOf(session: { readonly workerId: string; readonly sessionId: string }): Entry | undefined {
     const entry = this.bySession.get(session.sessionId);
     return entry?.beat.workerId === session.workerId ? entry : undefined;
@@ -149,11 +184,11 @@ export class WorkerRegistry {
       return;
     }
     const stalled = beat.loopLagMs > STALLED_AFTER_MS;
-    const entry = { beat, placed: 0, heardMs: this.nowMs(), closedAtMs: undefined, stalled };
+    const entry = { beat, placed: 0, offered: 0, heardMs: this.nowMs(), closedAtMs: undefined, stalled };
     this.entries.set(keyOf(beat), entry);
     this.bySession.set(beat.sessionId, entry);
     if (stalled && known?.stalled !== true) this.listener.onDeath(beat, 'worker-stalled');
-    if (!stalled && !beat.draining && beat.freeSlots > 0) this.listener.onCapacity(beat);
+    if (!stalled && !beat.draining && (beat.freeSlots > 0 || (beat.freeToolSlots ?? 0) > 0)) this.listener.onCapacity(beat);
   }
 
   private sweep(): void {
@@ -202,6 +237,10 @@ function keyOf({ tenant, pool, workerId }: Heartbeat): string {
 
 function room(entry: Entry): number {
   return entry.beat.freeSlots - entry.placed;
+}
+
+function toolRoom(entry: Entry): number {
+  return (entry.beat.freeToolSlots ?? 0) - entry.offered;
 }
 
 function safeJson(text: string): unknown {

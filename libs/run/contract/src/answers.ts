@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HEARTBEAT_BUILDS_MAX } from './limits';
+import { offerMessage, stopMessage } from './pooled';
 import { callId, displayName, errorRecord, executionId, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
@@ -151,6 +152,10 @@ export const progressAnswer = z.object({
 });
 export type ProgressAnswer = z.infer<typeof progressAnswer>;
 
+/** Answer to ClaimEffect: without the execution in it, nothing may begin. */
+export const claimAnswer = progressAnswer.pick({ mayBegin: true });
+export type ClaimAnswer = z.infer<typeof claimAnswer>;
+
 export const journalSegment = z.object({ items: z.array(journalItem) });
 
 export const startAnswer = z.object({ runId: nameToken, started: z.boolean() });
@@ -205,7 +210,7 @@ export const releaseMessage = z.object({
   ...ofActivation,
 });
 
-export const workerMessage = z.discriminatedUnion('type', [activate, inboundMessage, releaseMessage]);
+export const workerMessage = z.discriminatedUnion('type', [activate, inboundMessage, releaseMessage, offerMessage, stopMessage]);
 export type WorkerMessage = z.infer<typeof workerMessage>;
 
 /** A worker's reply to `activate` and `inbound`. `cold`: send it again with the journal. `unknown`: that epoch is not held here. */
@@ -235,6 +240,11 @@ export const heartbeat = z.object({
   /** Activations under way: run ids by tenant of the worker. */
   activations: z.array(nameToken),
   draining: z.boolean(),
+  /** Tools of its pool that it executes for whoever holds the run, and for how many executions more it has room. */
+  tools: z.array(displayName).max(2_000).optional(),
+  freeToolSlots: z.number().int().nonnegative().optional(),
+  /** Executions that it has claimed, or is claiming, and has not reported: whatever is not among them it will not begin. */
+  executions: z.array(executionId).max(10_000).optional(),
   /** A clean goodbye: no more heartbeats will come. */
   leaving: z.boolean().default(false),
 });

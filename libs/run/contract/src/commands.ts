@@ -1,17 +1,17 @@
 import { z } from 'zod';
+import { executionEntries, ofExecution } from './effect-entries';
 import { PROGRESS_ENTRIES_MAX, TIMER_DELAY_MS_MAX } from './limits';
 import { repinRun } from './pinning';
+import { pooledCommandSchemas } from './pooled';
 import {
   actor,
   callId,
   displayName,
   divergence,
   errorRecord,
-  executionId,
   journalEntry,
   modelDecision,
   nameToken,
-  outcome,
   runKind,
   timerId,
   userValue,
@@ -19,17 +19,6 @@ import {
 
 const epoch = z.number().int().positive();
 const attempt = z.number().int().positive();
-
-const ofExecution = { call: callId, attempt, executionId };
-
-/** What a destination says of an execution when it is asked. */
-export const probeFinding = z.discriminatedUnion('verdict', [
-  z.object({ verdict: z.literal('happened'), result: userValue }),
-  z.object({ verdict: z.literal('absent') }),
-  /** It cannot say yet, or asking it failed. */
-  z.object({ verdict: z.literal('unknown'), error: errorRecord }),
-]);
-export type ProbeFinding = z.infer<typeof probeFinding>;
 
 /** What a worker reports: in the order in which it happened, contiguous by `seq` within an epoch. */
 export const progressEntry = z.discriminatedUnion('type', [
@@ -43,17 +32,7 @@ export const progressEntry = z.discriminatedUnion('type', [
   }),
   /** About to be executed: only the answer to this very report lets the worker begin. */
   z.object({ type: z.literal('effect-claimed'), ...ofExecution }),
-  /** The window of its claim was over: it was not begun. */
-  z.object({ type: z.literal('effect-not-started'), ...ofExecution }),
-  z.object({ type: z.literal('effect-result'), call: callId, attempt, outcome }),
-  /** It was begun, and whether it happened is not known. */
-  z.object({
-    type: z.literal('effect-unknown'),
-    ...ofExecution,
-    because: z.enum(['timed-out', 'error']),
-    error: errorRecord,
-  }),
-  z.object({ type: z.literal('probe-result'), ...ofExecution, probe: z.number().int().positive(), found: probeFinding }),
+  ...executionEntries,
   z.object({ type: z.literal('model-intended'), call: callId, model: z.string().max(200), promptHash: z.string().max(128) }),
   z.object({
     type: z.literal('model-result'),
@@ -133,6 +112,7 @@ export const runCommandSchemas = {
     seq: z.number().int().positive(),
     entries: z.array(progressEntry).max(PROGRESS_ENTRIES_MAX),
   }),
+  ...pooledCommandSchemas,
   GetRun: z.object({ type: z.literal('GetRun') }),
   /** Answered when the run has ended, or with the present state after `holdMs`. */
   AwaitRun: z.object({ type: z.literal('AwaitRun'), holdMs: z.number().int().nonnegative() }),
@@ -153,6 +133,8 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.ReleaseRun,
   runCommandSchemas.RefuseRun,
   runCommandSchemas.FireTimer,
+  runCommandSchemas.ClaimEffect,
+  runCommandSchemas.ReportEffect,
   runCommandSchemas.GetRun,
   runCommandSchemas.AwaitRun,
   runCommandSchemas.GetJournal,

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { runRepinned } from './pinning';
+import { pooledEventSchemas, pooledFields } from './pooled';
 import {
   callId,
   displayName,
@@ -54,8 +55,8 @@ export const runEventSchemas = {
     epoch,
     reason: z.enum(['worker-lost', 'worker-replaced', 'worker-stalled', 'not-claimed', 'refused', 'handed-over', 'paused']),
   }),
-  RunQuarantined: z.object({ epoch, activationsLost: z.number().int().positive() }),
-  RunSuspended: z.object({ epoch }),
+  RunQuarantined: z.object({ epoch, activationsLost: z.number().int().positive(), ...pooledFields.LettingGo }),
+  RunSuspended: z.object({ epoch, ...pooledFields.LettingGo }),
   /** Something it waited for has happened: the run asks for a new activation. */
   RunWoken: z.object({ preferredWorkerId: nameToken.optional() }),
   ModelCallIntended: z.object({
@@ -76,15 +77,23 @@ export const runEventSchemas = {
     argsHash: z.string(),
     toolCallId: z.string().max(200).optional(),
     intendedAtMs: timestampMs,
+    ...pooledFields.EffectIntended,
   }),
   /** A worker may begin this execution, until `startByMs`; by `overByMs` it has ended or never began. */
-  EffectDispatched: z.object({ ...ofExecution, startByMs: timestampMs, overByMs: timestampMs, hasProbe: z.boolean() }),
+  EffectDispatched: z.object({
+    ...ofExecution,
+    startByMs: timestampMs,
+    overByMs: timestampMs,
+    hasProbe: z.boolean(),
+    ...pooledFields.EffectDispatched,
+  }),
+  ...pooledEventSchemas,
   /** Dispatched, or asked to be, and certainly not begun: the attempt may be claimed again. */
   EffectNotStarted: z.object({ ...ofExecution, reason: z.enum(['too-late', 'cancel-requested', 'pause-requested']) }),
   /** Whether it happened is not known. */
   EffectUnknown: z.object({
     ...ofExecution,
-    because: z.enum(['activation-ended', 'timed-out', 'error']),
+    because: z.enum(['activation-ended', 'worker-lost', 'run-ended', 'timed-out', 'error']),
     error: errorRecord.optional(),
   }),
   /** The destination was asked and could not say, or could not be asked. */
@@ -126,10 +135,10 @@ export const runEventSchemas = {
   }),
   TimerFired: z.object({ timerId, dueAtMs: timestampMs }),
   TimerCancelled: z.object({ timerId }),
-  CodeDiverged: z.object({ epoch, buildId: nameToken, divergence }),
+  CodeDiverged: z.object({ epoch, buildId: nameToken, divergence, ...pooledFields.LettingGo }),
   /** The worker is asked to let go; what is under way is finished first, or given up after a while. */
   RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
-  RunPaused: z.object({ reason: z.string() }),
+  RunPaused: z.object({ reason: z.string(), ...pooledFields.LettingGo }),
   RunResumed: z.object({ reason: z.string(), commandId: z.string() }),
   RunRepinned: runRepinned,
   RunCancelRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),

@@ -63,6 +63,7 @@ function intendTool(
       argsHash: given.hash(toolCall.args),
       toolCallId: toolCall.toolCallId,
       intendedAtMs: given.at.nowMs,
+      ...(manifest?.pool === undefined ? {} : { pool: manifest.pool }),
     },
   };
   if (manifest !== undefined) return [intended];

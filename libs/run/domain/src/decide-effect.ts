@@ -1,8 +1,9 @@
 import { accept, mustBeClaimed, type Decision, type ErrorRecord } from '@perdure/kernel';
-import type { ProgressEntry, RunCommandOf, RunEvent, RunEventOf, RunRejection } from '@perdure/run-contract';
+import type { ProgressEntry, RunEvent, RunEventOf, RunRejection } from '@perdure/run-contract';
 import { afterToolResult } from './agent-loop';
 import { EFFECT_SKEW_MS, EFFECT_START_WITHIN_MS, EXECUTIONS_MAX, PROBE_RETRY } from './bounds';
 import { recallCommand } from './command-memory';
+import { notingPooled } from './pooled';
 import { commandExpired, notYet, refusal, unknownCall } from './rejection';
 import { retryDelayMs } from './retry';
 import type { DecidedCommand, KnownCode, ResolveEffect } from './run.commands';
@@ -17,7 +18,7 @@ import { hasWork, isOpen, woken, type EffectExecution, type OpenRun, type OpenTo
  * 3. Unknown becomes known by a probe that begins after the execution is over, or by a person: never by trying.
  */
 type RunDecision = Decision<RunEvent, RunRejection>;
-type Report = DecidedCommand & { readonly command: RunCommandOf<'RecordProgress'> };
+type Report = Pick<DecidedCommand, 'at' | 'code'>;
 type EntryOf<T extends ProgressEntry['type']> = Extract<ProgressEntry, { type: T }>;
 type Unknown = RunEventOf<'EffectUnknown'>['data'];
 
@@ -176,41 +177,60 @@ export function closing(run: OpenRun, code: KnownCode, events: readonly RunEvent
 
 /** Puts before each fact that ends an activation that its dispatched effects are unknown. */
 export function settled(run: RunState, events: readonly RunEvent[], nowMs: number): readonly RunEvent[] {
-  if (!isOpen(run) || !(hasUnderWay(run) || events.some(({ type }) => type === 'EffectDispatched'))) return events;
+  if (
+    !isOpen(run) ||
+    !(
+      isToSettle(run) ||
+      events.some(({ type, data }) => type === 'EffectDispatched' || (type === 'EffectIntended' && data.pool !== undefined))
+    )
+  )
+    return events;
   const isEnd = events.reduce<RunState>(evolve, run).status === 'ended';
   const all: RunEvent[] = [];
   let state: RunState = run;
   for (const event of events) {
     const after = evolve(state, event);
-    if (state.status === 'active' && after.status !== 'active') {
+    if (isOpen(state) && after.status !== state.status) {
       const mark = event.report === undefined ? {} : { report: event.report };
-      for (const unknown of unknownIn(state, isEnd, nowMs)) {
+      for (const unknown of unknownIn(state, { isOver: after.status === 'ended', isEnd, nowMs })) {
         all.push({ ...unknown, ...mark });
         state = evolve(state, { ...unknown, ...mark });
       }
     }
-    all.push(event);
-    state = evolve(state, event);
+    const noted = isOpen(state) ? notingPooled(state, event) : event;
+    all.push(noted);
+    state = evolve(state, noted);
   }
   return all;
 }
 
-function hasUnderWay(run: OpenRun): boolean {
-  for (const call of run.calls.values()) if (call.kind === 'tool' && call.execution?.stage === 'under-way') return true;
+function isToSettle(run: OpenRun): boolean {
+  for (const call of run.calls.values())
+    if (call.kind === 'tool' && (call.pool !== undefined || call.execution?.stage === 'under-way')) return true;
   return false;
 }
 
-/** `isEnd`: the run ends with it, so nobody will find out any more. */
-function unknownIn(run: OpenRun, isEnd: boolean, nowMs: number): readonly RunEvent[] {
+interface Letting {
+  /** With this very fact. What a pool executes does not end before. */
+  readonly isOver: boolean;
+  /** The run ends with what is decided, so nobody will find out any more. */
+  readonly isEnd: boolean;
+  readonly nowMs: number;
+}
+
+function unknownIn(run: OpenRun, { isOver, isEnd, nowMs }: Letting): readonly RunEvent[] {
   return [...run.calls.values()].flatMap((call) => {
     if (call.kind !== 'tool' || call.execution?.stage !== 'under-way') return [];
+    const isPooled = call.pool !== undefined;
+    if (isPooled ? !isOver : run.status !== 'active') return [];
     const open = { ...call, execution: call.execution };
-    const [unknown, ...next] = becomesUnknown(open, { because: 'activation-ended' }, nowMs);
+    const because = isPooled ? 'run-ended' : 'activation-ended';
+    const [unknown, ...next] = becomesUnknown(open, { because }, nowMs);
     return isEnd ? [unknown] : [unknown, ...next];
   });
 }
 
-function becomesUnknown(
+export function becomesUnknown(
   open: OpenTool & { readonly execution: EffectExecution },
   how: Pick<Unknown, 'because' | 'error'>,
   nowMs: number,
@@ -221,7 +241,8 @@ function becomesUnknown(
   const of = { call, attempt, executionId };
   const unknown: RunEvent = { type: 'EffectUnknown', data: { ...of, because, ...(error === undefined ? {} : { error }) } };
   if (hasProbe) return [unknown, probeTimer({ ...of, probe: 1 }, Math.max(nowMs, overByMs))];
-  const cause = error === undefined ? 'Its activation ended while it was under way' : textOf(error);
+  const lost = because === 'worker-lost' ? 'The worker that executed it was lost' : 'Its activation ended while it was under way';
+  const cause = error === undefined ? lost : textOf(error);
   return [unknown, question(open, execution, { because: 'no-probe', why: `${cause}. ${open.tool} has no probe.` })];
 }
 

@@ -14,7 +14,9 @@ import type {
   PlaceRun,
   RequestRun,
 } from './run.commands';
-import { callName, woken, type EndedRun, type OpenRun, type Permit, type RunState } from './run.state';
+import { pooledUnderWay } from './pooled';
+import { evolve } from './run.evolve';
+import { callName, hasWork, isOpen, woken, type EndedRun, type OpenRun, type Permit, type RunState } from './run.state';
 
 type RunDecision = Decision<RunEvent, RunRejection>;
 type Given<C> = DecidedCommand & { readonly command: C };
@@ -126,7 +128,7 @@ export function decideCancel({ command, at }: Given<RunCommandOf<'CancelRun'>>, 
     type: 'RunCancelRequested',
     data: { reason: command.reason, commandId: at.commandId, requestedAtMs: at.nowMs },
   };
-  if (run.status === 'active') return accept(requested);
+  if (run.status === 'active' || pooledUnderWay(run).length > 0) return accept(requested);
   return accept(requested, cancelled(command.reason, at.nowMs));
 }
 
@@ -183,7 +185,10 @@ export function decideFire({ command, at }: Given<RunCommandOf<'FireTimer'>>, ru
   if (timer.purpose === 'deadline') {
     return accept<RunEvent>(fired, { type: 'RunTimedOut', data: { deadlineAtMs: timer.dueAtMs, endedAtMs: at.nowMs } });
   }
-  return run.status === 'suspended' ? accept(fired, woken(run)) : accept(fired);
+  const after = evolve(run, fired);
+  // What is due at a worker of another pool is no work for one that holds the run.
+  const isWork = isOpen(after) && after.status === 'suspended' && after.cancel === undefined && hasWork(after);
+  return isWork ? accept(fired, woken(after)) : accept(fired);
 }
 
 export function paused(reason: string): RunEvent {
@@ -210,6 +215,7 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'PlaceRun':
     case 'EnforceCancel':
     case 'EnforcePause':
+    case 'LoseExecution':
       return accept();
     case 'TerminateRun':
       if (run.outcome.status === 'terminated') return accept();
@@ -222,6 +228,8 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'ResumeRun':
     case 'RepinRun':
     case 'ResolveEffect':
+    case 'ClaimEffect':
+    case 'ReportEffect':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {
     details: { outcome: run.outcome.status },

@@ -13,6 +13,8 @@ import { afterDecision } from './agent-loop';
 import { RETRY_AFTER_MS_MAX } from './bounds';
 import { closing, effectClaimed, effectNotStarted, effectUnknown, probeResult, refusedResult } from './decide-effect';
 import { afterLoss, cancelled, paused } from './decide-lifecycle';
+import { notTheExecutor } from './not-the-executor';
+import { isPooled, pooledUnderWay } from './pooled';
 import { refusal, unknownCall } from './rejection';
 import { NO_RETRY, retryDelayMs } from './retry';
 import type { DecidedCommand } from './run.commands';
@@ -101,6 +103,8 @@ function notForAgents(entry: ProgressEntry): RunDecision {
 
 function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, report: Report): RunDecision {
   const { nowMs } = report.at;
+  const foreign = 'call' in entry ? run.calls.get(entry.call) : undefined;
+  if (isOfExecution(entry) && foreign !== undefined && isPooled(foreign)) return notTheExecutor(foreign, workerOf(run));
   switch (entry.type) {
     case 'effect-intended':
       return effectIntended(entry, run, report);
@@ -138,7 +142,7 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
     case 'cancelled':
       return run.cancel === undefined
         ? refusal('UnknownCall', 'Nobody asked for this run to be cancelled.')
-        : accept(cancelled(run.cancel.reason, nowMs));
+        : accept(cancelledOrLetGo(run, run.cancel.reason, nowMs));
     default:
       return unreachable(entry);
   }
@@ -153,15 +157,21 @@ function effectIntended(entry: EntryOf<'effect-intended'>, run: OpenRun, report:
       { details: { tool: entry.tool } },
     );
   }
-  const { call, tool, args, argsHash } = entry;
+  const { call, tool, args } = entry;
   if (run.calls.has(call)) return callConflict(call);
-  return accept<RunEvent>({
-    type: 'EffectIntended',
-    data: { call, tool, effectClass: manifest.effectClass, args, argsHash, intendedAtMs: report.at.nowMs },
-  });
+  const { effectClass, pool } = manifest;
+  const intended = { call, tool, effectClass, args, intendedAtMs: report.at.nowMs };
+  // What another worker will execute is held to the arguments, not to what the proposing one says of them.
+  if (pool !== undefined)
+    return accept<RunEvent>({ type: 'EffectIntended', data: { ...intended, argsHash: report.hash(args), pool } });
+  return accept<RunEvent>({ type: 'EffectIntended', data: { ...intended, argsHash: entry.argsHash } });
 }
 
-function effectResult(entry: EntryOf<'effect-result'>, run: OpenRun, report: Report): RunDecision {
+export function effectResult(
+  entry: EntryOf<'effect-result'>,
+  run: OpenRun,
+  report: Pick<DecidedCommand, 'at' | 'code'>,
+): RunDecision {
   const open = run.calls.get(entry.call);
   if (open?.kind !== 'tool' || open.attempt !== entry.attempt || open.waitsForRetry) return unknownCall(entry.call);
   const refused = refusedResult(entry, open);
@@ -203,7 +213,7 @@ interface FailedAttempt {
   readonly open: Exclude<OpenCall, { kind: 'sleep' }>;
   readonly error: ErrorRecord;
   readonly policy: RetryPolicy;
-  readonly report: Report;
+  readonly report: Pick<DecidedCommand, 'at'>;
 }
 
 /** Either the end of the call, or a durable timer for the next attempt: the one retry layer. */
@@ -241,7 +251,7 @@ function diverged({ divergence }: EntryOf<'diverged'>, run: OpenRun, nowMs: numb
 
 /** If something arrived while the worker was letting go, the run wakes in the same breath. */
 function suspended(run: OpenRun, nowMs: number): RunDecision {
-  if (run.cancel !== undefined) return accept(cancelled(run.cancel.reason, nowMs));
+  if (run.cancel !== undefined) return accept(cancelledOrLetGo(run, run.cancel.reason, nowMs));
   const letGo: RunEvent = { type: 'RunSuspended', data: { epoch: run.epoch } };
   // What was under way may have been all: whoever pauses is what it waits for.
   if (run.pause !== undefined) return accept(letGo, paused(run.pause.reason));
@@ -251,6 +261,28 @@ function suspended(run: OpenRun, nowMs: number): RunDecision {
     'NothingToWaitFor',
     'A run may only be let go while it waits for something that can wake it. End it, or set a timer first.',
   );
+}
+
+/** Cancelled when what workers of other pools are executing has come to its end: the owner gives it a while. */
+function cancelledOrLetGo(run: OpenRun, reason: string, nowMs: number): RunEvent {
+  const isUnderWay = pooledUnderWay(run).length > 0;
+  return isUnderWay ? { type: 'RunSuspended', data: { epoch: run.epoch } } : cancelled(reason, nowMs);
+}
+
+const OF_EXECUTION: ReadonlySet<ProgressEntry['type']> = new Set([
+  'effect-claimed',
+  'effect-not-started',
+  'effect-result',
+  'effect-unknown',
+  'probe-result',
+]);
+
+function isOfExecution({ type }: ProgressEntry): boolean {
+  return OF_EXECUTION.has(type);
+}
+
+function workerOf(run: OpenRun): string {
+  return run.status === 'active' ? run.activation.workerId : 'nobody';
 }
 
 function isLettingGo({ type }: ProgressEntry): boolean {

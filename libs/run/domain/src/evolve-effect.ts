@@ -14,6 +14,7 @@ const TYPES = [
   'EffectQuestioned',
   'EffectReconciled',
   'EffectConfirmed',
+  'EffectLost',
 ] as const satisfies readonly RunEventType[];
 export type EffectEventType = (typeof TYPES)[number];
 
@@ -39,6 +40,8 @@ export function evolveEffect(run: OpenRun, event: RunEventOf<EffectEventType>): 
       return effectReconciled(remembering(run, event.data.commandId), event);
     case 'EffectConfirmed':
       return closeTool(run, event.data.call, { ok: true, value: event.data.result });
+    case 'EffectLost':
+      return effectLost(run, event);
     default:
       return unreachable(event);
   }
@@ -49,18 +52,20 @@ function remembering(run: OpenRun, commandId: string | undefined): OpenRun {
 }
 
 function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): OpenRun {
-  const { call, tool, effectClass, args, argsHash, toolCallId, intendedAtMs } = event.data;
+  const { call, tool, effectClass, pool, args, argsHash, toolCallId, intendedAtMs } = event.data;
   const next = openCall(run, {
     kind: 'tool',
     call,
     tool,
     effectClass,
+    pool,
     args,
     argsHash,
     toolCallId,
     sinceMs: intendedAtMs,
     attempt: 1,
     waitsForRetry: false,
+    losses: 0,
     execution: undefined,
   });
   if (run.request.kind === 'agent') return next;
@@ -68,12 +73,15 @@ function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): Open
 }
 
 function effectDispatched(run: OpenRun, event: RunEventOf<'EffectDispatched'>): OpenRun {
-  const { call, attempt, executionId, startByMs, overByMs, hasProbe } = event.data;
+  const { call, attempt, executionId, startByMs, overByMs, hasProbe, executor } = event.data;
   const open = run.calls.get(call);
   const mayBegin = open?.kind === 'tool' && open.attempt === attempt && !open.waitsForRetry && open.execution === undefined;
-  if (run.status !== 'active' || !mayBegin) throw impossible(run, event);
-  const execution = { executionId, startByMs, overByMs, hasProbe, stage: 'under-way' as const, probe: 1, note: '' };
-  return replaced(run, { ...open, execution, sinceMs: event.atMs ?? open.sinceMs });
+  // What a pool executes needs nobody who holds the run.
+  const isHeld = run.status === 'active' || executor !== undefined;
+  if (!mayBegin || !isHeld || executor?.pool !== open.pool) throw impossible(run, event);
+  const execution = { executionId, startByMs, overByMs, hasProbe, executor, stage: 'under-way' as const, probe: 1, note: '' };
+  const { effectClass = open.effectClass } = event.data;
+  return replaced(run, { ...open, effectClass, execution, sinceMs: event.atMs ?? open.sinceMs });
 }
 
 function effectNotStarted(run: OpenRun, event: RunEventOf<'EffectNotStarted'>): OpenRun {
@@ -86,6 +94,13 @@ function effectNotStarted(run: OpenRun, event: RunEventOf<'EffectNotStarted'>): 
 
 function effectUnknown(run: OpenRun, event: RunEventOf<'EffectUnknown'>): OpenRun {
   return moved(run, inExecution(run, event, ['under-way']), { stage: 'unknown' }, event);
+}
+
+/** The next attempt is due. */
+function effectLost(run: OpenRun, event: RunEventOf<'EffectLost'>): OpenRun {
+  const open = inExecution(run, event, ['under-way']);
+  const { losses } = event.data;
+  return replaced(run, { ...open, execution: undefined, losses, attempt: open.attempt + 1, sinceMs: event.atMs ?? open.sinceMs });
 }
 
 function effectProbed(run: OpenRun, event: RunEventOf<'EffectProbed'>): OpenRun {
@@ -117,7 +132,7 @@ export function closeTool(run: OpenRun, call: string, outcome: Outcome): OpenRun
   const closed = closeCall(run, call);
   const name = open.tool;
   // The worker that holds the run learns of it by this alone: it did not report it.
-  const isAnswer = open.execution?.stage === 'answered' && open.execution.note !== 'probe';
+  const isAnswer = open.pool !== undefined || (open.execution?.stage === 'answered' && open.execution.note !== 'probe');
   const arrived = { revision: run.revision, call, outcome, kind: 'tool' as const, name };
   const told = isAnswer ? { ...closed, inbound: [...closed.inbound, arrived] } : closed;
   if (run.request.kind === 'agent')
@@ -125,7 +140,9 @@ export function closeTool(run: OpenRun, call: string, outcome: Outcome): OpenRun
   return isAnswer ? told : withItem(closed, { type: 'got', call, kind: 'tool', name, outcome });
 }
 
-type OfExecution = RunEventOf<'EffectNotStarted' | 'EffectUnknown' | 'EffectProbed' | 'EffectQuestioned' | 'EffectReconciled'>;
+type OfExecution = RunEventOf<
+  'EffectLost' | 'EffectNotStarted' | 'EffectUnknown' | 'EffectProbed' | 'EffectQuestioned' | 'EffectReconciled'
+>;
 type InExecution = OpenTool & { readonly execution: EffectExecution };
 
 function inExecution(run: OpenRun, event: OfExecution, stages: readonly EffectExecution['stage'][]): InExecution {

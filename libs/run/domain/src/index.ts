@@ -2,6 +2,8 @@ export * from './agent-loop';
 export * from './bounds';
 export * from './command-memory';
 export * from './decide-pin';
+export * from './decide-pooled';
+export * from './pooled';
 export * from './retry';
 export * from './run.commands';
 export * from './run.decider';

@@ -1,4 +1,4 @@
-import type { RunCommandOf, RunKind } from '@perdure/run-contract';
+import type { Executor, RunCommandOf, RunKind } from '@perdure/run-contract';
 import type { BehaviourManifest, ToolManifest } from '@perdure/tenant-contract';
 
 /** What the owner knows of the code that a command concerns, from the build's registration. */
@@ -59,6 +59,22 @@ export interface EnforceCancel {
   readonly epoch: number;
 }
 
+/** From a worker of the tool's pool, as the owner knows it. */
+export interface ClaimEffect extends Omit<RunCommandOf<'ClaimEffect'>, 'workerId' | 'sessionId'> {
+  readonly executor: Executor;
+}
+
+export interface ReportEffect extends Omit<RunCommandOf<'ReportEffect'>, 'workerId' | 'sessionId'> {
+  readonly executor: Executor;
+}
+
+/** The owner judged the executor of an effect lost. */
+export interface LoseExecution {
+  readonly type: 'LoseExecution';
+  readonly call: string;
+  readonly executionId: string;
+}
+
 export type DomainCommand =
   | RequestRun
   | PlaceRun
@@ -73,6 +89,9 @@ export type DomainCommand =
   | RunCommandOf<'ResumeRun'>
   | RunCommandOf<'RepinRun'>
   | ResolveEffect
+  | ClaimEffect
+  | ReportEffect
+  | LoseExecution
   | RunCommandOf<'FireTimer'>
   | RunCommandOf<'RecordProgress'>;
 

@@ -18,6 +18,7 @@ import {
 } from './decide-lifecycle';
 import { decideRepin } from './decide-pin';
 import { decideResolve, settled } from './decide-effect';
+import { decideClaim, decideLoseExecution, decideReport } from './decide-pooled';
 import { decideProgress } from './decide-progress';
 import type { DecidedCommand } from './run.commands';
 import { evolve } from './run.evolve';
@@ -69,6 +70,12 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideRepin({ command, at, code }, state);
     case 'ResolveEffect':
       return decideResolve({ command, at, code }, state);
+    case 'ClaimEffect':
+      return decideClaim({ command, at, code }, state);
+    case 'ReportEffect':
+      return decideReport({ command, at, code }, state);
+    case 'LoseExecution':
+      return decideLoseExecution({ command, at, code }, state);
     case 'FireTimer':
       return decideFire({ command, at, code }, state);
     case 'RecordProgress':

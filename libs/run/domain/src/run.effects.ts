@@ -13,6 +13,9 @@ export type RunEffect =
 
 export function pendingEffects(state: RunState): readonly RunEffect[] {
   if (state.status === 'placing') return [{ type: 'FindWorker' }];
+  // Cancelled, and only what workers of other pools are executing is waited for.
+  if (state.status !== 'active' && isOpen(state) && state.cancel !== undefined)
+    return [{ type: 'EnforceCancel', epoch: state.epoch, atMs: state.cancel.requestedAtMs + CANCEL_GRACE_MS }];
   if (state.status !== 'active') return [];
   const { workerId, sessionId } = state.activation;
   const keep: RunEffect = { type: 'KeepActivation', epoch: state.epoch, workerId, sessionId };

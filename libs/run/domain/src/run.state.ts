@@ -1,4 +1,4 @@
-import type { EffectClass, InboundFact, RunEvent, RunKind, RunOutcome } from '@perdure/run-contract';
+import type { EffectClass, Executor, InboundFact, RunEvent, RunKind, RunOutcome } from '@perdure/run-contract';
 import type { Journal } from './run.journal';
 import { emptyJournal } from './run.journal';
 
@@ -30,6 +30,8 @@ export interface EffectExecution {
   readonly startByMs: number;
   readonly overByMs: number;
   readonly hasProbe: boolean;
+  /** Of a tool that has a pool of its own: the worker that claimed it. */
+  readonly executor: Executor | undefined;
   readonly stage: 'under-way' | 'unknown' | 'probe-due' | 'in-question' | 'answered';
   /** The probe that is due or waits, from 1. */
   readonly probe: number;
@@ -42,6 +44,8 @@ export interface OpenTool {
   readonly call: string;
   readonly tool: string;
   readonly effectClass: EffectClass;
+  /** Whose workers execute it; undefined: the worker that holds the run. */
+  readonly pool: string | undefined;
   readonly args: unknown;
   readonly argsHash: string;
   readonly toolCallId: string | undefined;
@@ -50,6 +54,8 @@ export interface OpenTool {
   /** The attempt that is under way or due, from 1. */
   readonly attempt: number;
   readonly waitsForRetry: boolean;
+  /** Executions whose worker of the pool was lost, and that are made again. */
+  readonly losses: number;
   readonly execution: EffectExecution | undefined;
 }
 
@@ -72,9 +78,11 @@ export function callName(call: OpenCall): string {
   return call.kind === 'model' ? call.model : 'sleep';
 }
 
-/** Whether a worker can go on with it now; what is under way at a worker is not to be begun. */
+/** Whether the worker that holds the run can go on with it now; what is under way at a worker is not to be begun. */
 export function isRunnable(call: OpenCall): boolean {
   if (call.kind === 'sleep' || call.waitsForRetry) return false;
+  // Whoever holds the run has no part in it.
+  if (call.kind === 'tool' && call.pool !== undefined) return false;
   return call.kind === 'model' || call.execution === undefined || call.execution.stage === 'probe-due';
 }
 

@@ -1,6 +1,8 @@
+import { mustBeClaimed } from '@perdure/kernel';
 import type { OpenPromise, RunView } from '@perdure/run-contract';
 import { ARGUMENTS_SHOWN_MAX } from './bounds';
 import { waitForBuild, type Surroundings } from './pin.view';
+import { whyWithheld } from './pooled';
 import { isOpen, type EffectExecution, type EndedRun, type OpenCall, type OpenRun, type OpenTool } from './run.state';
 
 /** What anyone may ask of a run: where it stands, and the named promises that it waits on. */
@@ -100,6 +102,7 @@ function standing(run: OpenRun, surroundings: Surroundings): readonly OpenPromis
 function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const { sinceMs } = call;
   if (call.kind === 'sleep' || call.waitsForRetry) return ofTimer(run, call);
+  if (call.kind === 'tool' && call.pool !== undefined && !isWithPerson(call)) return ofPooled(run, call, call.pool);
   if (call.kind === 'tool' && call.execution !== undefined) return ofExecution(run, call, call.execution);
   const reporter = run.status === 'active' ? `worker ${run.activation.workerId}` : 'the next worker that holds the run';
   const closedBy = `${reporter} reports how attempt ${call.attempt} ended`;
@@ -128,6 +131,33 @@ function ofExecution(run: OpenRun, open: OpenTool, { stage, note, executionId }:
     case 'answered':
       return { ...kept, closedBy: `a report of how execution ${executionId} ended; should its worker be lost, it is found out` };
   }
+}
+
+/** What waits for a timer or a person is the same whoever executes. */
+function isWithPerson({ execution }: OpenTool): boolean {
+  return execution?.stage === 'unknown' || execution?.stage === 'in-question' || execution?.stage === 'answered';
+}
+
+function ofPooled(run: OpenRun, open: OpenTool, pool: string): OpenPromise {
+  const { call, tool, sinceMs, attempt, execution } = open;
+  const kept = { promise: 'effect', keeper: 'orchestrator', id: call, sinceMs } as const;
+  const anyOfPool = `a live worker of pool ${pool} that hosts ${tool}`;
+  if (execution?.executor !== undefined && execution.stage === 'under-way') {
+    const { workerId } = execution.executor;
+    const closedBy = `a report of ${workerId} how execution ${execution.executionId} ended; should its heartbeats end, ${mustBeClaimed(open.effectClass) ? 'it is found out' : 'another worker executes it again'}`;
+    return { ...kept, detail: `${tool} at ${workerId} of pool ${pool}`, closedBy };
+  }
+  if (execution !== undefined) {
+    const closedBy = `${anyOfPool} asks the destination what became of ${execution.executionId}`;
+    return { ...kept, detail: `whether ${tool} ${call} happened`, closedBy };
+  }
+  const withheld = whyWithheld(run);
+  const closedBy = `${anyOfPool} has a free slot, claims attempt ${attempt} and reports how it ended`;
+  return {
+    ...kept,
+    detail: `${tool}, by pool ${pool}`,
+    closedBy: withheld === undefined ? closedBy : `not while ${withheld}; then ${closedBy}`,
+  };
 }
 
 function shortText(value: unknown): string {

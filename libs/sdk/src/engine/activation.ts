@@ -9,7 +9,8 @@ import {
   type ProgressAnswer,
 } from '@perdure/run-contract';
 import { CANCEL_GRACE_MS, SUSPEND_AFTER_MS } from './bounds';
-import { CANCELLED_ENTRY, failedEntry, HANDED_OVER_ENTRY, SUSPENDED_ENTRY } from './entries';
+import type { OfExecution } from './claimed-effect';
+import { CANCELLED_ENTRY, effectClaimedEntry, failedEntry, HANDED_OVER_ENTRY, SUSPENDED_ENTRY } from './entries';
 import { runCancelled, type Execution } from './execution';
 import { recordOf } from './outcome';
 import { ProgressReporter } from './progress-reporter';
@@ -191,10 +192,10 @@ export abstract class Activation {
     });
   }
 
-  /** Resolves with the owner's answer to the report that holds the entry; never, when the activation ends before. */
-  tell(text: string): Promise<ProgressAnswer> {
+  /** Resolves with the owner's answer to the report that holds the claim; never, when the activation ends before. */
+  claim(of: OfExecution): Promise<ProgressAnswer> {
     return new Promise((resolve) => {
-      this.reporter.add(text, resolve);
+      this.reporter.add(effectClaimedEntry(of), resolve);
       this.reporter.flush();
     });
   }

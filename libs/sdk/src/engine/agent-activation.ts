@@ -6,6 +6,7 @@ import type { Agent, Message, Tool } from './definitions';
 import { probe, useClaimed, type ClaimedUse, type ProbeTool } from './claimed-effect';
 import { effectResultEntry, failedEntry, modelResultEntry } from './entries';
 import { callModel, runTool } from './execution';
+import { idempotencyKeyOf } from './identity';
 import { recordOf, type Ended } from './outcome';
 
 type CallModel = Extract<Instruction, { do: 'call-model' }>;
@@ -172,7 +173,7 @@ export class AgentActivation extends Activation {
 
   /** From identity alone, never from what the model wrote. */
   private keyOf(call: string): string {
-    return `${this.order.tenant}/${this.runId}/0/${call}`;
+    return idempotencyKeyOf(this.order, call);
   }
 
   private writeTurns(): void {

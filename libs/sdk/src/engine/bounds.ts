@@ -2,6 +2,8 @@
 
 /** Progress is answered after one append: an owner that takes longer is slow or gone, and a repeat is harmless. */
 export const PROGRESS_TIMEOUT_MS = 2_000;
+/** A claim that is not answered by then is not asked for again: the window in which it could begin is over. */
+export const CLAIM_WITHIN_MS = 5_000;
 /** Repeats of an unanswered request: soon, because most gaps are short, then seldom, because many workers wait. */
 export const BACKOFF_FIRST_MS = 50;
 export const BACKOFF_MAX_MS = 1_000;

@@ -1,8 +1,8 @@
-import { PerdureError, Terminal, type ErrorRecord, type Host, type Logger } from '@perdure/kernel';
-import type { Instruction, ProgressAnswer } from '@perdure/run-contract';
+import { mustBeClaimed, PerdureError, Terminal, type ErrorRecord, type Host, type Logger } from '@perdure/kernel';
+import type { ClaimAnswer, Instruction } from '@perdure/run-contract';
 import type { Probed, Tool } from './definitions';
 import * as entry from './entries';
-import { limited, parsedArguments, timedOut, type Execution, type ToolUse } from './execution';
+import { limited, parsedArguments, runTool, timedOut, type Execution, type ToolUse } from './execution';
 import { recordOf, serialise, succeeded, type Ended } from './outcome';
 
 /**
@@ -13,12 +13,18 @@ import { recordOf, serialise, succeeded, type Ended } from './outcome';
  * 3. Only a typed error of the tool says that nothing happened.
  */
 
-/** What an activation lends. */
+export interface OfExecution {
+  readonly call: string;
+  readonly attempt: number;
+  readonly executionId: string;
+}
+
+/** What an activation lends, or a worker that executes for others. */
 export interface ClaimPort {
   readonly execution: Execution;
   readonly isActive: boolean;
-  /** Resolves with the owner's answer to the report that holds this entry; never, when the activation ends before. */
-  tell(text: string): Promise<ProgressAnswer>;
+  /** Resolves with the owner's answer to the claim of this execution; never, when the activation ends before. */
+  claim(of: OfExecution): Promise<ClaimAnswer>;
 }
 
 /** What became of an attempt, and the entry that says so; without one there is nothing to say. */
@@ -40,19 +46,20 @@ export async function useClaimed(port: ClaimPort, use: ClaimedToolUse): Promise<
   const executionId = host.entropy.uuid();
   const of = { call, attempt, executionId };
   const since = instantOf(host);
-  const answer = await port.tell(entry.effectClaimedEntry(of));
+  const answer = await port.claim(of);
   const grant = answer.mayBegin?.find((granted) => granted.executionId === executionId);
   if (grant === undefined || !port.isActive) return { did: 'not-begin' };
   // Last: between this look and the call lies nothing that waits.
   if (signal.aborted || elapsedMs(host, since) > grant.startWithinMs)
     return { did: 'not-begin', text: entry.effectNotStartedEntry(of) };
-  return endOf(of, await runClaimed(port.execution, { ...use, executionId, args: parsed.data }));
+  host.crashPoint('tool.before-call');
+  const execution = { ...use, executionId };
+  // What may be repeated needs no more care for having been claimed.
+  if (!mustBeClaimed(tool.effect)) return endOf(of, { known: await runTool(port.execution, execution) });
+  return endOf(of, await runClaimed(port.execution, { ...execution, args: parsed.data }));
 }
 
-function endOf(
-  of: { readonly call: string; readonly attempt: number; readonly executionId: string },
-  end: ClaimedEnd,
-): ClaimedUse {
+function endOf(of: OfExecution, end: ClaimedEnd): ClaimedUse {
   if ('unknown' in end) return { did: 'lose-track', text: entry.effectUnknownEntry({ ...of, ...end.unknown }) };
   return { did: 'end', ended: end.known, text: entry.effectResultEntry(of.call, of.attempt, end.known.text) };
 }

@@ -39,6 +39,10 @@ export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
   readonly description: string;
   readonly input: I;
   readonly effect: EffectClass;
+  /** Executed by workers of this pool, whoever holds the run; absent: by the worker that holds it. */
+  readonly pool?: string | undefined;
+  /** It is only named here. */
+  readonly declaredOnly?: boolean;
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
   /** What its author wrote, by which builds are told apart. */

@@ -45,7 +45,7 @@ export class HeartbeatLoop {
 
   private beat(leaving: boolean): void {
     const { bus, identity, host } = this.options;
-    const { slots, freeSlots, activations, draining } = this.options.status();
+    const { slots, freeSlots, activations, draining, tools, freeToolSlots, executions } = this.options.status();
     const heartbeat: Heartbeat = {
       v: 1,
       ...identity,
@@ -53,6 +53,7 @@ export class HeartbeatLoop {
       freeSlots,
       activations: [...activations],
       draining,
+      ...(tools.length === 0 ? {} : { tools: [...tools], freeToolSlots, executions: [...executions] }),
       leaving,
       loopLagMs: this.options.loopLagMs(),
     };

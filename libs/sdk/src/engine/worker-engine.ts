@@ -18,6 +18,7 @@ import { AgentActivation } from './agent-activation';
 import { ask, WITHDRAWN } from './ask';
 import { JOURNAL_TIMEOUT_MS, PROGRESS_TIMEOUT_MS } from './bounds';
 import type { Behaviour, Tool } from './definitions';
+import { EffectHost } from './effect-host';
 import { WorkflowActivation } from './workflow-activation';
 
 export interface WorkerEngineOptions {
@@ -31,6 +32,8 @@ export interface WorkerEngineOptions {
   readonly behaviours: readonly Behaviour[];
   readonly tools: readonly Tool[];
   readonly slots: number;
+  /** Executions at once, for whoever holds the runs. */
+  readonly toolSlots: number;
   readonly warmRunsMax: number;
   /** Something of `status()` has changed. */
   onChange?(): void;
@@ -42,6 +45,11 @@ export interface WorkerStatus {
   readonly freeSlots: number;
   readonly activations: readonly string[];
   readonly draining: boolean;
+  /** Tools that it executes for whoever holds the run. */
+  readonly tools: readonly string[];
+  readonly freeToolSlots: number;
+  /** Claimed and not reported. */
+  readonly executions: readonly string[];
 }
 
 /** Ended epochs remembered: an owner that asks for an older one gets its run back by the next epoch. */
@@ -62,6 +70,7 @@ export class WorkerEngine {
   private readonly warm = new Map<string, Activation>();
   /** Epochs that were held here and are over, by run: none of them begins again, since its reports were numbered. */
   private readonly ended = new Map<string, number>();
+  private readonly effects: EffectHost;
   private readonly home: ActivationHome;
   private readonly whenEmpty: (() => void)[] = [];
   private subscription: Subscription | undefined;
@@ -71,6 +80,12 @@ export class WorkerEngine {
   constructor(private readonly options: WorkerEngineOptions) {
     this.behaviours = new Map(options.behaviours.map((behaviour) => [behaviour.name, behaviour]));
     this.tools = new Map(options.tools.map((tool) => [tool.name, tool]));
+    const { host, bus, tenant, pool, workerId, sessionId } = options;
+    this.effects = new EffectHost({
+      ...{ host, bus, tenant, workerId, sessionId, slots: options.toolSlots },
+      tools: new Map(options.tools.filter((tool) => isExecutedFor(pool, tool)).map((tool) => [tool.name, tool])),
+      onChange: () => this.options.onChange?.(),
+    });
     this.home = {
       host: options.host,
       bus: options.bus,
@@ -106,6 +121,9 @@ export class WorkerEngine {
       freeSlots: this.draining ? 0 : Math.max(0, slots - activations.length),
       activations,
       draining: this.draining,
+      tools: this.effects.names,
+      freeToolSlots: this.effects.freeSlots,
+      executions: this.effects.executions,
     };
   }
 
@@ -114,7 +132,8 @@ export class WorkerEngine {
     this.draining = true;
     this.changed();
     for (const activation of [...this.warm.values(), ...this.active.values()]) activation.drain();
-    return this.active.size === 0 ? Promise.resolve() : new Promise((resolve) => this.whenEmpty.push(resolve));
+    const noRuns = this.active.size === 0 ? Promise.resolve() : new Promise<void>((resolve) => this.whenEmpty.push(resolve));
+    return Promise.all([noRuns, this.effects.drain()]).then(() => undefined);
   }
 
   /** Hands over what is still held, whatever is under way. */
@@ -126,6 +145,7 @@ export class WorkerEngine {
   async stop(): Promise<void> {
     this.stopped = true;
     this.draining = true;
+    this.effects.stop();
     for (const activation of [...this.active.values(), ...this.warm.values()]) activation.dispose();
     await this.subscription?.close();
   }
@@ -143,6 +163,10 @@ export class WorkerEngine {
         return this.inbound(parsed);
       case 'release':
         return this.release(parsed.runId, parsed.epoch);
+      case 'offer':
+        return this.effects.take(parsed);
+      case 'stop':
+        return this.effects.abort(parsed);
     }
   }
 
@@ -263,6 +287,11 @@ export class WorkerEngine {
     this.options.onChange?.();
     if (this.active.size === 0) for (const resolve of this.whenEmpty.splice(0)) resolve();
   }
+}
+
+/** Those without a pool are executed by whoever holds the run. */
+function isExecutedFor(pool: string, tool: Tool): boolean {
+  return tool.pool === pool && tool.declaredOnly !== true;
 }
 
 function parseMessage(payload: string): WorkerMessage | undefined {

@@ -4,6 +4,7 @@ import { probe, useClaimed, type ClaimPort, type ProbeTool } from './claimed-eff
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
 import { callModel, invalidArguments, runStep, runTool, type Execution, type ToolUse } from './execution';
+import { idempotencyKeyOf } from './identity';
 import { errorOf, recordOf, serialise, type Ended } from './outcome';
 import type { CallIdentity } from './replay-journal';
 import type { CallPort } from './workflow-context';
@@ -101,21 +102,21 @@ export class WorkflowCalls implements CallPort {
     }
     const argsHash = execution.host.digest.sha256(canonicalJson(plain.value));
     const intention = entry.effectIntendedEntry({ call, tool: tool.name, args: plain.text, argsHash });
-    const idempotencyKey = `${this.tenant}/${this.runId}/0/${call}`;
+    const idempotencyKey = idempotencyKeyOf(this, call);
     const { log } = execution.host;
     const use = { tool, args: plain.value, idempotencyKey, log };
-    return this.desk.make(
-      { call, kind: 'tool', name: tool.name, hash: argsHash },
-      {
-        begin: () => this.desk.intend(call, intention),
-        attempt: (attempt, mustClaim = mustBeClaimed(tool.effect)) =>
-          mustClaim ? this.claimed(call, attempt, use) : this.unclaimed(call, attempt, use),
-        probe: async (instruction) => {
-          const { text, ended } = await probe(execution, { tool, instruction, idempotencyKey, log });
-          return { text, ended };
-        },
+    const identity = { call, kind: 'tool' as const, name: tool.name, hash: argsHash };
+    // What becomes of it comes as a fact, as the end of a sleep does.
+    if (tool.pool !== undefined) return this.desk.make(identity, { begin: () => this.desk.intend(call, intention) });
+    return this.desk.make(identity, {
+      begin: () => this.desk.intend(call, intention),
+      attempt: (attempt, mustClaim = mustBeClaimed(tool.effect)) =>
+        mustClaim ? this.claimed(call, attempt, use) : this.unclaimed(call, attempt, use),
+      probe: async (instruction) => {
+        const { text, ended } = await probe(execution, { tool, instruction, idempotencyKey, log });
+        return { text, ended };
       },
-    );
+    });
   }
 
   private async unclaimed(call: string, attempt: number, use: ToolOfCall): Promise<AttemptEnd> {

@@ -72,7 +72,7 @@ export class FakeOwner implements Bus {
   ) {
     const { behaviour, attemptsMax = 3 } = options;
     this.replyMs = options.replyMs ?? 0;
-    const offer = offerOf({ behaviours: [behaviour], tools: options.tools ?? [] });
+    const offer = offerOf({ behaviours: [behaviour], tools: options.tools ?? [], pool: 'default' });
     const known = offer.tools.map(
       (tool) => [tool.name, { mustClaim: mustBeClaimed(tool.effect), hasProbe: tool.probe !== undefined }] as const,
     );
@@ -83,17 +83,17 @@ export class FakeOwner implements Bus {
 
   async startWorker(behaviour: Behaviour = this.options.behaviour): Promise<void> {
     const { host, options } = this;
-    const offer = offerOf({ behaviours: [behaviour], tools: options.tools ?? [] });
+    const offer = offerOf({ behaviours: [behaviour], tools: options.tools ?? [], pool: 'default' });
     this.engine = new WorkerEngine({
       host,
       bus: this,
       tenant: 'acme',
-      pool: 'default',
       workerId: 'w1',
       sessionId: SESSION,
       manifest: manifestOf(offer, host.digest, { build: 'build-1' }),
       ...offer,
       slots: options.slots ?? 10,
+      toolSlots: 10,
       warmRunsMax: options.warmRunsMax ?? 10,
     });
     let isReady = false;

@@ -1,5 +1,11 @@
 import { canonicalJson, Terminal, token, type EventStore, type Host } from '@perdure/kernel';
-import { tenantEventSchemas, tenantStream, type BehaviourManifest, type BuildManifest } from '@perdure/tenant-contract';
+import {
+  tenantEventSchemas,
+  tenantStream,
+  type BehaviourManifest,
+  type BuildManifest,
+  type ToolManifest,
+} from '@perdure/tenant-contract';
 
 /**
  * Builds by tenant. A build never changes once registered; the newest that hosts a name speaks for the name.
@@ -22,6 +28,8 @@ interface TenantBuilds {
   revision: number;
   readonly builds: Map<string, { readonly manifest: BuildManifest; readonly hash: string; readonly registeredAtMs: number }>;
   readonly newest: Map<string, { readonly behaviour: BehaviourManifest; readonly buildId: string }>;
+  /** Tools that pools execute for others, by pool and name: as the newest build that executes them has them. */
+  readonly pooled: Map<string, ToolManifest>;
   reading: Promise<void> | undefined;
 }
 
@@ -41,9 +49,9 @@ export class StoredBuildCatalogue {
       const existing = known.builds.get(manifest.buildId);
       if (existing !== undefined && existing.hash !== hash) throw conflict(manifest.buildId);
       // The newest registration speaks for a name: an old build that comes back says so again.
-      const isNewest = manifest.behaviours.every((behaviour) =>
-        sameBehaviour(known.newest.get(behaviour.name)?.behaviour, behaviour),
-      );
+      const isNewest =
+        manifest.behaviours.every((behaviour) => isSame(known.newest.get(behaviour.name)?.behaviour, behaviour)) &&
+        executedTools(manifest).every((tool) => isSame(known.pooled.get(pooledKey(tool)), tool));
       if (existing !== undefined && isNewest) return { buildId: manifest.buildId, registered: false };
       if (await this.append(tenant, known.revision, { manifest, hash })) return { buildId: manifest.buildId, registered: true };
     }
@@ -57,6 +65,11 @@ export class StoredBuildCatalogue {
 
   async behaviour(tenant: string, name: string): Promise<BehaviourManifest | undefined> {
     return (this.of(tenant).newest.get(name) ?? (await this.refresh(tenant)).newest.get(name))?.behaviour;
+  }
+
+  async tool(tenant: string, pool: string, name: string): Promise<ToolManifest | undefined> {
+    const key = pooledKey({ pool, name });
+    return this.of(tenant).pooled.get(key) ?? (await this.refresh(tenant)).pooled.get(key);
   }
 
   async behaviours(tenant: string): Promise<readonly BehaviourManifest[]> {
@@ -110,7 +123,7 @@ export class StoredBuildCatalogue {
   private of(tenant: string): TenantBuilds {
     let known = this.tenants.get(tenant);
     if (known === undefined) {
-      known = { revision: -1, builds: new Map(), newest: new Map(), reading: undefined };
+      known = { revision: -1, builds: new Map(), newest: new Map(), pooled: new Map(), reading: undefined };
       this.tenants.set(tenant, known);
     }
     return known;
@@ -121,9 +134,18 @@ function note(known: TenantBuilds, data: unknown): void {
   const { manifest, manifestHash, registeredAtMs } = tenantEventSchemas.BuildRegistered.parse(data);
   known.builds.set(manifest.buildId, { manifest, hash: manifestHash, registeredAtMs });
   for (const behaviour of manifest.behaviours) known.newest.set(behaviour.name, { behaviour, buildId: manifest.buildId });
+  for (const tool of executedTools(manifest)) known.pooled.set(pooledKey(tool), tool);
 }
 
-function sameBehaviour(left: BehaviourManifest | undefined, right: BehaviourManifest): boolean {
+function executedTools({ tools }: BuildManifest): readonly ToolManifest[] {
+  return tools.filter(({ pool, declaredOnly }) => pool !== undefined && declaredOnly !== true);
+}
+
+function pooledKey({ pool, name }: Pick<ToolManifest, 'pool' | 'name'>): string {
+  return `${pool ?? ''} ${name}`;
+}
+
+function isSame<T extends BehaviourManifest | ToolManifest>(left: T | undefined, right: T): boolean {
   return left !== undefined && canonicalJson(left) === canonicalJson(right);
 }
 
@@ -131,8 +153,8 @@ function check(manifest: BuildManifest): void {
   checkUnique('tool', manifest.tools);
   checkUnique('agent or workflow', manifest.behaviours);
   const tools = new Set(manifest.tools.map((tool) => tool.name));
-  for (const { name, effectClass, hasProbe } of manifest.tools) {
-    if (effectClass !== 'probeable' || hasProbe === true) continue;
+  for (const { name, effectClass, hasProbe, declaredOnly } of manifest.tools) {
+    if (effectClass !== 'probeable' || hasProbe === true || declaredOnly === true) continue;
     throw new Terminal(
       'ProbeMissing',
       `The tool ${name} is probeable and the build holds no probe of it. Give it one, or declare it irreversible.`,

@@ -22,6 +22,10 @@ export const toolManifest = z.object({
   inputSchema: jsonSchema,
   /** Its destination can be asked whether an execution happened. Builds of earlier versions do not say. */
   hasProbe: z.boolean().optional(),
+  /** Executed by workers of this pool, whoever holds the run; absent: by the worker that holds it. */
+  pool: nameToken.optional(),
+  /** With `pool`: this build only names the tool and does not execute it. What it says of it binds nobody. */
+  declaredOnly: z.boolean().optional(),
 });
 export type ToolManifest = z.infer<typeof toolManifest>;
 

@@ -5,7 +5,9 @@ import type { Finding, RunAuditOptions } from './run-audit';
 type Data = Readonly<Record<string, unknown>>;
 
 interface Watched {
-  readonly effectClass: string;
+  effectClass: string;
+  /** Executed by a worker of another pool: it does not end with an activation. */
+  readonly isPooled: boolean;
   hasProbe: boolean;
   /** What may be under way, or has happened without anybody knowing. */
   execution: { readonly id: string; readonly overByMs: number; state: 'under-way' | 'unknown' | 'told' } | undefined;
@@ -36,15 +38,28 @@ class EffectAudit {
         message: `${event.stream}@${event.revision} ${event.type} of ${call}: ${message}`,
       });
     if (event.type === 'EffectIntended')
-      this.effects.set(call, { effectClass: String(data['effectClass']), hasProbe: false, execution: undefined });
-    if (LETTING_GO.includes(event.type)) this.letGo(found);
+      this.effects.set(call, {
+        effectClass: String(data['effectClass']),
+        isPooled: data['pool'] !== undefined,
+        hasProbe: false,
+        execution: undefined,
+      });
+    if (LETTING_GO.includes(event.type)) this.letGo(event.type, found);
     const effect = this.effects.get(call);
+    if (event.type === 'EffectDispatched' && effect !== undefined) this.dispatched(data, effect, found);
     if (effect !== undefined && mustBeClaimed(effect.effectClass)) this.follow(event, effect, found);
   }
 
-  private letGo(found: (message: string) => void): void {
-    for (const [call, { execution }] of this.effects)
-      if (execution?.state === 'under-way')
+  /** What it is says whoever executes it; and of another pool nobody else may. */
+  private dispatched(data: Data, effect: Watched, found: (message: string) => void): void {
+    effect.effectClass = String(data['effectClass'] ?? effect.effectClass);
+    if (effect.isPooled !== (data['executor'] !== undefined)) found('it was dispatched to who may not execute it');
+  }
+
+  private letGo(type: string, found: (message: string) => void): void {
+    const isEnd = (TERMINAL_EVENT_TYPES as readonly string[]).includes(type);
+    for (const [call, { execution, isPooled }] of this.effects)
+      if (execution?.state === 'under-way' && (isEnd || !isPooled))
         found(`the execution ${execution.id} of ${call} is under way, and nobody says that it is unknown`);
   }
 

@@ -44,6 +44,8 @@ interface Notes {
   executions: Map<string, string>;
   /** Calls whose end a person has told. */
   toldByPerson: Set<string>;
+  /** Calls that workers of another pool execute: whoever holds the run is told of their end. */
+  pooled: Set<string>;
   /** Sleeps that are over, and what a person has told, that is not delivered: the call by the revision of the fact. */
   arrived: Map<number, string>;
   journalLength: number;
@@ -92,7 +94,8 @@ const succeeds: Rule = (notes, data, revision) => {
   const call = String(data['call']);
   notes.intended.delete(call);
   notes.executions.delete(call);
-  if (notes.toldByPerson.delete(call) && !notes.isAgent) notes.arrived.set(revision, call);
+  const isTold = [notes.toldByPerson.delete(call), notes.pooled.delete(call)].includes(true);
+  if (isTold && !notes.isAgent) notes.arrived.set(revision, call);
   else give(notes, call);
 };
 
@@ -143,8 +146,12 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   ModelCallCompleted: succeeds,
   ModelCallFailed: fails('model'),
-  EffectIntended: (notes, data) => begin(notes, String(data['call'])),
+  EffectIntended: (notes, data) => {
+    begin(notes, String(data['call']));
+    if (data['pool'] !== undefined) notes.pooled.add(String(data['call']));
+  },
   EffectDispatched: stands('under-way'),
+  EffectLost: isOver,
   EffectNotStarted: isOver,
   EffectUnknown: stands('unknown'),
   EffectProbed: stands('unknown'),
@@ -207,6 +214,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     timers: new Map(),
     executions: new Map(),
     toldByPerson: new Set(),
+    pooled: new Set(),
     arrived: new Map(),
     journalLength: 0,
     delivered: [],

@@ -1,0 +1,4 @@
+/** What a destination knows a use of a tool by: from identity alone, never from what a model wrote. */
+export function idempotencyKeyOf(run: { readonly tenant: string; readonly runId: string }, call: string): string {
+  return `${run.tenant}/${run.runId}/0/${call}`;
+}
