@@ -111,7 +111,7 @@ function addStackCommands(program: Command): void {
     .option('--isolated', 'a process for each service')
     .option(
       '--entry <file...>',
-      'your agents and workflows, .js or .ts (default: the audit sample); an older build beside the new one, too',
+      'your agents, workflows and tools, .js or .ts; each file gets a worker of its own, for each pool that it has something for (default: the audit sample); an older build beside the new one, too',
     )
     .option('--workers <n>', 'worker processes', positive, '1')
     .action(act((options: never) => dev().dev(options)));

@@ -13,7 +13,7 @@ describe('loading an entry', () => {
     writeFileSync(path, text);
     return path;
   };
-  const names = async (path: string): Promise<readonly string[]> => (await loadEntry(path)).map(({ name }) => name);
+  const names = async (path: string): Promise<readonly string[]> => (await loadEntry(path)).behaviours.map(({ name }) => name);
   beforeAll(() => {
     folder = mkdtempSync(join(tmpdir(), 'perdure-entry-'));
   });

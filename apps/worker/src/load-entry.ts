@@ -2,7 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { extname, resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { Terminal } from '@perdure/kernel';
-import type { Behaviour } from '@perdure/sdk';
+import type { Behaviour, Tool } from '@perdure/sdk';
 
 /** What the compiler is told: the same target as the product itself. */
 const SWC = {
@@ -25,22 +25,28 @@ function readTypeScript(): void {
   extensions['.cts'] = compile;
 }
 
+/** What a file exports. */
+export interface Entry {
+  readonly behaviours: readonly Behaviour[];
+  readonly tools: readonly Tool[];
+}
+
 /**
- * The agents and workflows that a file exports: one by one, as a list, or as its default export.
+ * The agents, workflows and tools that a file exports: one by one, as a list, or as its default export.
  * @throws Terminal `EntryMissing`, `EntryBroken`, `EntryEmpty`
  */
-export async function loadEntry(file: string): Promise<readonly Behaviour[]> {
+export async function loadEntry(file: string): Promise<Entry> {
   const path = resolve(file);
   if (!existsSync(path))
     throw new Terminal(
       'EntryMissing',
-      `There is no file ${path}. Give --entry the .js or .ts file that exports your agents and workflows.`,
+      `There is no file ${path}. Give --entry the .js or .ts file that exports your agents, workflows and tools.`,
     );
-  const found = behavioursIn(await load(path));
-  if (found.length === 0) {
+  const found = offeredIn(await load(path));
+  if (found.behaviours.length === 0 && found.tools.length === 0) {
     throw new Terminal(
       'EntryEmpty',
-      `${path} exports no agent and no workflow. Export what agent() or workflow() of @perdure/sdk returned, or a list of them.`,
+      `${path} exports no agent, no workflow and no tool. Export what agent(), workflow() or tool() of @perdure/sdk returned, or a list of them.`,
     );
   }
   return found;
@@ -62,19 +68,35 @@ async function load(path: string): Promise<unknown> {
 }
 
 /** Each once, though it may be exported in several ways. */
-function behavioursIn(exported: unknown): readonly Behaviour[] {
-  const found = new Set<Behaviour>();
+function offeredIn(exported: unknown): Entry {
+  const behaviours = new Set<Behaviour>();
+  const tools = new Set<Tool>();
   const visit = (value: unknown, depth: number): void => {
-    if (isBehaviour(value)) found.add(value);
+    const kind = kindOf(value);
+    if (kind === 'agent' || kind === 'workflow') behaviours.add(value as Behaviour);
+    else if (kind === 'tool') tools.add(value as Tool);
     else if (depth > 0 && value !== null && typeof value === 'object')
       for (const each of Object.values(value)) visit(each, depth - 1);
   };
   // Module, default export of a module that was compiled, list.
   visit(exported, 3);
-  return [...found];
+  return { behaviours: [...behaviours], tools: [...tools] };
 }
 
-function isBehaviour(value: unknown): value is Behaviour {
-  const kind = (value as { readonly kind?: unknown } | null)?.kind;
-  return (kind === 'agent' || kind === 'workflow') && typeof (value as { readonly name?: unknown }).name === 'string';
+function kindOf(value: unknown): unknown {
+  const { kind, name } = (value ?? {}) as { readonly kind?: unknown; readonly name?: unknown };
+  return typeof name === 'string' ? kind : undefined;
+}
+
+/** The pools that the entry has something for: of its agents and workflows, and of the tools that it executes. */
+export function poolsOf({ behaviours, tools }: Entry): readonly string[] {
+  const executed = tools.flatMap(({ pool, declaredOnly }) => (pool === undefined || declaredOnly === true ? [] : [pool]));
+  const pools = new Set([...behaviours.map(({ pool }) => pool), ...executed]);
+  return pools.size === 0 ? ['default'] : [...pools];
+}
+
+/** What a worker of the pool hosts; tools without a pool are executed by whoever holds the run. */
+export function entryOf(pool: string, { behaviours, tools }: Entry): Entry {
+  const own = behaviours.filter((behaviour) => behaviour.pool === pool);
+  return { behaviours: own, tools: tools.filter((tool) => tool.pool === undefined || tool.pool === pool) };
 }

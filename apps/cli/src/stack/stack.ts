@@ -60,8 +60,8 @@ export interface Stack {
   usage(): readonly ChildUsage[];
   /** Kills the broker, deletes all that it holds, and lets it start again. */
   wipeBus(): Promise<void>;
-  /** Another worker, with another entry if one is given. @returns its name */
-  addWorker(entry?: string): Promise<string>;
+  /** Another worker, with another entry if one is given; of one pool only if one is named. @returns its name */
+  addWorker(entry?: string, pool?: string): Promise<string>;
   stop(): Promise<void>;
   /** Ends everything without waiting. */
   stopNow(): void;
@@ -182,10 +182,10 @@ class RunningStack implements Stack {
     await nats.replaced(0);
   }
 
-  async addWorker(entry = this.options.entry): Promise<string> {
+  async addWorker(entry = this.options.entry, pool?: string): Promise<string> {
     this.workers += 1;
     const name = `worker-${this.workers}`;
-    await this.supervise(this.workerProgram(name, entry)).start();
+    await this.supervise(this.workerProgram(name, entry, pool)).start();
     return name;
   }
 
@@ -259,7 +259,7 @@ class RunningStack implements Stack {
     return { ...this.named(name), command: process.execPath, args: [program], env };
   }
 
-  private workerProgram(name: string, entry: string): Program {
+  private workerProgram(name: string, entry: string, pool?: string): Program {
     const env = {
       ...this.shared(name),
       PERDURE_NATS_WORKER: login(this.plan.users.worker),
@@ -268,7 +268,11 @@ class RunningStack implements Stack {
       ...this.options.workerEnv,
     };
     const { slots } = this.options;
-    const args = [WORKER_PROGRAM, '--entry', resolve(entry), ...(slots === undefined ? [] : ['--slots', String(slots)])];
+    const args = [
+      ...[WORKER_PROGRAM, '--entry', resolve(entry)],
+      ...(pool === undefined ? [] : ['--pool', pool]),
+      ...(slots === undefined ? [] : ['--slots', String(slots)]),
+    ];
     return { ...this.named(name), command: process.execPath, args, env };
   }
 
