@@ -9,6 +9,8 @@ const SEED = 7;
 const VIOLATIONS_SHOWN = 50;
 
 const PAYMENTS = 1_000;
+/** Enough to be on their way until the last crash point. */
+const PAYMENTS_BY_POINTS = 150;
 
 const SCENARIOS = ['runs', 'store', 'payments'] as const;
 
@@ -21,6 +23,7 @@ export async function main(args: readonly string[]): Promise<number> {
       seconds: { type: 'string' },
       seed: { type: 'string' },
       payments: { type: 'string' },
+      points: { type: 'boolean', default: false },
       isolated: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
@@ -35,13 +38,13 @@ export async function main(args: readonly string[]): Promise<number> {
     seed: Number(values.seed ?? SEED),
     say: (line: string) => void process.stderr.write(`${line}\n`),
   };
-  const { isolated } = values;
-  const payments = Number(values.payments ?? PAYMENTS);
+  const { isolated, points } = values;
+  const payments = Number(values.payments ?? (points ? PAYMENTS_BY_POINTS : PAYMENTS));
   const report =
     scenario === 'store'
       ? await storeChaos(common)
       : scenario === 'payments'
-        ? await paymentsChaos({ ...common, isolated, payments })
+        ? await paymentsChaos({ ...common, isolated, payments, points })
         : await chaos({ ...common, isolated });
   const shown = { ...report, violations: report.violations.slice(0, VIOLATIONS_SHOWN) };
   process.stdout.write(values.json ? `${JSON.stringify(shown)}\n` : `${JSON.stringify(shown, undefined, 2)}\n`);

@@ -50,6 +50,7 @@ const CLAIMED_SHARE = 0.4;
 const POOLED_SHARE = 0.3;
 
 type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers' | 'teller';
+const LATER_POINTS = /^(?:owner\.before-answer|worker\.|tool\.)/;
 const PARK: readonly (readonly [RoleName, number])[] = [
   ['orchestrator', 2],
   ['admission', 2],
@@ -117,6 +118,7 @@ export class Story {
   private readonly incarnations = new Map<string, number>();
   private readonly chance: SeededRandom;
   private readonly crashes: SeededRandom;
+  private readonly laterCrashes: SeededRandom;
 
   constructor(private readonly options: StoryOptions) {
     const { seed } = options;
@@ -124,6 +126,7 @@ export class Story {
     const { simulation } = this;
     this.chance = simulation.random.split('machine park');
     this.crashes = simulation.random.split('crash points');
+    this.laterCrashes = simulation.random.split('later crash points');
     this.faults = new FaultPlan(
       options.faults ?? drawFaults(simulation.random.split('swarm')),
       simulation.random.split('faults'),
@@ -191,7 +194,7 @@ export class Story {
       name,
       incarnation,
       skewMs,
-      crashesAt: () => this.crashes.fraction() < this.faults.now.crashPoint,
+      crashesAt: (point) => this.chanceAt(point).fraction() < this.faults.now.crashPoint,
     });
     process.onEnd(() => this.restart(role, name));
     process.schedule(0, 'starts', () => this.begin(role, process));
@@ -204,6 +207,11 @@ export class Story {
     mutant?.alter?.(role, made);
     this.roles.set(process.role, made);
     start().catch((error: unknown) => process.kill(`since it did not start: ${String(error)}`));
+  }
+
+  /** Points that were named later are drawn apart: the stories of seeds that once showed something stay what they were. */
+  private chanceAt(point: string): SeededRandom {
+    return LATER_POINTS.test(point) ? this.laterCrashes : this.crashes;
   }
 
   private restart(role: RoleName, name: string): void {

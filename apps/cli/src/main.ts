@@ -215,6 +215,7 @@ function addProofCommands(program: Command): void {
       'runs',
     )
     .option('--payments <n>', 'payments: how many', positive)
+    .option('--points', 'payments: end a process at each moment of a payment, instead of at random')
     .option('--seconds <n>', 'how long', positive)
     .option('--seed <n>', 'which chances', positive)
     .option('--isolated', 'a process for each service');

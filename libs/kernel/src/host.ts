@@ -45,8 +45,11 @@ export interface Host {
   readonly entropy: Entropy;
   readonly digest: Digest;
   readonly log: Logger;
-  /** A named place where a crash is survivable by design. Tests end the process here; otherwise free. */
-  crashPoint(name: string): void;
+  /**
+   * A named place where a crash is survivable by design. Tests end the process here; otherwise free. `kinds`: what passes it, by
+   * which a test may tell one passing from another.
+   */
+  crashPoint(name: string, kinds?: () => readonly string[]): void;
 }
 
 /** Resolves after `delayMs` on the host's monotonic clock. */

@@ -19,6 +19,7 @@ export class Bank {
   readonly transfers: Transfer[] = [];
   /** It did what it was asked, and did not say so. */
   silences = 0;
+  private onTransfer: ((payer: string) => void) | undefined;
   private readonly random: SeededRandom;
 
   private constructor(
@@ -44,6 +45,11 @@ export class Bank {
     return this.transfers.filter((transfer) => transfer.payment === payment);
   }
 
+  /** Told once, when money has moved and whoever asked for it has not been answered. */
+  afterNextTransfer(told: (payer: string) => void): void {
+    this.onTransfer = told;
+  }
+
   async close(): Promise<void> {
     this.server.closeAllConnections();
     await new Promise((resolve) => this.server.close(resolve));
@@ -58,6 +64,9 @@ export class Bank {
     let payment = '';
     for await (const part of request) payment += String(part);
     this.transfers.push({ payment, execution, atMs: Date.now() });
+    const told = this.onTransfer;
+    this.onTransfer = undefined;
+    told?.(String(request.headers['x-payer'] ?? ''));
     if (!this.random.chance(SILENT_SHARE)) {
       response.end(JSON.stringify({ payment }));
       return;

@@ -7,11 +7,12 @@ import { SeededRandom } from '@perdure/testing';
 import { closedLoop } from '../../rig/closed-loop';
 import { withFreshStack } from '../../rig/fresh-stack';
 import { readRuns } from '../../rig/log';
-import { SERVICES, WORKERS } from '../cast';
+import { PAYMENT_POOLS, PAYMENT_WORKERS, SERVICES } from '../cast';
 import { insist } from '../insist';
 import { scheduleOf } from '../schedule';
 import { type Damage, torment } from '../torment';
 import { Bank } from './bank';
+import { CRASH_POINTS, walkCrashPoints } from './crash-points';
 import { type Payment, type PaymentVerdict, judgePayments } from './judge-payments';
 
 export interface PaymentsOptions {
@@ -20,6 +21,8 @@ export interface PaymentsOptions {
   readonly seconds: number;
   readonly seed: number;
   readonly isolated: boolean;
+  /** Processes are ended at each named moment of a payment, one after another, instead of at random. */
+  readonly points?: boolean;
   readonly say: (line: string) => void;
 }
 
@@ -27,6 +30,7 @@ export interface PaymentsReport extends PaymentVerdict {
   readonly payments: number;
   readonly form: 'dev' | 'isolated';
   readonly seed: number;
+  /** Likewise by point. */
   readonly kills: Readonly<Record<string, number>>;
   /** How often the bank moved money and did not say so. */
   readonly silences: number;
@@ -36,6 +40,8 @@ export interface PaymentsReport extends PaymentVerdict {
 
 const ENTRY = join(ROOT, 'dist/test/chaos/entries/payments.js');
 const AT_ONCE = 24;
+/** Few, so that payments are on their way until the last point is passed. */
+const AT_ONCE_BY_POINTS = 4;
 /** Of the payments: those whose destination cannot be asked. */
 const WIRE_SHARE = 0.2;
 /** After the last fault; a probe waits for windows and limits, and is asked again with back-off. */
@@ -44,21 +50,26 @@ const LOOK_EVERY_MS = 300;
 
 /** Payments to a bank that moves money and then may say nothing, while every process of the system is killed. */
 export async function paymentsChaos(options: PaymentsOptions): Promise<PaymentsReport> {
-  const { seed, seconds, isolated, say, payments } = options;
+  const { seed, seconds, isolated, say, payments, points = false } = options;
   const form = isolated ? 'isolated' : 'dev';
-  const faults = scheduleOf({ seed, seconds, cast: { workers: WORKERS, services: SERVICES[form] } });
-  say(`seed ${seed}, ${form}, ${payments} payments, ${faults.length} faults in ${seconds} s`);
+  const faults = scheduleOf({ seed, seconds, cast: { workers: PAYMENT_WORKERS, services: SERVICES[form] } });
+  const damages = points ? `${CRASH_POINTS.length} crash points` : `${faults.length} faults in ${seconds} s`;
+  say(`seed ${seed}, ${form}, ${payments} payments, ${damages}`);
   const bank = await Bank.open(seed);
   let failed = true;
-  const stackOptions = () => {
-    const workerEnv = { PERDURE_CHAOS_BANK: bank.url };
-    return { form, entry: ENTRY, workers: WORKERS.length, workerEnv, keep: () => failed } as const;
+  const fileIn = (folder: string): string => join(folder, 'crash-point');
+  const stackOptions = (folder: string) => {
+    const serviceEnv = { PERDURE_CRASH_POINT: `@${fileIn(folder)}` };
+    const workerEnv = { ...serviceEnv, PERDURE_CHAOS_BANK: bank.url };
+    return { form, entry: ENTRY, workers: 0, ...(points ? { serviceEnv } : {}), workerEnv, keep: () => failed } as const;
   };
   try {
-    return await withFreshStack(stackOptions, async ({ stack }) => {
+    return await withFreshStack(stackOptions, async ({ stack, folder }) => {
+      for (const pool of PAYMENT_POOLS) await stack.addWorker(ENTRY, pool);
       const startedAt = performance.now();
       const office = new Office(await Client.connect({ url: stack.clientUrl }), bank, options);
-      const damage = await office.pay(() => torment(stack, faults, say));
+      const walk = { stack, bank, file: fileIn(folder), say };
+      const damage = await office.pay(() => (points ? walkCrashPoints(walk) : torment(stack, faults, say)));
       const report = await reportOf({ stack, office, bank, damage });
       failed = report.violations.length > 0;
       return { payments, form, seed, ...report, tookMs: Math.round(performance.now() - startedAt) };
@@ -68,24 +79,30 @@ export async function paymentsChaos(options: PaymentsOptions): Promise<PaymentsR
   }
 }
 
-async function reportOf({ stack, office, bank, damage }: { stack: Stack; office: Office; bank: Bank; damage: Damage }) {
+async function reportOf({ stack, office, bank, damage }: { stack: Stack; office: Office; bank: Bank; damage: PaymentDamage }) {
   const { orders: payments, quarantinesEnded } = office;
   const verdict = judgePayments({ payments, transfers: bank.transfers, runs: await readRuns(stack.storeUrl) });
   const kills = { ...damage.kills, busWipes: damage.busWipes };
-  return { ...verdict, kills, silences: bank.silences, quarantinesEnded };
+  const unreached = (damage.unreached ?? []).map((point) => `unreached: no process passed ${point}`);
+  const violations = [...verdict.violations, ...unreached];
+  return { ...verdict, violations, kills, silences: bank.silences, quarantinesEnded };
 }
+
+type PaymentDamage = Damage & { readonly unreached?: readonly string[] };
 
 /** Who orders payments and waits for them, and the person who looks at the statement when asked. */
 class Office {
   readonly orders: readonly Payment[];
   quarantinesEnded = 0;
+  private readonly atOnce: number;
   private untilMs = Infinity;
 
   constructor(
     private readonly client: Client,
     private readonly bank: Bank,
-    { payments, seed }: PaymentsOptions,
+    { payments, seed, points = false }: PaymentsOptions,
   ) {
+    this.atOnce = points ? AT_ONCE_BY_POINTS : AT_ONCE;
     const random = new SeededRandom(seed).split('payments');
     this.orders = Array.from({ length: payments }, (_, index) => ({
       id: `payment-${seed}-${index}`,
@@ -95,10 +112,12 @@ class Office {
     }));
   }
 
-  async pay(whileTormented: () => Promise<Damage>): Promise<Damage> {
+  async pay(whileTormented: () => Promise<PaymentDamage>): Promise<PaymentDamage> {
     let isOver = false;
     const answering = this.answerQuestions(() => isOver);
-    const paying = closedLoop({ count: this.orders.length, concurrency: AT_ONCE }, (index) => this.follow(this.orders[index]));
+    const paying = closedLoop({ count: this.orders.length, concurrency: this.atOnce }, (index) =>
+      this.follow(this.orders[index]),
+    );
     const damage = await whileTormented();
     this.untilMs = performance.now() + SETTLE_MAX_MS;
     await paying;

@@ -1,4 +1,7 @@
 import { spawnSync } from 'node:child_process';
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { systemHost } from './system-host';
 
 describe('the host of a Node process', () => {
@@ -63,5 +66,23 @@ describe('the host of a Node process', () => {
       host.crashPoint('after-append'); process.stdout.write('never');`;
     const child = spawnSync(process.execPath, ['-e', script], { encoding: 'utf8' });
     expect([child.signal, child.stdout]).toEqual(['SIGKILL', 'once ']);
+  });
+
+  it('kills its process at the point that a file names, and takes the file away', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'perdure-host-'));
+    const file = join(folder, 'point');
+    const armed = systemHost({ service: 'spec', crashPoint: `@${file}` });
+    const killed = jest.spyOn(process, 'kill').mockReturnValue(true);
+    armed.crashPoint('owner.before-append');
+    writeFileSync(file, 'owner.before-append/EffectDispatched');
+    armed.crashPoint('owner.after-append', () => ['EffectDispatched']);
+    armed.crashPoint('owner.before-append', () => ['EffectConfirmed']);
+    expect([killed.mock.calls.length, existsSync(file)]).toEqual([0, true]);
+    armed.crashPoint('owner.before-append', () => ['EffectConfirmed', 'EffectDispatched']);
+    armed.crashPoint('owner.before-append', () => ['EffectDispatched']);
+    expect(killed.mock.calls).toEqual([[process.pid, 'SIGKILL']]);
+    expect(existsSync(file)).toBe(false);
+    killed.mockRestore();
+    rmSync(folder, { recursive: true });
   });
 });

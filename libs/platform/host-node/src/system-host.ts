@@ -1,10 +1,14 @@
 import { createHash, randomFillSync } from 'node:crypto';
+import { readFileSync, unlinkSync } from 'node:fs';
 import type { Cancel, Host, Logger } from '@perdure/kernel';
 
 export interface SystemHostOptions {
   /** The process as it calls itself in its log. */
   readonly service: string;
-  /** `<name>:<count>`: the process kills itself when it comes to that crash point for the count-th time. */
+  /**
+   * `<name>:<count>`: the process kills itself when it comes to that crash point for the count-th time. `@<file>`: when it comes to
+   * the point that the file names, `<name>` or `<name>/<kind>`; it takes the file away first, so that one process dies of it, once.
+   */
   readonly crashPoint?: string | undefined;
   /** Lines of JSON; standard error by default. */
   readonly write?: (line: string) => void;
@@ -82,7 +86,8 @@ function safeJson(value: object): string {
   }
 }
 
-function crashPoints(wanted: string | undefined): (name: string) => void {
+function crashPoints(wanted: string | undefined): Host['crashPoint'] {
+  if (wanted?.startsWith('@') === true) return armedBy(wanted.slice(1));
   const [wantedName = '', wantedCount = '1'] = (wanted ?? '').split(':');
   if (wantedName === '') return () => undefined;
   let left = Math.max(1, Number(wantedCount));
@@ -90,5 +95,19 @@ function crashPoints(wanted: string | undefined): (name: string) => void {
     if (name !== wantedName) return;
     left -= 1;
     if (left === 0) process.kill(process.pid, 'SIGKILL');
+  };
+}
+
+function armedBy(file: string): Host['crashPoint'] {
+  return (name, kinds) => {
+    try {
+      const [wantedName, wantedKind] = readFileSync(file, 'utf8').trim().split('/');
+      if (name !== wantedName || (wantedKind !== undefined && kinds?.().includes(wantedKind) !== true)) return;
+      unlinkSync(file);
+    } catch {
+      // Nothing is armed, or another process was quicker.
+      return;
+    }
+    process.kill(process.pid, 'SIGKILL');
   };
 }

@@ -136,6 +136,7 @@ export class RunActor {
       const isCurrent =
         batch.events.length > 0 ? this.commit(before, batch) : this.ports.log.isHead(this.address, before.revision);
       if (!(await isCurrent)) return this.again(taken);
+      this.ports.host.crashPoint('owner.before-answer', () => batch.events.map(({ event }) => event.type));
       for (const { job, rejection } of batch.judged) {
         job.resolve(rejection === undefined ? { accepted: true, state: batch.state } : { accepted: false, rejection });
       }
@@ -197,13 +198,14 @@ export class RunActor {
   private async commit(before: RunState, batch: Batch): Promise<boolean> {
     const { codec, host, log, publisher } = this.ports;
     const stored = await codec.encodeAll(this.address, batch.events);
-    host.crashPoint('owner.before-append');
+    const kinds = (): readonly string[] => stored.map(({ type }) => type);
+    host.crashPoint('owner.before-append', kinds);
     const ticket = publisher.begin();
     const appended = await log.append(this.address, before.revision, stored).catch((error: unknown) => {
       publisher.abandon(ticket);
       throw error;
     });
-    host.crashPoint('owner.after-append');
+    host.crashPoint('owner.after-append', kinds);
     if (appended.outcome === 'fenced') {
       publisher.abandon(ticket);
       return false;

@@ -120,6 +120,7 @@ export class ProgressReporter {
     const { options } = this;
     const { host, bus, subject } = options;
     let answer: ProgressAnswer;
+    host.crashPoint('worker.before-report');
     try {
       const payload = this.envelope(batch);
       const value = await ask({ host, bus }, { subject, payload, timeoutMs: PROGRESS_TIMEOUT_MS, withdrawn: () => this.stopped });
@@ -131,6 +132,7 @@ export class ProgressReporter {
       if (!this.stopped) options.onRefused(error);
       return;
     }
+    host.crashPoint('worker.after-report');
     this.asking = false;
     this.seq += 1;
     this.confirmed += batch.length;
