@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { chaos } from './chaos';
+import { deployChaos } from './deploy/deploy-chaos';
 import { paymentsChaos } from './payments/payments-chaos';
 import { storeChaos } from './store/store-chaos';
 
@@ -12,7 +13,10 @@ const PAYMENTS = 1_000;
 /** Enough to be on their way until the last crash point. */
 const PAYMENTS_BY_POINTS = 150;
 
-const SCENARIOS = ['runs', 'store', 'payments'] as const;
+/** Agents, and as many workflows. */
+const DEPLOY_RUNS = 1_000;
+
+const SCENARIOS = ['runs', 'store', 'payments', 'deploy'] as const;
 
 /** @returns 0, or 1 on any violation, or 2 when it was asked for something that is not there */
 export async function main(args: readonly string[]): Promise<number> {
@@ -24,6 +28,7 @@ export async function main(args: readonly string[]): Promise<number> {
       seed: { type: 'string' },
       payments: { type: 'string' },
       points: { type: 'boolean', default: false },
+      runs: { type: 'string' },
       isolated: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
@@ -45,7 +50,9 @@ export async function main(args: readonly string[]): Promise<number> {
       ? await storeChaos(common)
       : scenario === 'payments'
         ? await paymentsChaos({ ...common, isolated, payments, points })
-        : await chaos({ ...common, isolated });
+        : scenario === 'deploy'
+          ? await deployChaos({ runs: Number(values.runs ?? DEPLOY_RUNS), say: common.say })
+          : await chaos({ ...common, isolated });
   const shown = { ...report, violations: report.violations.slice(0, VIOLATIONS_SHOWN) };
   process.stdout.write(values.json ? `${JSON.stringify(shown)}\n` : `${JSON.stringify(shown, undefined, 2)}\n`);
   return report.violations.length === 0 ? 0 : 1;

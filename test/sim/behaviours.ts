@@ -18,6 +18,7 @@ import {
   isTool,
   stepResult,
   toolResult,
+  VERSION_MAX,
   type AgentPlan,
   type ClaimedToolName,
   type Operation,
@@ -154,6 +155,9 @@ async function perform(performance: Performance, operations: readonly Operation[
         break;
       case 'values':
         results.push(ctx.now() > 0 && ctx.random() < 1 && ctx.uuid().length === 36 ? 0 : 1);
+        break;
+      case 'version':
+        results.push(ctx.version(operation.id, { min: 0, max: VERSION_MAX }));
         break;
       case 'all':
         results.push(

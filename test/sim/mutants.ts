@@ -156,6 +156,16 @@ const dropsResults = workerBus((inner) => ({
   },
 }));
 
+const dropsVersions = workerBus((inner) => ({
+  request: (subject, payload, options) => {
+    const entries = reports(payload) as readonly { readonly type: string; readonly name?: string }[];
+    const left = entries.filter(({ name }) => name?.startsWith('version ') !== true);
+    if (left.length === 0 || left.length === entries.length) return inner.request(subject, payload, options);
+    const envelope = JSON.parse(payload) as { command: Json };
+    return inner.request(subject, JSON.stringify({ ...envelope, command: { ...envelope.command, entries: left } }), options);
+  },
+}));
+
 const doesNotWaitForIntentions = workerBus((inner) => ({
   request: (subject, payload, options) => {
     const entries = reports(payload);
@@ -322,6 +332,7 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'executes again what a lost worker may have executed', alter: executesLostAgain },
   { name: 'never judges the executor of an effect dead', alter: neverMissesExecutors },
   { name: 'gives a tool another key after a crash', alter: changesKeys },
+  { name: 'does not record which way changed code went', ports: dropsVersions },
   { name: 'gives a workflow to whatever build has room', alter: givesAnyBuild },
   {
     name: 'forgets that a run was pinned anew',

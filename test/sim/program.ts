@@ -20,6 +20,8 @@ export type Operation =
     }
   | { readonly do: 'sleep'; readonly ms: number }
   | { readonly do: 'values' }
+  /** Asks which way a change goes: the code has had it from the beginning. */
+  | { readonly do: 'version'; readonly id: string }
   | { readonly do: 'all'; readonly branches: readonly (readonly Operation[])[] };
 
 export type ToolName = 'charge' | 'lookup' | ClaimedToolName | PooledToolName;
@@ -48,6 +50,10 @@ const TURNS = [1, 4] as const;
 const WORK_MS_MAX = 120;
 const POOLED_WORK_MS_MAX = 1_800;
 const SLEEP_MS_MAX = 2_500;
+/** Operations that a version is asked for before. */
+const VERSION_SHARE = 0.15;
+/** What a run whose code has always asked for it is told. */
+export const VERSION_MAX = 3;
 /** Fewer than the attempts that the tools declare. */
 export const FAILS_MAX = 2;
 
@@ -62,6 +68,7 @@ class Drawer {
   /** Drawn apart: what else a seed draws stays what it was. */
   private readonly claims: SeededRandom;
   private readonly pools: SeededRandom;
+  private readonly versions: SeededRandom;
 
   constructor(
     private readonly random: SeededRandom,
@@ -69,11 +76,14 @@ class Drawer {
   ) {
     this.claims = random.split('claims');
     this.pools = random.split('pools');
+    this.versions = random.split('versions');
   }
 
   operations(depth: number): Operation[] {
     const count = depth === 0 ? this.random.integer(...OPERATIONS) : this.random.integer(1, 3);
-    return Array.from({ length: count }, () => this.operation(depth));
+    return Array.from({ length: count }, () => this.operation(depth)).flatMap((operation) =>
+      this.versions.chance(VERSION_SHARE) ? [{ do: 'version' as const, id: this.change() }, operation] : [operation],
+    );
   }
 
   tool(): Extract<Operation, { do: 'tool' }> {
@@ -114,6 +124,10 @@ class Drawer {
   private pooled(): PooledToolName | undefined {
     if (!this.pools.chance(this.shares.pooled)) return undefined;
     return this.pools.pick(['settle', 'remit', 'remit', 'pledge']);
+  }
+
+  private change(): string {
+    return `change-${this.versions.integer(1, 4)}`;
   }
 
   private workMs(): number {
@@ -179,6 +193,9 @@ function expectedResults(operations: readonly Operation[]): Results {
         break;
       case 'tool':
         results.push(toolResult(operation.tool, operation.value + offset));
+        break;
+      case 'version':
+        results.push(VERSION_MAX);
         break;
       case 'sleep':
       case 'values':

@@ -39,6 +39,12 @@ export interface BuildLine {
   readonly standing: 'current' | 'draining' | 'stranded' | 'drained';
 }
 
+export interface LivePage {
+  readonly complete: boolean;
+  readonly runs: readonly { readonly runId: string; readonly name: string; readonly buildId?: string }[];
+  readonly next?: string;
+}
+
 /** What a person may do to a run that is under way. */
 export type ControlVerb = 'pause' | 'resume' | 'cancel' | 'terminate';
 
@@ -140,6 +146,15 @@ export class GatewayClient {
 
   builds(): Promise<{ readonly complete: boolean; readonly builds: readonly BuildLine[] }> {
     return this.ask('GET', '/v1/builds');
+  }
+
+  liveRuns(after: string, buildId?: string): Promise<LivePage> {
+    return this.ask('GET', '/v1/live-runs', { after, buildId });
+  }
+
+  /** A live run as another build would find it. */
+  recorded(runId: string): Promise<unknown> {
+    return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}/recorded`);
   }
 
   repin(runId: string, buildId: string, reason?: string): Promise<{ readonly runId: string }> {

@@ -7,6 +7,7 @@ type Act = (...args: never[]) => Promise<number>;
 
 /** Each command is loaded when it is used: a start must not pay for what it does not do. */
 const run = () => require('./commands/run') as typeof import('./commands/run');
+const deploy = () => require('./commands/deploy') as typeof import('./commands/deploy');
 const effects = () => require('./commands/effects') as typeof import('./commands/effects');
 const builds = () => require('./commands/builds') as typeof import('./commands/builds');
 const elsewhere = () => require('./commands/elsewhere') as typeof import('./commands/elsewhere');
@@ -82,6 +83,18 @@ function addBuildCommands(program: Command): void {
   withGateway(
     group.command('list').description('their live workers, the live runs pinned to them, and which are drained'),
   ).action(act((options: object) => builds().listBuilds(options)));
+  const deploying = program.command('deploy').description('before a new build is deployed');
+  withGateway(
+    deploying
+      .command('check <entry>')
+      .description('try a build on every live run, doing nothing: which would not go on as they do (exit code 1)'),
+  )
+    .option('--export <file>', 'runs that `deploy export` has written, instead of those of a gateway')
+    .option('--budget <duration>', 'how long it may take: 60s, 500ms, 2m', '60s')
+    .action(act((entry: string, options: object) => deploy().checkDeploy(entry, options)));
+  withGateway(deploying.command('export').description('all live runs as lines of JSON, to check builds against elsewhere'))
+    .option('--to <file>', 'a file, or - for standard output', '-')
+    .action(act((options: never) => deploy().exportDeploy(options)));
   const run = program.commands.find((command) => command.name() === 'run') as Command;
   withGateway(run.command('repin <runId>').description('let another build go on with a workflow'))
     .requiredOption('--build <id>', 'a registered build that hosts it: see `perdure builds list`')
@@ -211,11 +224,12 @@ function addProofCommands(program: Command): void {
     .description('kill processes at random under load, and check that nothing is lost or doubled')
     .option(
       '--scenario <name>',
-      'runs: the whole stack; store: the event store alone; payments: effects that must not be doubled',
+      'runs: the whole stack; store: the event store alone; payments: effects that must not be doubled; deploy: a breaking change under live runs',
       'runs',
     )
     .option('--payments <n>', 'payments: how many', positive)
     .option('--points', 'payments: end a process at each moment of a payment, instead of at random')
+    .option('--runs <n>', 'deploy: agents, and as many workflows', positive)
     .option('--seconds <n>', 'how long', positive)
     .option('--seed <n>', 'which chances', positive)
     .option('--isolated', 'a process for each service');

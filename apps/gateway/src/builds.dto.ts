@@ -1,5 +1,5 @@
 import { createZodDto } from 'nestjs-zod';
-import { displayName, nameToken } from '@perdure/run-contract';
+import { displayName, nameToken, recordedRun } from '@perdure/run-contract';
 import { z } from 'zod';
 import { TENANT_DEFAULT } from './requests.dto';
 
@@ -10,6 +10,28 @@ export class RepinBody extends createZodDto(
     tenant: nameToken.default(TENANT_DEFAULT),
   }),
 ) {}
+
+const LIVE_MAX = 1_000;
+
+export class LiveQuery extends createZodDto(
+  z.object({
+    tenant: nameToken.default(TENANT_DEFAULT),
+    buildId: nameToken.optional().describe('Only those that are pinned to it.'),
+    after: z.string().max(64).default(''),
+    limit: z.coerce.number().int().positive().max(LIVE_MAX).default(LIVE_MAX),
+  }),
+) {}
+
+export class LiveRunsDto extends createZodDto(
+  z.object({
+    complete: z.boolean().describe('False while the gateway still reads the log after its start.'),
+    runs: z.array(
+      z.object({ runId: nameToken, kind: z.string(), name: displayName, status: z.string(), buildId: nameToken.optional() }),
+    ),
+    next: nameToken.optional().describe('`after` of the next page; absent at the end.'),
+  }),
+) {}
+export class RecordedRunDto extends createZodDto(recordedRun) {}
 
 export const buildLine = z.object({
   buildId: nameToken,

@@ -3,12 +3,13 @@ import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import type { BlobStore, Bus, EventStore, Host, KeyRing } from '@perdure/kernel';
 import type { LogFollower } from '@perdure/keeper-application';
 import { BLOB_STORE, BUS, EVENT_STORE, HOST, KEY_RING, LOG_FOLLOWER } from '@perdure/platform-nest-runtime';
-import { RunCodec, WorkerRegistry } from '@perdure/run-application';
+import { RunCodec, RunReader, WorkerRegistry } from '@perdure/run-application';
 import { StoredBuildCatalogue } from '@perdure/tenant-application';
 import { ZodValidationPipe } from 'nestjs-zod';
 import { AgentsController } from './agents.controller';
 import { BuildList } from './build-list';
 import { BuildsController } from './builds.controller';
+import { DeployController } from './deploy.controller';
 import { EffectsController } from './effects.controller';
 import { ErrorFilter } from './error.filter';
 import { FactReader } from './fact-stream';
@@ -30,7 +31,15 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
 }
 
 @Module({
-  controllers: [RunsController, EffectsController, FactsController, AgentsController, BuildsController, HealthController],
+  controllers: [
+    RunsController,
+    EffectsController,
+    FactsController,
+    AgentsController,
+    BuildsController,
+    DeployController,
+    HealthController,
+  ],
   providers: [
     { provide: APP_PIPE, useClass: ZodValidationPipe },
     { provide: APP_FILTER, inject: [HOST], useFactory: (host: Host) => new ErrorFilter(host.log) },
@@ -48,6 +57,12 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
         follower.register(directory);
         return directory;
       },
+    },
+    {
+      provide: RunReader,
+      inject: [EVENT_STORE, BLOB_STORE, KEY_RING, HOST],
+      useFactory: (store: EventStore, blobs: BlobStore, ...[keys, host]: [KeyRing | undefined, Host]) =>
+        new RunReader({ store, blobs, host, ...(keys === undefined ? {} : { keys }) }),
     },
     {
       provide: WorkerRegistry,

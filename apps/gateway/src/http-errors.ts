@@ -15,6 +15,7 @@ const STATUS: Readonly<Record<string, number>> = {
   RunAlreadyEnded: 409,
   RunNotPaused: 409,
   UnknownBuild: 404,
+  JournalTooLong: 413,
   NotPinned: 409,
   CommandIdExpired: 409,
   EffectNotInQuestion: 409,

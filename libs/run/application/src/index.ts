@@ -4,4 +4,5 @@ export * from './ports';
 export * from './request';
 export * from './run.codec';
 export * from './run.owner';
+export * from './run.reader';
 export * from './worker-registry';

@@ -7,5 +7,6 @@ export * from './names';
 export * from './pinning';
 export * from './pooled';
 export * from './published';
+export * from './recorded-run';
 export * from './rejections';
 export * from './values';

@@ -158,6 +158,12 @@ export interface WorkflowContext {
   now(): number;
   random(): number;
   uuid(): string;
+  /**
+   * Which way changed code goes: `max` in a run that comes here for the first time, `min` in one that came by before the change
+   * was made, and the same for the same name ever after. It may be put into code that runs are under way with, and taken out
+   * again when none of them is older: `if (ctx.version('fees', { min: 0, max: 1 }) === 1) … else …`.
+   */
+  version(changeId: string, range: { readonly min: number; readonly max: number }): number;
   /** Runs branches concurrently; each has a numbering of its own. */
   all<T extends readonly Branch[]>(branches: readonly [...T]): Promise<{ [K in keyof T]: Awaited<ReturnType<T[K]>> }>;
   race<T extends readonly Branch[]>(branches: readonly [...T]): Promise<Awaited<ReturnType<T[number]>>>;

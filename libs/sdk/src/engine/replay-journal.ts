@@ -24,6 +24,17 @@ export interface Delivery extends Recorded {
   readonly outcome: Extract<JournalItem, { type: 'got' }>['outcome'];
 }
 
+/** No number of a call begins so. */
+const VERSION = 'version:';
+
+export function versionCall(changeId: string): string {
+  return `${VERSION}${changeId}`;
+}
+
+function isVersion({ call }: Recorded): boolean {
+  return call.startsWith(VERSION);
+}
+
 /** What the code was given before, in the order in which it was given, and what it had begun. */
 export class ReplayJournal {
   readonly length: number;
@@ -74,8 +85,32 @@ export class ReplayJournal {
     return outcome?.ok === true ? outcome.value : undefined;
   }
 
-  /** The next delivery; undefined at the end. */
+  /** What the code was told of its version when it came by, if it was. */
+  versionOf(changeId: string): number | undefined {
+    const recorded = this.ends.get(versionCall(changeId));
+    if (recorded === undefined) return undefined;
+    recorded.made = true;
+    return Number(this.valueOf(recorded.call));
+  }
+
+  positionOf(call: string): number | undefined {
+    return this.ends.get(call)?.position;
+  }
+
+  /** Something is recorded that the code has not come to yet: it was here before. */
+  get hasMore(): boolean {
+    for (let index = this.cursor; index < this.order.length; index += 1) {
+      const delivery = this.order[index];
+      // Values are asked for, not waited for: one that was asked for already lies behind.
+      if (delivery !== undefined && !(delivery.kind === 'value' && delivery.made)) return true;
+    }
+    return [...this.intents.values()].some(({ made }) => !made);
+  }
+
+  /** The next delivery; undefined at the end. Versions are not delivered, and code need not ask for them any more. */
   peek(): Delivery | undefined {
+    for (let next = this.order[this.cursor]; next !== undefined && isVersion(next); next = this.order[this.cursor])
+      this.cursor += 1;
     return this.order[this.cursor];
   }
 
@@ -87,7 +122,7 @@ export class ReplayJournal {
   missing(because = 'the code made no such call'): Divergence | undefined {
     for (let index = this.cursor; index < this.order.length; index += 1) {
       const delivery = this.order[index];
-      if (delivery !== undefined && !delivery.made) return divergence(delivery, because);
+      if (delivery !== undefined && !delivery.made && !isVersion(delivery)) return divergence(delivery, because);
     }
     for (const intent of this.intents.values()) {
       if (!intent.made) return divergence(intent, because);

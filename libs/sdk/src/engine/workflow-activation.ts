@@ -6,7 +6,8 @@ import type { Tool, Workflow } from './definitions';
 import * as entry from './entries';
 import { runCancelled } from './execution';
 import { errorOf, failed, recordOf, succeeded, type Ended } from './outcome';
-import { freshValue, idleMsOf, PROBES_OF_ATTEMPT, type Finish, type Given, type OpenCall, type QueuedResult } from './open-calls';
+import { codeDiverged, JournaledValues } from './journaled-values';
+import { idleMsOf, PROBES_OF_ATTEMPT, type Finish, type Given, type OpenCall, type QueuedResult } from './open-calls';
 import { quietWhile } from './quiet-log';
 import { ReplayJournal, type CallIdentity } from './replay-journal';
 import type { ProbeTool } from './claimed-effect';
@@ -25,6 +26,7 @@ import { Scope } from './workflow-context';
 export class WorkflowActivation extends Activation implements CallDesk {
   private readonly workflow: Workflow;
   private readonly calls: WorkflowCalls;
+  readonly values: JournaledValues;
   private replay: ReplayJournal | undefined;
   private readonly open = new Map<string, OpenCall>();
   private readonly results: QueuedResult[] = [];
@@ -48,6 +50,13 @@ export class WorkflowActivation extends Activation implements CallDesk {
   ) {
     super(home, order);
     this.workflow = offer.workflow;
+    this.values = new JournaledValues({
+      host: home.host,
+      replay: () => this.replay,
+      calls: () => this.countCall(),
+      record: (text) => this.recordValue(text),
+      diverge: (divergence) => this.diverge(divergence),
+    });
     this.calls = new WorkflowCalls(
       { ...offer, order, execution: this.execution, log: quietWhile(home.host.log, () => this.replay !== undefined) },
       this,
@@ -148,23 +157,14 @@ export class WorkflowActivation extends Activation implements CallDesk {
 
   // What the code asks.
 
-  value(call: string, name: 'now' | 'random' | 'uuid'): unknown {
-    if (this.diverged) throw new Terminal('CodeDiverged', 'The code has diverged from its journal; it is stopped here.');
+  private countCall(): void {
+    if (this.diverged) throw codeDiverged();
     this.callsMade += 1;
-    const { replay } = this;
-    if (replay !== undefined) {
-      const difference = replay.make({ call, kind: 'value', name });
-      if (difference !== undefined) {
-        this.diverge(difference);
-        throw new Terminal('CodeDiverged', 'The code has diverged from its journal; it is stopped here.');
-      }
-      if (replay.find(call) === 'ended') return replay.valueOf(call);
-    }
-    const value = freshValue(this.home.host, name);
-    const text = entry.valueEntry(call, name, value);
+  }
+
+  private recordValue(text: string): void {
     if (this.isActive) this.reporter.addInBackground(text);
     else this.lateEntries.push(text);
-    return value;
   }
 
   startStep(): void {

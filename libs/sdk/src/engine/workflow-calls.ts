@@ -6,6 +6,7 @@ import * as entry from './entries';
 import { callModel, invalidArguments, runStep, runTool, type Execution, type ToolUse } from './execution';
 import { idempotencyKeyOf } from './identity';
 import { errorOf, recordOf, serialise, type Ended } from './outcome';
+import { checkVersion, type JournaledValues, type VersionRange } from './journaled-values';
 import type { CallIdentity } from './replay-journal';
 import type { CallPort } from './workflow-context';
 
@@ -31,7 +32,7 @@ export interface AttemptEnd {
 /** Where calls are numbered, compared with what is recorded, and answered. */
 export interface CallDesk extends ClaimPort {
   make(identity: CallIdentity, work: CallWork): Promise<unknown>;
-  value(call: string, name: 'now' | 'random' | 'uuid'): unknown;
+  readonly values: JournaledValues;
   /** The end of something local. */
   finishStep(call: string, ended: Ended, report: { readonly text: string; readonly recordedFirst: boolean }): void;
   startStep(): void;
@@ -69,7 +70,12 @@ export class WorkflowCalls implements CallPort {
   }
 
   value(call: string, name: 'now' | 'random' | 'uuid'): unknown {
-    return this.desk.value(call, name);
+    return this.desk.values.value(call, name);
+  }
+
+  version(changeId: string, range: VersionRange): number {
+    checkVersion(changeId, range);
+    return this.desk.values.version(changeId, range);
   }
 
   step(call: string, name: string, use: Parameters<CallPort['step']>[2]): Promise<unknown> {

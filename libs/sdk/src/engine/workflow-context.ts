@@ -1,5 +1,6 @@
 import type { Logger } from '@perdure/kernel';
 import type { z } from 'zod';
+import type { VersionRange } from './journaled-values';
 import type { Model, ModelPrompt, ModelReply, StepOptions, StepScope, Tool, WorkflowContext } from './definitions';
 
 /** Where the calls of a workflow's code go. Call ids are given by the scope that makes them. */
@@ -13,6 +14,7 @@ export interface CallPort {
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown>;
   sleep(call: string, durationMs: number): Promise<unknown>;
   value(call: string, name: 'now' | 'random' | 'uuid'): unknown;
+  version(changeId: string, range: VersionRange): number;
 }
 
 type Branch = (ctx: WorkflowContext) => unknown;
@@ -61,6 +63,11 @@ export class Scope implements WorkflowContext {
 
   uuid(): string {
     return this.port.value(this.next(), 'uuid') as string;
+  }
+
+  /** It takes no number: it may come into code that is under way. */
+  version(changeId: string, range: VersionRange): number {
+    return this.port.version(changeId, range);
   }
 
   all<T extends readonly Branch[]>(branches: readonly [...T]): Promise<{ [K in keyof T]: Awaited<ReturnType<T[K]>> }> {
