@@ -43,6 +43,8 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
       return has('RunPauseRequested') || has('CodeDiverged') || has('RunQuarantined') || hasEnded
         ? undefined
         : 'no fact says that it was to pause';
+    case 'SignalRun':
+      return hasEnded || has('SignalReceived', ({ name }) => name === command.name) ? undefined : 'no fact says that it came';
     case 'TerminateRun':
       return hasEnded ? undefined : 'it has not ended';
     case 'ResolveEffect':

@@ -17,6 +17,7 @@ import {
   carried,
   isTool,
   stepResult,
+  TIMED_OUT,
   toolResult,
   VERSION_MAX,
   type AgentPlan,
@@ -153,6 +154,9 @@ async function perform(performance: Performance, operations: readonly Operation[
         await ctx.sleep(operation.ms);
         results.push(0);
         break;
+      case 'wait':
+        results.push(await wait(ctx, operation));
+        break;
       case 'values':
         results.push(ctx.now() > 0 && ctx.random() < 1 && ctx.uuid().length === 36 ? 0 : 1);
         break;
@@ -168,6 +172,13 @@ async function perform(performance: Performance, operations: readonly Operation[
     }
   }
   return results;
+}
+
+async function wait(ctx: WorkflowContext, { signal, limitMs }: Extract<Operation, { do: 'wait' }>): Promise<number> {
+  const schema = z.number();
+  if (limitMs === undefined) return ctx.waitFor(signal, { schema });
+  const waited = await ctx.waitFor(signal, { schema, timeoutMs: limitMs });
+  return waited.timedOut ? TIMED_OUT : waited.payload;
 }
 
 async function step({ place, ctx }: Performance, operation: Extract<Operation, { do: 'step' }>, offset: number): Promise<number> {

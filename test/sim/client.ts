@@ -16,6 +16,8 @@ export interface Wish {
   readonly pauseAfterMs: number | undefined;
   /** After its start was accepted, somebody lets a certain build go on with it. */
   readonly repin: { readonly afterMs: number; readonly buildId: string } | undefined;
+  /** After its start was accepted; each is sent again, by somebody who did not hear the answer. */
+  readonly signals: readonly { readonly name: string; readonly payload: number; readonly afterMs: number }[];
   /** The same start again, by somebody who did not hear the answer. */
   readonly repeatAfterMs: number | undefined;
 }
@@ -79,6 +81,8 @@ export class Client {
     this.accepted.add(runId);
     if (wish.cancelAfterMs !== undefined)
       this.ports.process.schedule(wish.cancelAfterMs, 'cancels', () => void this.cancel(runId));
+    for (const signal of wish.signals)
+      this.ports.process.schedule(signal.afterMs, `signals ${signal.name}`, () => void this.signal(runId, signal));
     if (wish.pauseAfterMs !== undefined) this.ports.process.schedule(wish.pauseAfterMs, 'pauses', () => void this.hold(runId));
     const { repin } = wish;
     if (repin !== undefined)
@@ -100,6 +104,15 @@ export class Client {
     if (first.ok) this.cancelsAccepted.add(runId);
     const again = await this.ask(runId, envelope);
     if (first.ok && !again.ok) this.violate(runId, `a repeated cancel was refused as ${again.error.code}`);
+  }
+
+  private async signal(runId: string, { name, payload }: Wish['signals'][number]): Promise<void> {
+    const envelope = this.envelope({ type: 'SignalRun', name, payload });
+    for (let sent = 0; sent < 2; sent += 1) {
+      const answer = await this.ask(runId, envelope);
+      if (!answer.ok && answer.error.code !== 'RunAlreadyEnded')
+        this.violate(runId, `the signal ${name} was refused as ${answer.error.code}`);
+    }
   }
 
   /** Whether it is refused depends on how far the run is: it may have ended. */

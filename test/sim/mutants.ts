@@ -338,4 +338,18 @@ export const MUTANTS: readonly Mutant[] = [
     name: 'forgets that a run was pinned anew',
     alter: deciding((decide) => (given, state) => withoutEvents(decide(given, state), ({ type }) => type === 'RunRepinned')),
   },
+  {
+    name: 'takes a repeated signal for another',
+    alter: deciding((decide) => (given, state) => {
+      if (given.command.type !== 'SignalRun' || !('commands' in state)) return decide(given, state);
+      return decide(given, { ...state, commands: [] });
+    }),
+  },
+  {
+    name: 'forgets a signal that nobody waits for yet',
+    alter: deciding((decide) => (given, state) => {
+      const waits = 'calls' in state && [...state.calls.values()].some(({ kind }) => kind === 'wait');
+      return withoutEvents(decide(given, state), ({ type }) => type === 'SignalReceived' && !waits);
+    }),
+  },
 ];

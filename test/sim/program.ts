@@ -19,6 +19,8 @@ export type Operation =
       readonly ms: number;
     }
   | { readonly do: 'sleep'; readonly ms: number }
+  /** `limitMs` with a value: far away; without one: nobody sends the signal, and the wait times out. */
+  | { readonly do: 'wait'; readonly signal: string; readonly value: number | undefined; readonly limitMs: number | undefined }
   | { readonly do: 'values' }
   /** Asks which way a change goes: the code has had it from the beginning. */
   | { readonly do: 'version'; readonly id: string }
@@ -54,6 +56,9 @@ const SLEEP_MS_MAX = 2_500;
 const VERSION_SHARE = 0.15;
 /** What a run whose code has always asked for it is told. */
 export const VERSION_MAX = 3;
+/** Longer than a story. */
+const FAR_MS = 600_000;
+export const TIMED_OUT = -2;
 /** Fewer than the attempts that the tools declare. */
 export const FAILS_MAX = 2;
 
@@ -69,12 +74,14 @@ class Drawer {
   private readonly claims: SeededRandom;
   private readonly pools: SeededRandom;
   private readonly versions: SeededRandom;
+  private readonly waits: SeededRandom;
 
   constructor(
     private readonly random: SeededRandom,
-    private readonly shares: ToolShares,
+    private readonly shares: Shares,
   ) {
     this.claims = random.split('claims');
+    this.waits = random.split('waits');
     this.pools = random.split('pools');
     this.versions = random.split('versions');
   }
@@ -99,6 +106,7 @@ class Drawer {
 
   private operation(depth: number): Operation {
     const { random } = this;
+    if (this.waits.chance(this.shares.waits)) return this.wait();
     const kind = random.fraction();
     if (kind < 0.4) {
       return {
@@ -114,6 +122,13 @@ class Drawer {
     if (kind < 0.8) return { do: 'sleep', ms: random.integer(0, random.chance(0.5) ? 50 : SLEEP_MS_MAX) };
     if (kind < 0.85 || depth >= 2) return { do: 'values' };
     return { do: 'all', branches: Array.from({ length: random.integer(2, 3) }, () => this.operations(depth + 1)) };
+  }
+
+  private wait(): Extract<Operation, { do: 'wait' }> {
+    const { waits } = this;
+    const signal = this.name('signal');
+    if (waits.chance(0.3)) return { do: 'wait', signal, value: undefined, limitMs: waits.integer(0, SLEEP_MS_MAX) };
+    return { do: 'wait', signal, value: waits.integer(1, 99), limitMs: waits.chance(0.4) ? FAR_MS : undefined };
   }
 
   private claimed(): ClaimedToolName | undefined {
@@ -140,7 +155,13 @@ class Drawer {
   }
 }
 
-export function drawPlan(label: string, random: SeededRandom, shares: ToolShares): Plan {
+/** How much of a plan is of a kind that not every story has. */
+export interface Shares extends ToolShares {
+  /** Waits for signals, of the operations. */
+  readonly waits: number;
+}
+
+export function drawPlan(label: string, random: SeededRandom, shares: Shares): Plan {
   const drawer = new Drawer(random, shares);
   if (random.chance(0.65)) return { kind: 'workflow', label, operations: drawer.operations(0) };
   const turns = Array.from({ length: random.integer(...TURNS) }, () =>
@@ -201,6 +222,9 @@ function expectedResults(operations: readonly Operation[]): Results {
       case 'values':
         results.push(0);
         break;
+      case 'wait':
+        results.push(operation.value ?? TIMED_OUT);
+        break;
       case 'all':
         results.push(operation.branches.map(expectedResults));
     }
@@ -220,6 +244,18 @@ export function agentText(results: readonly (number | undefined)[]): string {
 
 export function isTool(name: string): name is ToolName {
   return Object.hasOwn(OFFSETS, name);
+}
+
+/** What its code will wait for, and what it is to be sent. */
+export function signalsOf(plan: Plan): readonly { readonly name: string; readonly payload: number }[] {
+  const within = (operations: readonly Operation[]): { readonly name: string; readonly payload: number }[] =>
+    operations.flatMap((operation) => {
+      if (operation.do === 'all') return operation.branches.flatMap(within);
+      return operation.do === 'wait' && operation.value !== undefined
+        ? [{ name: operation.signal, payload: operation.value }]
+        : [];
+    });
+  return plan.kind === 'workflow' ? within(plan.operations) : [];
 }
 
 /** Uses of declared tools, by id: each must have one idempotency key, and its effect once. */

@@ -15,7 +15,7 @@ import { Auditor } from './auditor';
 import { BUILDS } from './builds';
 import { Client, type Wish } from './client';
 import { OuterWorld } from './outer-world';
-import { drawPlan, type ToolShares } from './program';
+import { drawPlan, signalsOf, type Plan, type Shares } from './program';
 import {
   admission,
   orchestrator,
@@ -48,6 +48,8 @@ const START_UNTIL_MS = 8_000;
 const CLAIMED_SHARE = 0.4;
 /** Likewise of tools with a pool of their own. */
 const POOLED_SHARE = 0.3;
+/** Of the operations of workflows, in stories that have signals. */
+const WAIT_SHARE = 0.12;
 
 type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers' | 'teller';
 const LATER_POINTS = /^(?:owner\.before-answer|worker\.|tool\.)/;
@@ -87,6 +89,8 @@ export interface StoryOptions {
   readonly builds?: boolean;
   /** False: no tools with a pool of their own. */
   readonly pools?: boolean;
+  /** False: nobody sends or waits for signals. */
+  readonly signals?: boolean;
   /** Instead of those that the seed draws. */
   readonly faults?: FaultSettings;
   onLine?(line: string): void;
@@ -145,8 +149,10 @@ export class Story {
     const claimedShare = options.claims === false || claims.chance(0.4) ? 0 : CLAIMED_SHARE;
     const arePooled = options.claims !== false && options.pools !== false && simulation.random.split('pools').chance(0.4);
     this.tellers = arePooled ? TELLERS : 0;
-    const shares = { claimed: claimedShare, pooled: arePooled ? POOLED_SHARE : 0 };
     const { severalBuilds } = this.premises;
+    const signals = simulation.random.split('signals');
+    const waits = options.signals === false || signals.chance(0.4) ? 0 : WAIT_SHARE;
+    const shares = { claimed: claimedShare, pooled: arePooled ? POOLED_SHARE : 0, waits };
     this.wishes = drawWishes(simulation.random.split('load'), { shares, severalBuilds });
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
     this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
@@ -275,9 +281,15 @@ function repinOf(random: SeededRandom): Wish['repin'] {
   return random.chance(0.3) ? { afterMs: random.between(0, 6_000), buildId: random.pick(BUILDS) } : undefined;
 }
 
+/** What it waits for, and now and then something that nobody asked for. */
+function drawSignals(random: SeededRandom, plan: Plan): Wish['signals'] {
+  const unasked = Array.from({ length: random.integer(0, 2) }, () => ({ name: 'by-the-way', payload: random.integer(1, 99) }));
+  return [...signalsOf(plan), ...unasked].map((signal) => ({ ...signal, afterMs: random.between(0, 5_000) }));
+}
+
 function drawWishes(
   random: SeededRandom,
-  { shares, severalBuilds }: { readonly shares: ToolShares; readonly severalBuilds: boolean },
+  { shares, severalBuilds }: { readonly shares: Shares; readonly severalBuilds: boolean },
 ): readonly Wish[] {
   const count = random.integer(...RUNS);
   return Array.from({ length: count }, (_, index) => {
@@ -288,6 +300,7 @@ function drawWishes(
       runId,
       plan,
       repin: mayRepin ? repinOf(random.split(`${runId}-repin`)) : undefined,
+      signals: shares.waits === 0 ? [] : drawSignals(random.split(`${runId}-signals`), plan),
       startAtMs: random.between(0, START_UNTIL_MS),
       deadlineMs: random.chance(0.1) ? random.integer(500, 10_000) : undefined,
       cancelAfterMs: random.chance(0.15) ? random.between(0, 5_000) : undefined,

@@ -1,3 +1,4 @@
+import { controlLine } from './control-lines';
 import type { Fact } from './gateway-client';
 import { clip, columns, duration, pc } from './paint';
 
@@ -62,7 +63,7 @@ export class FactLines {
       case 'CodeDiverged':
         return ['‖', pc.magenta, `code diverged: ${text(data.divergence)}`];
       case 'ModelCallIntended':
-        return ['·', pc.dim, `asks the model${data.turn === undefined ? '' : `, turn ${text(data.turn)}`}`];
+        return ['·', pc.dim, asks(data)];
       case 'ModelCallCompleted':
         return ['◆', pc.magenta, decided(data)];
       case 'ModelCallFailed':
@@ -94,7 +95,7 @@ export class FactLines {
       case 'RunRefused':
         return ['✗', pc.red, `refused: ${text(data.message)}`];
       default:
-        return this.ofLedger(type, data) ?? ['·', plain, type];
+        return this.ofLedger(type, data) ?? controlLine(type, data) ?? ['·', plain, type];
     }
   }
 
@@ -141,6 +142,12 @@ export class FactLines {
 function executorIn(data: Data): string {
   const executor = data.executor as { readonly pool?: string; readonly workerId?: string } | undefined;
   return executor === undefined ? '' : ` at ${text(executor.workerId)} of pool ${text(executor.pool)}`;
+}
+
+function asks(data: Data): string {
+  const shown = ((data.signals ?? []) as readonly unknown[]).length;
+  const told = shown === 0 ? '' : `, which is shown ${shown === 1 ? 'a signal' : `${shown} signals`}`;
+  return `asks the model${data.turn === undefined ? '' : `, turn ${text(data.turn)}`}${told}`;
 }
 
 function decided(data: Data): string {

@@ -16,6 +16,7 @@ export interface RunView {
   readonly pausedBecause?: string;
   readonly cancelRequested: boolean;
   readonly pauseRequested?: boolean;
+  readonly unreadSignals?: number;
   readonly waitingOn: readonly {
     readonly promise: string;
     readonly keeper: string;
@@ -159,6 +160,11 @@ export class GatewayClient {
 
   repin(runId: string, buildId: string, reason?: string): Promise<{ readonly runId: string }> {
     return this.post(`/v1/runs/${encodeURIComponent(runId)}/repin`, { buildId, reason });
+  }
+
+  /** `id`: the same signal again is recognised by it. */
+  signal(runId: string, signal: { readonly name: string; readonly payload: unknown; readonly id?: string }): Promise<object> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/signals`, signal);
   }
 
   effects(limit?: number): Promise<{ readonly complete: boolean; readonly questions: readonly EffectQuestion[] }> {

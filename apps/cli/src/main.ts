@@ -1,6 +1,7 @@
 import { PerdureError } from '@perdure/kernel';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { EXIT, exitCodeOf } from './cli.errors';
+import { addControlCommands } from './control-commands';
 import { pc } from './paint';
 
 type Act = (...args: never[]) => Promise<number>;
@@ -73,6 +74,7 @@ function addRunCommands(program: Command): void {
       .option('--reason <text>', 'recorded with it')
       .action(act((id: string, options: object) => run().controlRun(verb, id, options)));
   }
+  addControlCommands(group, { act, withGateway });
   withGateway(program.command('agents').description('what the workers have registered')).action(
     act((options: object) => run().listAgents(options)),
   );

@@ -18,6 +18,7 @@ import { HealthController } from './health.controller';
 import { RunDirectory } from './run-directory';
 import { RunRequests } from './run-requests';
 import { RunsController } from './runs.controller';
+import { SignalsController } from './signals.controller';
 
 interface CodecPorts {
   readonly blobs: BlobStore;
@@ -33,6 +34,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
 @Module({
   controllers: [
     RunsController,
+    SignalsController,
     EffectsController,
     FactsController,
     AgentsController,

@@ -22,6 +22,7 @@ const STATUS: Readonly<Record<string, number>> = {
   EffectMayStillRun: 409,
   OnlyAPersonMay: 403,
   QueueFull: 429,
+  TooManySignals: 429,
   TooManyStreams: 429,
   NoResponders: 503,
   RequestTimedOut: 503,

@@ -37,6 +37,15 @@ export class TenantQuery extends createZodDto(z.object({ tenant })) {}
 
 export class ReasonBody extends createZodDto(z.object({ reason: z.string().max(2_000).optional(), tenant })) {}
 
+export class SignalBody extends createZodDto(
+  z.object({
+    name: nameToken.describe('What the code waits for, or what the model is told it is.'),
+    payload: userValue.optional().describe('JSON of up to 32 KiB.'),
+    id: z.uuidv7().optional().describe('The same id again is the same signal: it arrives once.'),
+    tenant,
+  }),
+) {}
+
 export class ResolveEffectBody extends createZodDto(
   z.object({
     resolution: z

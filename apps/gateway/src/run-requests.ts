@@ -94,6 +94,13 @@ export class RunRequests {
     await this.send(address, { type: 'RepinRun', buildId, ...(reason === undefined ? {} : { reason }) });
   }
 
+  async signal(
+    address: RunAddress,
+    { name, payload, id }: { readonly name: string; readonly payload: unknown; readonly id?: string },
+  ): Promise<void> {
+    await this.send(address, { type: 'SignalRun', name, payload }, id === undefined ? {} : { id });
+  }
+
   async resolveEffect(
     address: RunAddress,
     call: string,
@@ -124,11 +131,11 @@ export class RunRequests {
   private async send(
     address: RunAddress,
     command: Command,
-    { timeoutMs = REQUEST_TIMEOUT_MS, actorId = 'gateway' } = {},
+    { timeoutMs = REQUEST_TIMEOUT_MS, actorId = 'gateway', id = this.host.entropy.uuid() } = {},
   ): Promise<unknown> {
     const envelope: CommandEnvelopeInput = {
       v: 1,
-      id: this.host.entropy.uuid(),
+      id,
       actor: { kind: 'user', id: actorId },
       command,
     };

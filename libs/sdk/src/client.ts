@@ -48,6 +48,8 @@ export interface RunHandle<O = unknown> {
   cancel(reason?: string): Promise<void>;
   /** Holds it: what is under way is finished, nothing new begins until `resume`. */
   pause(reason?: string): Promise<void>;
+  /** Tells it something: its code waits for it, or its model is shown it with its next turn. */
+  signal(name: string, payload?: unknown): Promise<void>;
   /** Ends a pause, after what caused it has been mended, or takes back the request for one. */
   resume(reason?: string): Promise<void>;
   /** A workflow: lets another build go on with it, from its next activation on. */
@@ -129,6 +131,7 @@ export class Client {
       pause: (reason) => this.pause(runId, reason),
       resume: (reason) => this.resume(runId, reason),
       repin: (buildId, reason) => this.repin(runId, buildId, reason),
+      signal: (name, payload) => this.signal(runId, name, payload),
       terminate: (reason) => this.terminate(runId, reason),
       resolveEffect: (call, resolution) => this.resolveEffect(runId, call, resolution),
     };
@@ -172,6 +175,15 @@ export class Client {
   /** See RunHandle.resume. */
   async resume(runId: string, reason?: string): Promise<void> {
     await this.command(runId, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /**
+   * See RunHandle.signal. What is sent twice arrives twice; only a repeat by this very call does not.
+   * @throws Terminal `RunAlreadyEnded`; Retryable `TooManySignals` while the run reads none
+   */
+  async signal(runId: string, name: string, payload?: unknown): Promise<void> {
+    const { value } = serialise(payload, 'The signal');
+    await this.command(runId, { type: 'SignalRun', name: token(name, 'signal'), payload: value });
   }
 
   /**

@@ -26,6 +26,8 @@ export type {
   StepScope,
   Tool,
   ToolScope,
+  Waited,
+  WaitOptions,
   Workflow,
   WorkflowContext,
 } from './engine/definitions';

@@ -226,6 +226,7 @@ function showView(view: RunView): void {
   if (view.cancelRequested && !view.outcome) row('cancel', 'requested');
   if (view.pauseRequested === true) row('pause', 'requested: what is under way is finished first');
   if (view.pausedBecause !== undefined) row('paused', pc.magenta(view.pausedBecause));
+  if (view.unreadSignals !== undefined) row('unread', `${view.unreadSignals} signals`);
   for (const wait of view.waitingOn)
     row(
       'waits on',

@@ -1,5 +1,12 @@
 import { errorRecordOf, type ErrorRecord } from '@perdure/kernel';
-import { commandEnvelope, PAYLOAD_BYTES_MAX, REQUEST_BYTES_MAX, type Answer, type CommandEnvelope } from '@perdure/run-contract';
+import {
+  commandEnvelope,
+  PAYLOAD_BYTES_MAX,
+  REQUEST_BYTES_MAX,
+  SIGNAL_BYTES_MAX,
+  type Answer,
+  type CommandEnvelope,
+} from '@perdure/run-contract';
 
 /** The border: text in, a command or the reason why it is none. */
 export type ParsedRequest = { readonly envelope: CommandEnvelope } | { readonly error: ErrorRecord };
@@ -24,12 +31,14 @@ export function parseRequest(text: string): ParsedRequest {
     const issues = parsed.error.issues.slice(0, ISSUES_SHOWN).map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     return malformed(`The request does not have its shape: ${issues.join('; ')}`);
   }
-  const large = text.length > PAYLOAD_BYTES_MAX ? oversizePayload(parsed.data) : undefined;
+  const large = text.length > SIGNAL_BYTES_MAX ? oversizePayload(parsed.data, text.length) : undefined;
   return large === undefined ? { envelope: parsed.data } : { error: large };
 }
 
 /** Only called for long requests: each payload in it is measured by itself. */
-function oversizePayload({ command }: CommandEnvelope): ErrorRecord | undefined {
+function oversizePayload({ command }: CommandEnvelope, bytes: number): ErrorRecord | undefined {
+  if (command.type === 'SignalRun') return measured('The signal', command.payload, SIGNAL_BYTES_MAX);
+  if (bytes <= PAYLOAD_BYTES_MAX) return undefined;
   if (command.type === 'StartRun') return measured('The input', command.input);
   if (command.type === 'ReportEffect') return measured('The result', command.entry);
   if (command.type !== 'RecordProgress') return tooLarge('The request', PAYLOAD_BYTES_MAX + 1, PAYLOAD_BYTES_MAX);
@@ -40,9 +49,9 @@ function oversizePayload({ command }: CommandEnvelope): ErrorRecord | undefined 
   return undefined;
 }
 
-function measured(what: string, value: unknown): ErrorRecord | undefined {
+function measured(what: string, value: unknown, bytesMax = PAYLOAD_BYTES_MAX): ErrorRecord | undefined {
   const { length } = JSON.stringify(value) ?? '';
-  return length > PAYLOAD_BYTES_MAX ? tooLarge(what, length, PAYLOAD_BYTES_MAX) : undefined;
+  return length > bytesMax ? tooLarge(what, length, bytesMax) : undefined;
 }
 
 function tooLarge(what: string, bytes: number, bytesMax: number): ErrorRecord {

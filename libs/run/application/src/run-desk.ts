@@ -104,6 +104,7 @@ export class RunDesk {
       case 'PauseRun':
       case 'TerminateRun':
       case 'ResumeRun':
+      case 'SignalRun':
       case 'FireTimer':
         return answered(address, await this.submit(address, { envelope, command, code: NO_CODE }));
     }

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { HEARTBEAT_BUILDS_MAX } from './limits';
 import { offerMessage, stopMessage } from './pooled';
+import { shownSignal } from './signals';
 import { callId, displayName, errorRecord, executionId, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
@@ -20,8 +21,8 @@ export type RunOutcome = z.infer<typeof runOutcome>;
 
 /** An open promise of a run: what it waits for, and who keeps it. */
 export const openPromise = z.object({
-  promise: z.enum(['release', 'activation', 'progress', 'effect', 'model-call', 'timer', 'resume', 'answer']),
-  keeper: z.enum(['admission', 'orchestrator', 'timers', 'person']),
+  promise: z.enum(['release', 'activation', 'progress', 'effect', 'model-call', 'timer', 'resume', 'answer', 'signal']),
+  keeper: z.enum(['admission', 'orchestrator', 'timers', 'person', 'caller']),
   id: z.string(),
   sinceMs: z.number(),
   /** Timers: not before this. */
@@ -54,6 +55,8 @@ export const runView = z.object({
   cancelRequested: z.boolean(),
   pauseRequested: z.boolean().optional(),
   waitingOn: z.array(openPromise),
+  /** Signals that nobody has read yet. */
+  unreadSignals: z.number().int().positive().optional(),
   outcome: runOutcome.optional(),
   /** Of an ended run: effects of which it is not known whether they happened. Nobody will look for them any more. */
   unknownEffects: z.array(z.object({ call: callId, what: z.string() })).optional(),
@@ -76,7 +79,13 @@ export type RunExplanation = z.infer<typeof runExplanation>;
 
 /** What the worker that holds the run shall do next: computed from state, repeated until reported. */
 export const instruction = z.discriminatedUnion('do', [
-  z.object({ do: z.literal('call-model'), call: callId, attempt: z.number().int().positive() }),
+  z.object({
+    do: z.literal('call-model'),
+    call: callId,
+    attempt: z.number().int().positive(),
+    /** Agents: what the model is shown for the first time, before it answers. */
+    signals: z.array(shownSignal).optional(),
+  }),
   z.object({
     do: z.literal('run-tool'),
     call: callId,
@@ -110,7 +119,7 @@ export const journalItem = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('made'),
     call: callId,
-    kind: z.enum(['tool', 'model', 'sleep']),
+    kind: z.enum(['tool', 'model', 'sleep', 'wait']),
     name: displayName,
     hash: z.string().optional(),
   }),
@@ -118,12 +127,14 @@ export const journalItem = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('got'),
     call: callId,
-    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep']),
+    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep', 'wait']),
     name: displayName,
     outcome,
   }),
   /** Agent: one turn of the conversation. */
   z.object({ type: z.literal('decided'), call: callId, decision: modelDecision }),
+  /** Agent: the model is shown this signal before it decides the turn `call`. */
+  z.object({ type: z.literal('signalled'), call: callId, ...shownSignal.shape }),
   /** Agent: the outcome of a tool call, as the model will see it. */
   z.object({ type: z.literal('tool-result'), call: callId, toolCallId: z.string(), tool: displayName, outcome }),
 ]);

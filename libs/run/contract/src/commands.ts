@@ -45,6 +45,13 @@ export const progressEntry = z.discriminatedUnion('type', [
   }),
   z.object({ type: z.literal('timer-set'), call: callId, delayMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX) }),
   z.object({ type: z.literal('timer-cancelled'), call: callId }),
+  /** The code waits for a signal of that name; with `timeoutMs`, no longer than that. */
+  z.object({
+    type: z.literal('signal-awaited'),
+    call: callId,
+    name: nameToken,
+    timeoutMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX).optional(),
+  }),
   /** Nothing to do until an inbound fact: the worker lets go of the run (and may keep it warm). */
   z.object({ type: z.literal('suspended') }),
   /** The worker is going away: another shall go on. */
@@ -75,6 +82,8 @@ export const runCommandSchemas = {
   /** Ends a pause, or takes back the request for one. */
   ResumeRun: z.object({ type: z.literal('ResumeRun'), reason: z.string().max(2_000).default('resumed by caller') }),
   RepinRun: repinRun,
+  /** Tells the run something: its code waits for it, or its model is shown it. */
+  SignalRun: z.object({ type: z.literal('SignalRun'), name: nameToken, payload: userValue }),
   /** A person says what became of an effect that is in question. */
   ResolveEffect: z.object({
     type: z.literal('ResolveEffect'),
@@ -129,6 +138,7 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.TerminateRun,
   runCommandSchemas.ResumeRun,
   runCommandSchemas.RepinRun,
+  runCommandSchemas.SignalRun,
   runCommandSchemas.ResolveEffect,
   runCommandSchemas.ReleaseRun,
   runCommandSchemas.RefuseRun,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { runRepinned } from './pinning';
 import { pooledEventSchemas, pooledFields } from './pooled';
+import { SIGNAL_PAYLOAD_PATHS, signalEventSchemas } from './signals';
 import {
   callId,
   displayName,
@@ -65,6 +66,8 @@ export const runEventSchemas = {
     turn: z.number().int().positive().optional(),
     model: z.string().max(200),
     promptHash: z.string().max(128).optional(),
+    /** Agents: revisions of the signals that the model is shown for the first time, oldest first. */
+    signals: z.array(z.number().int().nonnegative()).optional(),
   }),
   ModelCallCompleted: z.object({ call: callId, attempt, decision: modelDecision }),
   ModelCallFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
@@ -128,7 +131,7 @@ export const runEventSchemas = {
   EffectFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
   TimerSet: z.object({
     timerId,
-    purpose: z.enum(['sleep', 'retry', 'deadline', 'probe']),
+    purpose: z.enum(['sleep', 'retry', 'deadline', 'probe', 'wait']),
     /** The call that the timer serves; absent for the deadline of the run. */
     call: callId.optional(),
     dueAtMs: timestampMs,
@@ -136,6 +139,7 @@ export const runEventSchemas = {
   TimerFired: z.object({ timerId, dueAtMs: timestampMs }),
   TimerCancelled: z.object({ timerId }),
   CodeDiverged: z.object({ epoch, buildId: nameToken, divergence, ...pooledFields.LettingGo }),
+  ...signalEventSchemas,
   /** The worker is asked to let go; what is under way is finished first, or given up after a while. */
   RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunPaused: z.object({ reason: z.string(), ...pooledFields.LettingGo }),
@@ -235,4 +239,5 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   RunRefused: ['message'],
   RunCompleted: ['output'],
   RunFailed: ['error.message', 'error.details'],
+  ...SIGNAL_PAYLOAD_PATHS,
 };

@@ -9,4 +9,5 @@ export * from './pooled';
 export * from './published';
 export * from './recorded-run';
 export * from './rejections';
+export * from './signals';
 export * from './values';

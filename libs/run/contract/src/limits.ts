@@ -12,6 +12,8 @@ export const PROGRESS_ENTRIES_MAX = 512;
 export const SEGMENT_ITEMS = 1_000;
 /** A durable wait of at most ten years: longer is a mistake in units. */
 export const TIMER_DELAY_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1_000;
+/** A signal is a message, not a document: what is larger is stored elsewhere and referred to. */
+export const SIGNAL_BYTES_MAX = 32_768;
 /** How long the owner holds an AwaitRun before it answers "not yet". */
 export const AWAIT_HOLD_MS_MAX = 5_000;
 /** Builds that a heartbeat may name as taken over: several times what a build may declare. */

@@ -26,6 +26,7 @@ export type RunRejectionType =
   | 'EffectNotInQuestion'
   | 'EffectMayStillRun'
   | 'OnlyAPersonMay'
+  | 'TooManySignals'
   | 'CommandIdExpired'
   | 'NothingToWaitFor'
   | 'NotForAgents'

@@ -14,8 +14,8 @@ export function turnCall(turn: number): string {
   return `t${turn}`;
 }
 
-export function beginAgentLoop(code: KnownCode): RunEvent {
-  return intendModelCall(1, code);
+export function beginAgentLoop(run: OpenRun, code: KnownCode): RunEvent {
+  return intendModelCall(run, 1, code);
 }
 
 /** What follows a decision of the model: its tool calls, or the end of the run. */
@@ -24,27 +24,32 @@ export function afterDecision(
   decision: ModelDecision,
   given: { at: Circumstances; code: KnownCode; hash(value: unknown): string },
 ): readonly RunEvent[] {
+  const turnsMax = given.code.behaviour?.limits.turnsMax;
   if (decision.toolCalls.length === 0) {
+    // What came while the model was answering is news to it: it gets to answer that as well, if it has a turn left.
+    const isOutdated = run.signals.length > 0 && run.cancel === undefined && !(turnsMax !== undefined && run.turn >= turnsMax);
+    if (isOutdated) return [intendModelCall(run, run.turn + 1, given.code)];
     return [{ type: 'RunCompleted', data: { output: decision.text, endedAtMs: given.at.nowMs } }];
   }
-  const turnsMax = given.code.behaviour?.limits.turnsMax;
   if (turnsMax !== undefined && run.turn >= turnsMax) return [turnLimitReached(turnsMax, given.at.nowMs)];
   const call = turnCall(run.turn);
   const events = decision.toolCalls.flatMap((toolCall, index) => intendTool(`${call}.${index}`, toolCall, given));
   const allFailed = decision.toolCalls.every((toolCall) => offeredTool(toolCall.tool, given.code) === undefined);
-  return allFailed ? [...events, intendModelCall(run.turn + 1, given.code)] : events;
+  return allFailed ? [...events, intendModelCall(run, run.turn + 1, given.code)] : events;
 }
 
 /** What follows when a tool call of the present turn has ended: the next turn, once all have. */
 export function afterToolResult(run: OpenRun, code: KnownCode): readonly RunEvent[] {
   if (run.calls.size > 0 || run.cancel !== undefined) return [];
-  return [intendModelCall(run.turn + 1, code)];
+  return [intendModelCall(run, run.turn + 1, code)];
 }
 
-function intendModelCall(turn: number, code: KnownCode): RunEvent {
+/** With it the model is shown whatever has been sent since its last turn. */
+function intendModelCall(run: OpenRun, turn: number, code: KnownCode): RunEvent {
   const { behaviour } = code;
   if (behaviour === undefined) throw new InvariantViolated('An agent was assigned to a build that does not host it.');
-  return { type: 'ModelCallIntended', data: { call: turnCall(turn), turn, model: behaviour.model } };
+  const shown = run.signals.length === 0 ? {} : { signals: run.signals.map(({ revision }) => revision) };
+  return { type: 'ModelCallIntended', data: { call: turnCall(turn), turn, model: behaviour.model, ...shown } };
 }
 
 function intendTool(

@@ -20,6 +20,10 @@ export const EFFECT_SKEW_MS = 1_000;
 export const EXECUTIONS_MAX = 10;
 /** Asking a destination again: soon, since most know at once, then seldom; over about twenty minutes in all, then a person. */
 export const PROBE_RETRY: RetryPolicy = { attemptsMax: 10, initialDelayMs: 1_000, factor: 2.5, delayMaxMs: 300_000 };
+/** Signals that a run keeps until somebody reads them: together they fit into one activation of its worker. */
+export const SIGNALS_UNREAD_MAX = 100;
+/** Somebody may read soon: a sender that comes back after this is not in the way. */
+export const SIGNAL_RETRY_MS = 1_000;
 /** Characters of arguments shown to who has to answer for an effect; the whole is in the log. */
 export const ARGUMENTS_SHOWN_MAX = 300;
 /** Tool names told to a model that asked for one that does not exist. */

@@ -87,7 +87,7 @@ function assignment({ run, permit, worker, given }: Assignment): readonly RunEve
     type: 'RunAssigned',
     data: { epoch: run.epoch + 1, workerId, sessionId, buildId, ...permit, assignedAtMs: given.at.nowMs },
   };
-  return run.request.kind === 'agent' && run.turn === 0 ? [assigned, beginAgentLoop(given.code)] : [assigned];
+  return run.request.kind === 'agent' && run.turn === 0 ? [assigned, beginAgentLoop(run, given.code)] : [assigned];
 }
 
 export function decideRefuse({ command, at }: Given<RunCommandOf<'RefuseRun'>>, run: OpenRun): RunDecision {
@@ -222,6 +222,9 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
       break;
     case 'RefuseRun':
       if (run.outcome.status === 'refused') return accept();
+      break;
+    case 'SignalRun':
+      if (run.commands.some((known) => known.id === at.commandId)) return accept();
       break;
     case 'ReleaseRun':
     case 'PauseRun':

@@ -15,11 +15,12 @@ import { closing, effectClaimed, effectNotStarted, effectUnknown, probeResult, r
 import { afterLoss, cancelled, paused } from './decide-lifecycle';
 import { notTheExecutor } from './not-the-executor';
 import { isPooled, pooledUnderWay } from './pooled';
-import { refusal, unknownCall } from './rejection';
+import { signalAwaited } from './decide-signal';
+import { callConflict, refusal, unknownCall } from './rejection';
 import { NO_RETRY, retryDelayMs } from './retry';
 import type { DecidedCommand } from './run.commands';
 import { evolve } from './run.evolve';
-import { hasWork, isOpen, woken, type OpenCall, type OpenRun, type RunState } from './run.state';
+import { hasWork, isOpen, woken, type OpenRun, type RunState, type WorkedCall } from './run.state';
 
 /**
  * A worker's report. 1. An older epoch is refused, whatever the worker believes. 2. A repeated report changes
@@ -126,6 +127,8 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
       return timerSet(entry, run, nowMs);
     case 'timer-cancelled':
       return timerCancelled(entry.call, run);
+    case 'signal-awaited':
+      return signalAwaited(entry, run, nowMs);
     case 'suspended':
       return suspended(run, nowMs);
     case 'handed-over':
@@ -202,6 +205,9 @@ function modelResult(entry: EntryOf<'model-result'>, run: OpenRun, report: Repor
     const completed: RunEvent = { type: 'ModelCallCompleted', data: { call, attempt, decision: result.decision } };
     return accept(completed, ...(isAgent ? afterDecision(run, result.decision, report) : []));
   }
+  // Its signal has fired: that it gave up is the cancel at work, and no failure of the run.
+  if (run.cancel !== undefined)
+    return accept<RunEvent>({ type: 'ModelCallFailed', data: { call, attempt, error: result.error } });
   const policy = report.code.behaviour?.modelRetry ?? NO_RETRY;
   const events = failedAttempt({ open, error: result.error, policy, report, type: 'ModelCallFailed' });
   if (!isAgent || events.length > 1) return accept(...events);
@@ -210,7 +216,7 @@ function modelResult(entry: EntryOf<'model-result'>, run: OpenRun, report: Repor
 
 interface FailedAttempt {
   readonly type: 'EffectFailed' | 'ModelCallFailed';
-  readonly open: Exclude<OpenCall, { kind: 'sleep' }>;
+  readonly open: WorkedCall;
   readonly error: ErrorRecord;
   readonly policy: RetryPolicy;
   readonly report: Pick<DecidedCommand, 'at'>;
@@ -318,10 +324,6 @@ function firstUndeliverable(steps: readonly JournalEntry[], inbound: readonly In
 
 function buildOf(run: OpenRun): string {
   return run.status === 'active' ? run.activation.buildId : 'unknown';
-}
-
-function callConflict(call: string): RunDecision {
-  return refusal('CallConflict', `The call ${call} is open already; one identity stands for one call.`, { details: { call } });
 }
 
 function nothingMayFollow(entry: ProgressEntry | undefined): RunDecision {

@@ -21,6 +21,10 @@ export function unknownCall(call: string): { readonly rejected: RunRejection } {
   });
 }
 
+export function callConflict(call: string): { readonly rejected: RunRejection } {
+  return refusal('CallConflict', `The call ${call} is open already; one identity stands for one call.`, { details: { call } });
+}
+
 export function commandExpired(): { readonly rejected: RunRejection } {
   return refusal(
     'CommandIdExpired',

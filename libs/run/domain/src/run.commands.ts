@@ -88,6 +88,7 @@ export type DomainCommand =
   | RunCommandOf<'TerminateRun'>
   | RunCommandOf<'ResumeRun'>
   | RunCommandOf<'RepinRun'>
+  | RunCommandOf<'SignalRun'>
   | ResolveEffect
   | ClaimEffect
   | ReportEffect

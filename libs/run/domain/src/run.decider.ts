@@ -20,6 +20,7 @@ import { decideRepin } from './decide-pin';
 import { decideResolve, settled } from './decide-effect';
 import { decideClaim, decideLoseExecution, decideReport } from './decide-pooled';
 import { decideProgress } from './decide-progress';
+import { decideSignal } from './decide-signal';
 import type { DecidedCommand } from './run.commands';
 import { evolve } from './run.evolve';
 import { noRun, type RunState } from './run.state';
@@ -68,6 +69,8 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideResume({ command, at, code }, state);
     case 'RepinRun':
       return decideRepin({ command, at, code }, state);
+    case 'SignalRun':
+      return decideSignal({ command, at, code }, state);
     case 'ResolveEffect':
       return decideResolve({ command, at, code }, state);
     case 'ClaimEffect':

@@ -30,9 +30,10 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
   if (!isOpen(state) || state.cancel !== undefined || state.pause !== undefined || state.calls.size === 0) return NONE;
   const instructions: Instruction[] = [];
   for (const call of state.calls.values()) {
-    if (!isRunnable(call) || call.kind === 'sleep') continue;
+    if (!isRunnable(call)) continue;
     if (call.kind === 'model') {
-      instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt });
+      const shown = call.signals.length === 0 ? {} : { signals: [...call.signals] };
+      instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt, ...shown });
     } else instructions.push(toolInstruction(call));
   }
   return instructions;

@@ -4,7 +4,8 @@ import { rememberCommand } from './command-memory';
 import { pinnedBy, repinned } from './evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
 import * as effect from './evolve-effect';
-import { callName, commonFields, isOpen, newRunFields, type OpenRun, type RunState } from './run.state';
+import * as signal from './evolve-signal';
+import { callName, commonFields, isOpen, isWaiting, newRunFields, type OpenRun, type RunState } from './run.state';
 
 /** What a fact changes. A fact that cannot follow the present state is a corrupt history. */
 export function evolve(state: RunState, event: RunEvent): RunState {
@@ -87,6 +88,10 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
       return timerFired(run, event);
     case 'TimerCancelled':
       return timerCancelled(run, event);
+    case 'SignalReceived':
+      return signal.signalReceived(run, event);
+    case 'SignalAwaited':
+      return signal.signalAwaited(run, event, timeOf(event, run));
     case 'RunRefused':
       return refused(run, event);
     case 'RunCompleted':
@@ -183,9 +188,11 @@ function refused(run: OpenRun, event: RunEventOf<'RunRefused'>): RunState {
 }
 
 function modelIntended(run: OpenRun, event: RunEventOf<'ModelCallIntended'>): OpenRun {
-  const { call, turn, model, promptHash } = event.data;
-  const next = openCall(run, { kind: 'model', call, model, sinceMs: timeOf(event, run), attempt: 1, waitsForRetry: false });
-  if (turn !== undefined) return { ...next, turn };
+  const { call, turn, model, promptHash, signals } = event.data;
+  const shown = run.signals.slice(0, signals?.length ?? 0);
+  const due = { attempt: 1, waitsForRetry: false, signals: shown };
+  const next = openCall(run, { kind: 'model', call, model, sinceMs: timeOf(event, run), ...due });
+  if (turn !== undefined) return { ...signal.shownToModel(next, call, shown), turn };
   return withItem(next, {
     type: 'made',
     call,
@@ -206,7 +213,7 @@ function modelCompleted(run: OpenRun, event: RunEventOf<'ModelCallCompleted'>): 
 function attemptFailed(run: OpenRun, event: RunEventOf<'ModelCallFailed'> | RunEventOf<'EffectFailed'>): OpenRun {
   const { call, error, retryAtMs } = event.data;
   const open = knownCall(run, call, event);
-  if (open.kind === 'sleep') throw impossible(run, event);
+  if (isWaiting(open)) throw impossible(run, event);
   if (retryAtMs !== undefined) {
     const since = { sinceMs: timeOf(event, run), waitsForRetry: true };
     const waiting = open.kind === 'tool' ? { ...open, ...since, execution: undefined } : { ...open, ...since };
@@ -265,9 +272,10 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
     const arrived = { revision: run.revision, call: timer.call, outcome, kind: 'sleep' as const, name: 'sleep' };
     return { ...closeCall(next, timer.call), inbound: [...run.inbound, arrived] };
   }
+  if (timer.purpose === 'wait') return signal.waitTimedOut(next, event, timer.call);
   if (timer.purpose === 'probe') return effect.probeFired(next, event, timer.call);
   const open = knownCall(run, timer.call, event);
-  if (open.kind === 'sleep') throw impossible(run, event);
+  if (isWaiting(open)) throw impossible(run, event);
   const again = { ...open, sinceMs: timeOf(event, run), attempt: open.attempt + 1, waitsForRetry: false };
   return { ...next, calls: with_(run.calls, timer.call, again) };
 }
@@ -275,6 +283,8 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
 /** It may have fired meanwhile: then what it brought is not delivered any more. */
 function timerCancelled(run: OpenRun, event: RunEventOf<'TimerCancelled'>): OpenRun {
   const { timerId } = event.data;
+  // What it was to end has ended otherwise.
+  if (run.timers.get(timerId)?.purpose === 'wait') return { ...run, timers: without(run.timers, timerId) };
   const inbound = run.inbound.filter((fact) => fact.call !== timerId);
   if (!run.timers.has(timerId) && inbound.length === run.inbound.length) throw impossible(run, event);
   return { ...run, timers: without(run.timers, timerId), calls: without(run.calls, timerId), inbound };

@@ -1,4 +1,4 @@
-import type { EffectClass, Executor, InboundFact, RunEvent, RunKind, RunOutcome } from '@perdure/run-contract';
+import type { EffectClass, Executor, InboundFact, RunEvent, RunKind, RunOutcome, ShownSignal } from '@perdure/run-contract';
 import type { Journal } from './run.journal';
 import { emptyJournal } from './run.journal';
 
@@ -69,18 +69,30 @@ export type OpenCall =
       readonly sinceMs: number;
       readonly attempt: number;
       readonly waitsForRetry: boolean;
+      /** Agents: what the model is shown before it answers. */
+      readonly signals: readonly ShownSignal[];
     }
-  | { readonly kind: 'sleep'; readonly call: string; readonly sinceMs: number };
+  | { readonly kind: 'sleep'; readonly call: string; readonly sinceMs: number }
+  | { readonly kind: 'wait'; readonly call: string; readonly signal: string; readonly sinceMs: number };
+
+/** A call that a worker carries out. */
+export type WorkedCall = Extract<OpenCall, { kind: 'tool' | 'model' }>;
+
+/** A call that only a fact from outside ends. */
+export function isWaiting(call: OpenCall): call is Exclude<OpenCall, WorkedCall> {
+  return call.kind === 'sleep' || call.kind === 'wait';
+}
 
 /** What a person would call it. */
 export function callName(call: OpenCall): string {
   if (call.kind === 'tool') return call.tool;
+  if (call.kind === 'wait') return call.signal;
   return call.kind === 'model' ? call.model : 'sleep';
 }
 
 /** Whether the worker that holds the run can go on with it now; what is under way at a worker is not to be begun. */
-export function isRunnable(call: OpenCall): boolean {
-  if (call.kind === 'sleep' || call.waitsForRetry) return false;
+export function isRunnable(call: OpenCall): call is WorkedCall {
+  if (isWaiting(call) || call.waitsForRetry) return false;
   // Whoever holds the run has no part in it.
   if (call.kind === 'tool' && call.pool !== undefined) return false;
   return call.kind === 'model' || call.execution === undefined || call.execution.stage === 'probe-due';
@@ -88,13 +100,13 @@ export function isRunnable(call: OpenCall): boolean {
 
 /** A fact that is given to the code when it has come to rest, and what it answers. */
 export interface ArrivedFact extends InboundFact {
-  readonly kind: 'sleep' | 'tool';
+  readonly kind: 'sleep' | 'tool' | 'wait';
   readonly name: string;
 }
 
 export interface OpenTimer {
   readonly timerId: string;
-  readonly purpose: 'sleep' | 'retry' | 'deadline' | 'probe';
+  readonly purpose: 'sleep' | 'retry' | 'deadline' | 'probe' | 'wait';
   readonly call: string | undefined;
   readonly dueAtMs: number;
 }
@@ -135,6 +147,8 @@ interface OpenRunFields {
   readonly timers: ReadonlyMap<string, OpenTimer>;
   /** Facts that the code has not been given yet, oldest first; those of an agent until its next turn is decided. */
   readonly inbound: readonly ArrivedFact[];
+  /** Sent, and read by nobody yet; oldest first. */
+  readonly signals: readonly ShownSignal[];
   readonly journal: Journal;
   readonly cancel: CancelRequest | undefined;
   /** Asked for, and the worker has not let go yet. */
@@ -202,6 +216,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
     calls: new Map(),
     timers: new Map(),
     inbound: [],
+    signals: [],
     journal: emptyJournal,
     cancel: undefined,
     pause: undefined,
@@ -213,7 +228,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
 /** Removes what only one status carries, so that a transition cannot leave it behind. */
 export function commonFields(run: OpenRun): OpenRunFields {
   const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn } = run;
-  const { calls, timers, inbound, journal, cancel, pause, commands, commandsForgottenUpToMs } = run;
+  const { calls, timers, inbound, signals, journal, cancel, pause, commands, commandsForgottenUpToMs } = run;
   return {
     revision,
     request,
@@ -228,6 +243,7 @@ export function commonFields(run: OpenRun): OpenRunFields {
     calls,
     timers,
     inbound,
+    signals,
     journal,
     cancel,
     pause,

@@ -3,7 +3,15 @@ import type { OpenPromise, RunView } from '@perdure/run-contract';
 import { ARGUMENTS_SHOWN_MAX } from './bounds';
 import { waitForBuild, type Surroundings } from './pin.view';
 import { whyWithheld } from './pooled';
-import { isOpen, type EffectExecution, type EndedRun, type OpenCall, type OpenRun, type OpenTool } from './run.state';
+import {
+  isOpen,
+  type EffectExecution,
+  type EndedRun,
+  type OpenCall,
+  type OpenRun,
+  type OpenTimer,
+  type OpenTool,
+} from './run.state';
 
 /** What anyone may ask of a run: where it stands, and the named promises that it waits on. */
 export function viewOf(
@@ -35,6 +43,7 @@ export function viewOf(
     ...(run.status === 'paused' ? { pausedBecause: run.because } : {}),
     cancelRequested: run.cancel !== undefined,
     ...(run.pause === undefined ? {} : { pauseRequested: true }),
+    ...(run.signals.length === 0 ? {} : { unreadSignals: run.signals.length }),
     waitingOn: [...standing(run, surroundings), ...[...run.calls.values()].map((call) => ofCall(run, call))],
   };
 }
@@ -101,6 +110,7 @@ function standing(run: OpenRun, surroundings: Surroundings): readonly OpenPromis
 
 function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const { sinceMs } = call;
+  if (call.kind === 'wait') return ofWait(run, call);
   if (call.kind === 'sleep' || call.waitsForRetry) return ofTimer(run, call);
   if (call.kind === 'tool' && call.pool !== undefined && !isWithPerson(call)) return ofPooled(run, call, call.pool);
   if (call.kind === 'tool' && call.execution !== undefined) return ofExecution(run, call, call.execution);
@@ -165,8 +175,22 @@ function shortText(value: unknown): string {
   return text.length > ARGUMENTS_SHOWN_MAX ? `${text.slice(0, ARGUMENTS_SHOWN_MAX)}…` : text;
 }
 
-function ofTimer(run: OpenRun, call: OpenCall): OpenPromise {
-  const timer = [...run.timers.values()].find((candidate) => candidate.call === call.call);
+function ofWait(run: OpenRun, { call, signal, sinceMs }: Extract<OpenCall, { kind: 'wait' }>): OpenPromise {
+  const dueAtMs = timerOf(run, call)?.dueAtMs;
+  const sent = `somebody sends it: perdure run signal <run> ${signal}`;
+  return {
+    promise: 'signal',
+    keeper: 'caller',
+    id: call,
+    sinceMs,
+    ...(dueAtMs === undefined ? {} : { dueAtMs }),
+    detail: `the signal ${signal}`,
+    closedBy: dueAtMs === undefined ? sent : `${sent}; or its timer fires when it is due, and the code goes on without it`,
+  };
+}
+
+function ofTimer(run: OpenRun, call: Exclude<OpenCall, { kind: 'wait' }>): OpenPromise {
+  const timer = timerOf(run, call.call);
   return {
     promise: 'timer',
     keeper: 'timers',
@@ -176,4 +200,8 @@ function ofTimer(run: OpenRun, call: OpenCall): OpenPromise {
     detail: call.kind === 'sleep' ? `sleep ${call.call}` : `attempt ${call.attempt + 1} of ${call.call}`,
     closedBy: 'the timer fires when it is due',
   };
+}
+
+function timerOf(run: OpenRun, call: string): OpenTimer | undefined {
+  return [...run.timers.values()].find((candidate) => candidate.call === call);
 }

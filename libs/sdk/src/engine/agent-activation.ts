@@ -1,5 +1,5 @@
 import { canonicalJson, Terminal } from '@perdure/kernel';
-import type { Activate, InboundFact, Instruction, JournalItem, ModelDecision, Outcome } from '@perdure/run-contract';
+import type { Activate, InboundFact, Instruction, JournalItem, ModelDecision, Outcome, ShownSignal } from '@perdure/run-contract';
 import { Activation, type ActivationHome } from './activation';
 import { SUSPEND_AFTER_MS } from './bounds';
 import type { Agent, Message, Tool } from './definitions';
@@ -29,6 +29,9 @@ export class AgentActivation extends Activation {
   private readonly messages: Message[] = [];
   /** Turns that `messages` and `digest` contain already. */
   private turnsWritten = 0;
+  /** What the model is shown before a turn, by its call. */
+  private readonly signals = new Map<string, readonly ShownSignal[]>();
+  private readonly signalsWritten = new Set<string>();
   private digest = '';
   private instructions = '';
   private ready = false;
@@ -69,7 +72,12 @@ export class AgentActivation extends Activation {
 
   private remember(item: JournalItem): void {
     if (item.type === 'decided') this.turns.push({ call: item.call, decision: item.decision, outcomes: new Map() });
+    if (item.type === 'signalled') this.rememberSignal(item);
     if (item.type === 'tool-result') this.rememberOutcome(item.call, item.outcome);
+  }
+
+  private rememberSignal({ call, revision, name, payload }: Extract<JournalItem, { type: 'signalled' }>): void {
+    this.signals.set(call, [...(this.signals.get(call) ?? []), { revision, name, payload }]);
   }
 
   private rememberOutcome(call: string, outcome: Outcome): void {
@@ -111,8 +119,11 @@ export class AgentActivation extends Activation {
     return present === undefined || turnOf(call) > turnOf(present.call);
   }
 
-  private async callModel({ call, attempt }: CallModel): Promise<void> {
+  private async callModel({ call, attempt, signals }: CallModel): Promise<void> {
     this.writeTurns();
+    // A warm worker learns of them by the instruction alone.
+    if (signals !== undefined) this.signals.set(call, signals);
+    this.writeSignals(call);
     const { agent, instructions, digest } = this;
     const prompt = {
       instructions,
@@ -178,6 +189,7 @@ export class AgentActivation extends Activation {
 
   private writeTurns(): void {
     for (const { call, decision, outcomes } of this.turns.slice(this.turnsWritten)) {
+      this.writeSignals(call);
       const { text, toolCalls } = decision;
       this.write({ role: 'assistant', text, toolCalls });
       toolCalls.forEach(({ toolCallId, tool }, index) => {
@@ -187,6 +199,13 @@ export class AgentActivation extends Activation {
       });
     }
     this.turnsWritten = this.turns.length;
+  }
+
+  private writeSignals(call: string): void {
+    if (this.signalsWritten.has(call)) return;
+    this.signalsWritten.add(call);
+    for (const { name, payload } of this.signals.get(call) ?? [])
+      this.write({ role: 'user', text: `${name}: ${typeof payload === 'string' ? payload : JSON.stringify(payload)}` });
   }
 
   /** The digest of a conversation is that of what went before and of what is new: it costs what is new. */

@@ -137,6 +137,14 @@ export type ModelPrompt = { readonly instructions?: string; readonly tools?: rea
   { readonly prompt: string } | { readonly messages: readonly Message[] }
 );
 
+export interface WaitOptions<T = unknown> {
+  /** What is sent has to fit it; else the wait fails with `InvalidSignal`. */
+  readonly schema?: z.ZodType<T>;
+}
+
+/** How a wait with a limit of time ended. */
+export type Waited<T = unknown> = { readonly timedOut: false; readonly payload: T } | { readonly timedOut: true };
+
 type Branch = (ctx: WorkflowContext) => unknown;
 
 /**
@@ -154,6 +162,9 @@ export interface WorkflowContext {
   tool<I extends z.ZodType, R>(tool: Tool<I, R>, args: z.input<I>): Promise<R>;
   model(model: Model, prompt: ModelPrompt): Promise<ModelReply>;
   sleep(durationMs: number): Promise<void>;
+  /** A durable wait for a signal; one that was sent before and nobody has read answers at once. */
+  waitFor<T = unknown>(signal: string, options?: WaitOptions<T>): Promise<T>;
+  waitFor<T = unknown>(signal: string, options: WaitOptions<T> & { readonly timeoutMs: number }): Promise<Waited<T>>;
   /** Recorded values: the same when the code runs again. */
   now(): number;
   random(): number;

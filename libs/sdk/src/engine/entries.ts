@@ -69,6 +69,11 @@ export function timerSetEntry(call: string, delayMs: number): string {
   return `{"type":"timer-set","call":${quote(call)},"delayMs":${delayMs}}`;
 }
 
+export function signalAwaitedEntry(call: string, name: string, timeoutMs: number | undefined): string {
+  const limit = timeoutMs === undefined ? '' : `,"timeoutMs":${timeoutMs}`;
+  return `{"type":"signal-awaited","call":${quote(call)},"name":"${name}"${limit}}`;
+}
+
 export const SUSPENDED_ENTRY = '{"type":"suspended"}';
 export const HANDED_OVER_ENTRY = '{"type":"handed-over"}';
 export const CANCELLED_ENTRY = '{"type":"cancelled"}';

@@ -20,6 +20,11 @@ export interface OpenCall {
   recorded: boolean;
 }
 
+/** Whether its end may come as a fact of the stream. */
+export function endsByFact(kind: CallIdentity['kind'] | undefined): boolean {
+  return kind === 'sleep' || kind === 'tool' || kind === 'wait';
+}
+
 export type Given = { readonly ok: true; readonly value?: unknown } | { readonly ok: false; readonly error: ErrorRecord };
 
 export interface QueuedResult {

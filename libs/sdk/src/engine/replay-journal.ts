@@ -1,6 +1,6 @@
 import type { Divergence, JournalItem } from '@perdure/run-contract';
 
-export type CallKind = 'step' | 'value' | 'tool' | 'model' | 'sleep';
+export type CallKind = 'step' | 'value' | 'tool' | 'model' | 'sleep' | 'wait';
 
 /** A call as the code makes it. */
 export interface CallIdentity {

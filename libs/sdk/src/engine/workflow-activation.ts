@@ -7,7 +7,8 @@ import * as entry from './entries';
 import { runCancelled } from './execution';
 import { errorOf, failed, recordOf, succeeded, type Ended } from './outcome';
 import { codeDiverged, JournaledValues } from './journaled-values';
-import { idleMsOf, PROBES_OF_ATTEMPT, type Finish, type Given, type OpenCall, type QueuedResult } from './open-calls';
+import { endsByFact, idleMsOf, PROBES_OF_ATTEMPT } from './open-calls';
+import type { Finish, Given, OpenCall, QueuedResult } from './open-calls';
 import { quietWhile } from './quiet-log';
 import { ReplayJournal, type CallIdentity } from './replay-journal';
 import type { ProbeTool } from './claimed-effect';
@@ -258,7 +259,7 @@ export class WorkflowActivation extends Activation implements CallDesk {
     for (const { call, revision, outcome } of facts) {
       // Given once: its call is closed when it is queued.
       const open = this.open.get(call);
-      if ((open?.kind !== 'sleep' && open?.kind !== 'tool') || this.results.some((result) => result.call === call)) continue;
+      if (!endsByFact(open?.kind) || this.results.some((result) => result.call === call)) continue;
       this.due.delete(call);
       const ordinal = this.reporter.addInBackground(entry.deliveredEntry(call, revision));
       this.results.push({ call, ended: outcome, ordinal, recordedFirst: false });

@@ -1,4 +1,4 @@
-import { canonicalJson, mustBeClaimed, Terminal, type Logger } from '@perdure/kernel';
+import { canonicalJson, isToken, mustBeClaimed, Terminal, type Logger } from '@perdure/kernel';
 import { TIMER_DELAY_MS_MAX, type Activate } from '@perdure/run-contract';
 import { probe, useClaimed, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
@@ -49,6 +49,8 @@ export interface CallSurroundings {
   /** Of the code: silent while it is replayed. */
   readonly log: Logger;
 }
+
+const TOKEN_FORM = '1 to 64 letters, digits, "_" or "-"';
 
 type ToolOfCall = Pick<ToolUse, 'tool' | 'args' | 'idempotencyKey' | 'log'>;
 
@@ -157,6 +159,20 @@ export class WorkflowCalls implements CallPort {
         },
       },
     );
+  }
+
+  waitFor(call: string, signal: string, timeoutMs: number | undefined): Promise<unknown> {
+    if (!isToken(signal)) return rejected(new Terminal('InvalidName', `A signal is named by ${TOKEN_FORM}; got "${signal}".`));
+    if (timeoutMs !== undefined && !(timeoutMs <= TIMER_DELAY_MS_MAX))
+      return rejected(
+        new Terminal(
+          'InvalidDelay',
+          `A run cannot wait for ${timeoutMs} ms; at most ${TIMER_DELAY_MS_MAX}, or for ever without a limit.`,
+        ),
+      );
+    const limitMs = timeoutMs === undefined ? undefined : Math.max(0, Math.ceil(timeoutMs));
+    const begin = (): void => this.desk.intend(call, entry.signalAwaitedEntry(call, signal, limitMs));
+    return this.desk.make({ call, kind: 'wait', name: signal }, { begin });
   }
 
   sleep(call: string, durationMs: number): Promise<unknown> {

@@ -1,7 +1,17 @@
-import type { Logger } from '@perdure/kernel';
 import type { z } from 'zod';
 import type { VersionRange } from './journaled-values';
-import type { Model, ModelPrompt, ModelReply, StepOptions, StepScope, Tool, WorkflowContext } from './definitions';
+import { Terminal, type Logger } from '@perdure/kernel';
+import type {
+  Model,
+  ModelPrompt,
+  ModelReply,
+  StepOptions,
+  StepScope,
+  Tool,
+  Waited,
+  WaitOptions,
+  WorkflowContext,
+} from './definitions';
 
 /** Where the calls of a workflow's code go. Call ids are given by the scope that makes them. */
 export interface CallPort {
@@ -13,6 +23,8 @@ export interface CallPort {
   tool(call: string, tool: Tool, args: unknown): Promise<unknown>;
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown>;
   sleep(call: string, durationMs: number): Promise<unknown>;
+  /** Resolves with `Waited`. */
+  waitFor(call: string, signal: string, timeoutMs: number | undefined): Promise<unknown>;
   value(call: string, name: 'now' | 'random' | 'uuid'): unknown;
   version(changeId: string, range: VersionRange): number;
 }
@@ -53,6 +65,16 @@ export class Scope implements WorkflowContext {
     return this.port.sleep(this.next(), durationMs) as Promise<void>;
   }
 
+  waitFor<T = unknown>(signal: string, options?: WaitOptions<T>): Promise<T>;
+  waitFor<T = unknown>(signal: string, options: WaitOptions<T> & { readonly timeoutMs: number }): Promise<Waited<T>>;
+  async waitFor<T>(signal: string, options: WaitOptions<T> & { readonly timeoutMs?: number } = {}): Promise<T | Waited<T>> {
+    const { timeoutMs, schema } = options;
+    const waited = (await this.port.waitFor(this.next(), signal, timeoutMs)) as Waited<T>;
+    if (waited.timedOut) return waited;
+    const payload = schema === undefined ? waited.payload : fitting(signal, schema, waited.payload);
+    return timeoutMs === undefined ? payload : { timedOut: false, payload };
+  }
+
   now(): number {
     return this.port.value(this.next(), 'now') as number;
   }
@@ -87,4 +109,13 @@ export class Scope implements WorkflowContext {
     this.made += 1;
     return this.prefix + this.made;
   }
+}
+
+/** The same live and on replay: what was recorded is what was sent. */
+function fitting<T>(signal: string, schema: z.ZodType<T>, payload: unknown): T {
+  const parsed = schema.safeParse(payload);
+  if (parsed.success) return parsed.data;
+  throw new Terminal('InvalidSignal', `What was sent as ${signal} does not fit what is waited for: ${parsed.error.message}`, {
+    details: { signal },
+  });
 }

@@ -202,8 +202,14 @@ export class FakeOwner implements Bus {
     else this.tell();
   }
 
+  signal(name: string, payload: unknown): void {
+    this.record({ type: 'signal', name, payload });
+    if (this.run.letGo !== 'suspended') this.tell();
+    else if (this.run.inbound.length > 0) this.activate('warm');
+  }
+
   private fire(timer: string): void {
-    const call = timer.replace(/^(retry|probe)-/, '');
+    const call = timer.replace(/^(retry|probe|wait)-/, '');
     const open = this.run.calls.get(call);
     if (open === undefined || this.isOver || (timer.startsWith('retry-') && !open.waits)) return;
     this.record({ type: 'timer-fired', call: timer });

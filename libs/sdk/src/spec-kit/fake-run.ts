@@ -7,11 +7,13 @@ import type {
   Outcome,
   ProgressEntry,
   RunOutcome,
+  ShownSignal,
 } from '@perdure/run-contract';
 
 export type FakeFact =
   | ProgressEntry
   | { readonly type: 'timer-fired'; readonly call: string }
+  | { readonly type: 'signal'; readonly name: string; readonly payload: unknown }
   | { readonly type: 'agent-begun' }
   | { readonly type: 'activation-over' }
   /** A person's word. */
@@ -23,10 +25,11 @@ export interface FakeTool {
 }
 
 export interface FakeCall {
-  readonly kind: 'tool' | 'model' | 'sleep';
+  readonly kind: 'tool' | 'model' | 'sleep' | 'wait';
   readonly name: string;
   readonly args?: unknown;
   readonly toolCallId?: string;
+  readonly signals?: ShownSignal[];
   attempt: number;
   waits: boolean;
   /** Of a claimed effect. */
@@ -52,6 +55,7 @@ export class FakeRun {
   letGo: 'suspended' | 'handed-over' | undefined;
   revision = 0;
   private turn = 0;
+  private signals: ShownSignal[] = [];
 
   constructor(
     private readonly limits: FakeLimits,
@@ -67,11 +71,12 @@ export class FakeRun {
   get instructions(): Instruction[] {
     return [...this.calls].flatMap(([call, open]): Instruction[] => {
       const { kind, name, args, attempt, waits, toolCallId, execution } = open;
-      if (waits || kind === 'sleep') return [];
+      if (waits || kind === 'sleep' || kind === 'wait') return [];
       if (execution?.stage === 'probe-due')
         return [{ do: 'probe-tool', call, tool: name, args, attempt, executionId: execution.id, probe: execution.probe }];
       if (execution !== undefined) return [];
-      if (kind === 'model') return [{ do: 'call-model', call, attempt }];
+      if (kind === 'model')
+        return [{ do: 'call-model', call, attempt, ...(open.signals === undefined ? {} : { signals: open.signals }) }];
       const mustClaim = this.limits.tools.get(name)?.mustClaim === true ? { mustClaim: true } : {};
       return [
         { do: 'run-tool', call, tool: name, args, attempt, ...(toolCallId === undefined ? {} : { toolCallId }), ...mustClaim },
@@ -103,6 +108,13 @@ export class FakeRun {
         return this.intended(fact.call, { kind: 'sleep', name: 'sleep', attempt: 1, waits: false });
       case 'timer-fired':
         return this.fired(fact.call);
+      case 'signal-awaited':
+        this.intended(fact.call, { kind: 'wait', name: fact.name, attempt: 1, waits: false });
+        if (fact.timeoutMs !== undefined) this.sleeping.set(`wait-${fact.call}`, fact.timeoutMs);
+        return this.matchSignals();
+      case 'signal':
+        this.signals.push({ revision: this.revision, name: fact.name, payload: fact.payload });
+        return this.matchSignals();
       case 'effect-claimed':
         return this.claimed(fact);
       case 'effect-not-started':
@@ -152,7 +164,7 @@ export class FakeRun {
     this.items.push({ type: 'got', ...item });
   }
 
-  private intended(call: string, open: FakeCall & { kind: 'tool' | 'model' | 'sleep' }, hash?: string): void {
+  private intended(call: string, open: FakeCall, hash?: string): void {
     if (this.calls.has(call)) throw new Error(`${call} is intended twice`);
     this.calls.set(call, open);
     this.items.push({ type: 'made', call, kind: open.kind, name: open.name, ...(hash === undefined ? {} : { hash }) });
@@ -217,6 +229,8 @@ export class FakeRun {
       return;
     }
     this.calls.delete(call);
+    // That a model gave up since its run is cancelled is no failure.
+    if (!outcome.ok && outcome.error.reaction === 'cancelled') return;
     if (!outcome.ok && open.kind === 'model' && this.limits.isAgent) {
       this.outcome = { status: 'failed', error: outcome.error };
       return;
@@ -252,9 +266,24 @@ export class FakeRun {
     this.items.push({ type: 'tool-result', call, toolCallId, tool, outcome: { ok: false, error } });
   }
 
+  private matchSignals(): void {
+    for (const [call, { kind, name }] of this.calls) {
+      const signal = kind === 'wait' ? this.signals.find((candidate) => candidate.name === name) : undefined;
+      if (signal === undefined) continue;
+      this.signals = this.signals.filter((candidate) => candidate !== signal);
+      this.calls.delete(call);
+      const value = { timedOut: false, payload: signal.payload };
+      this.inbound.push({ revision: this.revision, call, outcome: { ok: true, value } });
+    }
+  }
+
   private intendModel(): void {
     this.turn += 1;
-    this.calls.set(`t${this.turn}`, { kind: 'model', name: 'model', attempt: 1, waits: false });
+    const call = `t${this.turn}`;
+    const shown = this.signals.length === 0 ? {} : { signals: this.signals };
+    for (const signal of this.signals) this.items.push({ type: 'signalled', call, ...signal });
+    this.signals = [];
+    this.calls.set(call, { kind: 'model', name: 'model', attempt: 1, waits: false, ...shown });
   }
 
   private delivered(revision: number): void {
@@ -271,6 +300,12 @@ export class FakeRun {
     if (call.startsWith('probe-')) {
       const { execution } = this.calls.get(call.slice('probe-'.length)) ?? {};
       if (execution?.stage === 'unknown') execution.stage = 'probe-due';
+      return;
+    }
+    if (call.startsWith('wait-')) {
+      const waiting = call.slice('wait-'.length);
+      if (this.calls.delete(waiting))
+        this.inbound.push({ revision: this.revision, call: waiting, outcome: { ok: true, value: { timedOut: true } } });
       return;
     }
     if (call.startsWith('retry-')) {

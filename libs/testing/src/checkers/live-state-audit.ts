@@ -17,6 +17,7 @@ function seen(state: RunState): Partial<OracleRun> {
     openCalls: [...state.calls.keys()].sort(),
     openTimers: [...state.timers.keys()].sort(),
     executions: executionsIn(state),
+    unread: state.signals.map(({ name }) => name),
     deliveredCalls: delivered.map((item) => item.call),
   };
 }

@@ -41,6 +41,7 @@ class RunAudit {
   private readonly ids = new Set<string>();
   private readonly timers = new Map<string, { dueAtMs: number; open: boolean }>();
   private readonly recordedCalls = new Set<string>();
+  private readonly signals = new Set<string>();
   private epoch = 0;
   private seq = 0;
   private ended: string | undefined;
@@ -58,6 +59,7 @@ class RunAudit {
     this.seeEpoch(event, found);
     this.seeTimer(event, found);
     this.seeResult(event, found);
+    this.seeSignal(event, found);
   }
 
   private seeEpoch({ type, data, metadata }: RecordedEvent, found: (invariant: string, message: string) => void): void {
@@ -89,6 +91,13 @@ class RunAudit {
     const earlyMs = (timer?.dueAtMs ?? 0) - recordedAtMs;
     if (type === 'TimerFired' && earlyMs > this.options.clockSkewMs)
       found('I5', `the timer ${timerId} fired ${earlyMs} ms before it was due`);
+  }
+
+  private seeSignal({ type, data }: RecordedEvent, found: (invariant: string, message: string) => void): void {
+    if (type !== 'SignalReceived') return;
+    const { commandId } = data as { readonly commandId: string };
+    if (this.signals.has(commandId)) found('I1', `the signal ${commandId} was taken twice`);
+    this.signals.add(commandId);
   }
 
   private seeResult({ type, data }: RecordedEvent, found: (invariant: string, message: string) => void): void {

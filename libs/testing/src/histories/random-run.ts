@@ -4,6 +4,7 @@ import type { Instruction, ProgressEntry, RunEvent, RunKind } from '@perdure/run
 import {
   instructionsOf,
   isOpen,
+  isWaiting,
   runDecider,
   type DomainCommand,
   type KnownCode,
@@ -52,6 +53,7 @@ const TOOLS = [
   toolManifest('wire', { effectClass: 'irreversible', timeoutMs: 1 }),
 ];
 const CALLED = ['pay', 'lookup', 'send', 'wire', 'guess'];
+const SIGNALS = ['go', 'stop'];
 const RETRY = { attemptsMax: 3, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 };
 
 export function playRun(kind: RunKind, given: readonly Move[]): RandomRun {
@@ -99,6 +101,7 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
       : { type: 'EnforceCancel', epoch };
   if (what < 13) return pick % 9 === 0 ? { type: 'TerminateRun', reason: 'chance' } : { type: 'PauseRun', reason: 'chance' };
   if (what < 14) return { type: 'EnforcePause', epoch };
+  if (what === 19 || what === 23) return { type: 'SignalRun', name: chosen(SIGNALS, pick), payload: pick };
   const hasDue =
     isOpen(state) && [...state.timers.values()].some(({ dueAtMs, purpose }) => purpose === 'probe' && dueAtMs <= turn.nowMs);
   if (what < (hasDue ? 60 : 24) && isOpen(state) && state.timers.size > 0)
@@ -225,7 +228,7 @@ function probeOf({ call, attempt, executionId, probe }: Extract<Instruction, { d
 function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: Turn, offset: number): ProgressEntry[] {
   const call = `${index}.${offset}`;
   const open = [...state.calls.values()];
-  const busy = open.find((candidate) => candidate.kind !== 'sleep' && !candidate.waitsForRetry);
+  const busy = open.find((candidate) => !isWaiting(candidate) && !candidate.waitsForRetry);
   const asleep = open.find((candidate) => candidate.kind === 'sleep');
   const [arrived] = state.inbound;
   if (arrived !== undefined && offset === 0 && what < 70)
@@ -252,7 +255,11 @@ function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: 
     ];
   if (what < 60) return [{ type: 'effect-intended', call, tool: chosen(CALLED, pick), args: pick, argsHash: 'h' }];
   if (what < 66) return [{ type: 'model-intended', call, model: 'm', promptHash: 'p' }];
-  if (what < 76) return [{ type: 'timer-set', call, delayMs: pick }];
+  if (what < 71) return [{ type: 'timer-set', call, delayMs: pick }];
+  if (what < 76) {
+    const limit = pick % 2 === 0 ? {} : { timeoutMs: pick };
+    return [{ type: 'signal-awaited', call, name: chosen(SIGNALS, pick >> 1), ...limit }];
+  }
   if (what < 80) return [{ type: 'timer-cancelled', call: asleep?.call ?? arrived?.call ?? call }];
   if (what < 88) return [{ type: 'suspended' }];
   if (what < 91) return [{ type: 'handed-over' }];

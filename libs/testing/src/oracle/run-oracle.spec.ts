@@ -20,6 +20,7 @@ function seen(state: RunState): Partial<OracleRun> {
     openCalls: [...state.calls.keys()].sort(),
     openTimers: [...state.timers.keys()].sort(),
     executions: executionsIn(state),
+    unread: state.signals.map(({ name }) => name),
     deliveredCalls: tailItems(state.journal)
       .filter((item) => item.type !== 'made')
       .map((item) => item.call),
@@ -35,6 +36,7 @@ const EFFECT_TYPES = [
   'EffectReconciled',
   'EffectConfirmed',
 ];
+const SIGNAL_TYPES = ['SignalReceived', 'SignalAwaited'];
 
 describe('the oracle and the fold of the domain', () => {
   it.each(['workflow', 'agent'] as const)('agree on a %s at every revision', (kind) => {
@@ -52,6 +54,8 @@ describe('the oracle and the fold of the domain', () => {
       }),
       { numRuns: 300, seed: 20_260_101 },
     );
+    const wanted = kind === 'agent' ? ['SignalReceived'] : SIGNAL_TYPES;
+    expect(wanted.filter((type) => !types.has(type))).toEqual([]);
     expect(EFFECT_TYPES.filter((type) => !types.has(type))).toEqual([]);
     // A generator that never comes to an end would agree about nothing.
     expect([...ended].sort()).toEqual(expect.arrayContaining(['cancelled', 'completed', 'failed', 'timed-out']));

@@ -24,6 +24,8 @@ export interface OracleRun {
   readonly build: string | undefined;
   /** Agents: the newest turn of the conversation. */
   readonly turn: number;
+  /** Names of the signals that nobody has read; in order. */
+  readonly unread: readonly string[];
   /** Items of the journal that an activation would be given. */
   readonly journalLength: number;
   /** Calls whose result the code, or the conversation, has been given; in order. */
@@ -39,7 +41,10 @@ interface Notes {
   build: string | undefined;
   intended: Set<string>;
   /** By timer: the call that it serves, and whether that call is a sleep. */
-  timers: Map<string, { readonly call: string | undefined; readonly isSleep: boolean; readonly isProbe: boolean }>;
+  timers: Map<string, { readonly call: string | undefined; readonly purpose: unknown }>;
+  /** Waits that are open, by call: the name of the signal. */
+  waits: Map<string, string>;
+  unread: string[];
   /** How what was dispatched stands, by call. */
   executions: Map<string, string>;
   /** Calls whose end a person has told. */
@@ -141,7 +146,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   RunPauseRequested: () => undefined,
   RunPaused: becomes('paused'),
   ModelCallIntended: (notes, data) => {
+    const shown = (data['signals'] ?? []) as readonly unknown[];
     begin(notes, String(data['call']));
+    notes.unread.splice(0, shown.length);
+    for (let index = 0; index < shown.length; index += 1) give(notes, String(data['call']));
     if (notes.isAgent) notes.turn = Number(data['turn']);
   },
   ModelCallCompleted: succeeds,
@@ -165,22 +173,43 @@ const RULES: Readonly<Record<string, Rule>> = {
   TimerSet: (notes, data) => {
     const isSleep = data['purpose'] === 'sleep';
     const call = data['call'] === undefined ? undefined : String(data['call']);
-    notes.timers.set(String(data['timerId']), { call, isSleep, isProbe: data['purpose'] === 'probe' });
+    notes.timers.set(String(data['timerId']), { call, purpose: data['purpose'] });
     if (isSleep && call !== undefined) begin(notes, call);
   },
   TimerFired: (notes, data, revision) => {
     const timer = notes.timers.get(String(data['timerId']));
     notes.timers.delete(String(data['timerId']));
-    if (timer?.isProbe === true) notes.executions.set(timer.call ?? '', 'probe-due');
-    if (timer?.isSleep !== true || timer.call === undefined) return;
+    if (timer?.purpose === 'probe') notes.executions.set(timer.call ?? '', 'probe-due');
+    const isWaitedFor = timer?.purpose === 'sleep' || timer?.purpose === 'wait';
+    if (!isWaitedFor || timer.call === undefined) return;
     notes.intended.delete(timer.call);
+    notes.waits.delete(timer.call);
     notes.arrived.set(revision, timer.call);
   },
   TimerCancelled: (notes, data) => {
     const call = String(data['timerId']);
+    const isOfWait = notes.timers.get(call)?.purpose === 'wait';
     notes.timers.delete(call);
+    if (isOfWait) return;
     notes.intended.delete(call);
     for (const [revision, waiting] of notes.arrived) if (waiting === call) notes.arrived.delete(revision);
+  },
+  SignalAwaited: (notes, data, revision) => {
+    const [call, name] = [String(data['call']), String(data['name'])];
+    begin(notes, call);
+    const unread = notes.unread.indexOf(name);
+    if (unread < 0) return void notes.waits.set(call, name);
+    notes.unread.splice(unread, 1);
+    notes.intended.delete(call);
+    notes.arrived.set(revision, call);
+  },
+  SignalReceived: (notes, data, revision) => {
+    const name = String(data['name']);
+    const [call] = [...notes.waits].find(([, waitedFor]) => waitedFor === name) ?? [];
+    if (call === undefined) return void notes.unread.push(name);
+    notes.waits.delete(call);
+    notes.intended.delete(call);
+    notes.arrived.set(revision, call);
   },
   RunRefused: ends('refused'),
   RunCompleted: ends('completed'),
@@ -212,6 +241,8 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     build: undefined,
     intended: new Set(),
     timers: new Map(),
+    waits: new Map(),
+    unread: [],
     executions: new Map(),
     toldByPerson: new Set(),
     pooled: new Set(),
@@ -240,6 +271,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     // Nothing is open that nobody will ever close.
     openCalls: ended ? [] : [...notes.intended].sort(),
     openTimers: ended ? [] : [...notes.timers.keys()].sort(),
+    unread: ended ? [] : notes.unread,
     executions: ended ? [] : [...notes.executions].map(([call, how]) => `${call} ${how}`).sort(),
     deliveredCalls: notes.delivered,
   };

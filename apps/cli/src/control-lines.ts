@@ -1,0 +1,17 @@
+import { pc } from './paint';
+
+type Told = readonly [string, (text: string) => string, string];
+
+const text = (value: unknown): string => (typeof value === 'string' ? value : value === undefined ? '' : JSON.stringify(value));
+
+/** Facts about what was said to a run. */
+export function controlLine(type: string, data: Readonly<Record<string, unknown>>): Told | undefined {
+  switch (type) {
+    case 'SignalReceived':
+      return ['✉', pc.cyan, `signal ${text(data['name'])}${data['payload'] === null ? '' : `: ${text(data['payload'])}`}`];
+    case 'SignalAwaited':
+      return ['◷', pc.dim, `waits for the signal ${text(data['name'])}`];
+    default:
+      return undefined;
+  }
+}

@@ -1,0 +1,52 @@
+import { accept, type Decision } from '@perdure/kernel';
+import type { ProgressEntry, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
+import { SIGNAL_RETRY_MS, SIGNALS_UNREAD_MAX } from './bounds';
+import { recallCommand } from './command-memory';
+import { oldestWait, unreadFor } from './evolve-signal';
+import { callConflict, commandExpired, notYet } from './rejection';
+import type { DecidedCommand } from './run.commands';
+import { woken, type OpenRun } from './run.state';
+
+type RunDecision = Decision<RunEvent, RunRejection>;
+
+/** The timer of a wait: a name of its own beside the calls of the code. */
+export function waitTimer(call: string): string {
+  return `wait-${call}`;
+}
+
+export function decideSignal(
+  { command, at }: DecidedCommand & { readonly command: RunCommandOf<'SignalRun'> },
+  run: OpenRun,
+): RunDecision {
+  const memory = recallCommand(run, at.commandId);
+  if (memory === 'repeated') return accept();
+  if (memory === 'expired') return commandExpired();
+  const { name, payload } = command;
+  const received: RunEvent = { type: 'SignalReceived', data: { name, payload: payload ?? null, commandId: at.commandId } };
+  const waiting = oldestWait(run, name);
+  if (waiting !== undefined) {
+    const timerId = waitTimer(waiting.call);
+    const cancelled: readonly RunEvent[] = run.timers.has(timerId) ? [{ type: 'TimerCancelled', data: { timerId } }] : [];
+    return accept(received, ...cancelled, ...(run.status === 'suspended' ? [woken(run)] : []));
+  }
+  if (run.signals.length < SIGNALS_UNREAD_MAX) return accept(received);
+  const message = `The run keeps ${SIGNALS_UNREAD_MAX} signals that nobody has read, and takes no more. Send it again when it has read some.`;
+  return notYet('TooManySignals', message, SIGNAL_RETRY_MS);
+}
+
+export function signalAwaited(
+  entry: Extract<ProgressEntry, { type: 'signal-awaited' }>,
+  run: OpenRun,
+  nowMs: number,
+): RunDecision {
+  const { call, name, timeoutMs } = entry;
+  const timerId = waitTimer(call);
+  if (run.calls.has(call) || run.timers.has(timerId)) return callConflict(call);
+  if (timeoutMs === undefined || unreadFor(run, name) !== undefined)
+    return accept<RunEvent>({ type: 'SignalAwaited', data: { call, name } });
+  const dueAtMs = nowMs + timeoutMs;
+  return accept<RunEvent>(
+    { type: 'SignalAwaited', data: { call, name, dueAtMs } },
+    { type: 'TimerSet', data: { timerId, purpose: 'wait', call, dueAtMs } },
+  );
+}
