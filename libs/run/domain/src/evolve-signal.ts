@@ -1,4 +1,4 @@
-import type { RunEventOf, ShownSignal } from '@perdure/run-contract';
+import type { RunEvent, RunEventOf, RunEventType, ShownSignal } from '@perdure/run-contract';
 import { rememberCommand } from './command-memory';
 import { closeCall, impossible, openCall, withItem } from './evolve-calls';
 import type { OpenCall, OpenRun } from './run.state';
@@ -9,6 +9,17 @@ import type { OpenCall, OpenRun } from './run.state';
  * 1. A signal is read once: by the oldest wait for its name, or by the next turn of an agent.
  * 2. Signals of one name are read in the order in which they came.
  */
+const TYPES = ['SignalReceived', 'SignalAwaited'] as const satisfies readonly RunEventType[];
+export type SignalEventType = (typeof TYPES)[number];
+
+export function isOfSignal(event: RunEvent): event is RunEventOf<SignalEventType> {
+  return (TYPES as readonly string[]).includes(event.type);
+}
+
+export function evolveSignal(run: OpenRun, event: RunEventOf<SignalEventType>, timeMs: number): OpenRun {
+  return event.type === 'SignalReceived' ? signalReceived(run, event) : signalAwaited(run, event, timeMs);
+}
+
 type Wait = Extract<OpenCall, { kind: 'wait' }>;
 
 export function oldestWait(run: OpenRun, name: string): Wait | undefined {
@@ -20,7 +31,7 @@ export function unreadFor(run: OpenRun, name: string): ShownSignal | undefined {
   return run.signals.find((signal) => signal.name === name);
 }
 
-export function signalReceived(run: OpenRun, event: RunEventOf<'SignalReceived'>): OpenRun {
+function signalReceived(run: OpenRun, event: RunEventOf<'SignalReceived'>): OpenRun {
   const { name, payload, commandId } = event.data;
   const known = rememberCommand(run, commandId);
   const waiting = oldestWait(known, name);
@@ -28,7 +39,7 @@ export function signalReceived(run: OpenRun, event: RunEventOf<'SignalReceived'>
   return { ...known, signals: [...known.signals, { revision: run.revision, name, payload }] };
 }
 
-export function signalAwaited(run: OpenRun, event: RunEventOf<'SignalAwaited'>, sinceMs: number): OpenRun {
+function signalAwaited(run: OpenRun, event: RunEventOf<'SignalAwaited'>, sinceMs: number): OpenRun {
   const { call, name } = event.data;
   const wait: Wait = { kind: 'wait', call, signal: name, sinceMs };
   const waiting = withItem(openCall(run, wait), { type: 'made', call, kind: 'wait', name });

@@ -12,8 +12,12 @@ export function evolve(state: RunState, event: RunEvent): RunState {
   if (event.type === 'RunRequested') return requested(state, event);
   if (!isOpen(state)) throw impossible(state, event);
   const run: OpenRun = { ...state, revision: state.revision + 1 };
-  const next = effect.isOfEffect(event) ? effect.evolveEffect(run, event) : evolveOpen(run, event);
-  return withTime(withReportMark(next, event), run, event);
+  return withTime(withReportMark(evolved(run, event), event), run, event);
+}
+
+function evolved(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>): RunState {
+  if (effect.isOfEffect(event)) return effect.evolveEffect(run, event);
+  return signal.isOfSignal(event) ? signal.evolveSignal(run, event, timeOf(event, run)) : evolveOpen(run, event);
 }
 
 /** Since when it is what it is. */
@@ -35,7 +39,10 @@ function withReportMark(state: RunState, event: RunEvent): RunState {
 }
 
 // One case a line: the table of what may follow what.
-function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' | effect.EffectEventType }>): RunState {
+function evolveOpen(
+  run: OpenRun,
+  event: Exclude<RunEvent, { type: 'RunRequested' | effect.EffectEventType | signal.SignalEventType }>,
+): RunState {
   switch (event.type) {
     case 'RunAssigned':
       return assigned(run, event);
@@ -88,10 +95,6 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested
       return timerFired(run, event);
     case 'TimerCancelled':
       return timerCancelled(run, event);
-    case 'SignalReceived':
-      return signal.signalReceived(run, event);
-    case 'SignalAwaited':
-      return signal.signalAwaited(run, event, timeOf(event, run));
     case 'RunRefused':
       return refused(run, event);
     case 'RunCompleted':
