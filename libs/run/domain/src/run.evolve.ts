@@ -64,10 +64,7 @@ function evolveOpen(
     case 'RunWoken':
       return woken(run, event);
     case 'RunPauseRequested':
-      return {
-        ...rememberCommand(run, event.data.commandId),
-        pause: { reason: event.data.reason, requestedAtMs: event.data.requestedAtMs },
-      };
+      return pauseRequested(run, event);
     case 'RunPaused':
       return paused(run, event);
     case 'RunResumed':
@@ -84,7 +81,6 @@ function evolveOpen(
     case 'ModelCallCompleted':
       return modelCompleted(run, event);
     case 'ModelCallFailed':
-      return attemptFailed(run, event);
     case 'EffectFailed':
       return attemptFailed(run, event);
     case 'StepsRecorded':
@@ -163,6 +159,11 @@ function quarantined(run: OpenRun, event: RunEventOf<'RunQuarantined'>): OpenRun
 function woken(run: OpenRun, event: RunEventOf<'RunWoken'>): OpenRun {
   if (run.status !== 'suspended') throw impossible(run, event);
   return { ...commonFields(run), status: 'queued', preferredWorkerId: event.data.preferredWorkerId };
+}
+
+function pauseRequested(run: OpenRun, event: RunEventOf<'RunPauseRequested'>): OpenRun {
+  const { reason, requestedAtMs, commandId } = event.data;
+  return { ...rememberCommand(run, commandId), pause: { reason, requestedAtMs } };
 }
 
 function paused(run: OpenRun, event: RunEventOf<'RunPaused'>): OpenRun {
