@@ -85,5 +85,7 @@ function recordedCallOf(open: OpenCall): RecordedCall {
       return { call, kind, name: open.model };
     case 'sleep':
       return { call, kind, name: 'sleep' };
+    case 'wait':
+      return { call, kind, name: open.signal };
   }
 }
