@@ -14,7 +14,7 @@ const END_MAX_MS = 30_000;
 export class World {
   readonly http: GatewayClient;
 
-  private constructor(readonly rig: OpenRig) {
+  constructor(readonly rig: OpenRig) {
     this.http = new GatewayClient(rig.stack.gatewayUrl);
   }
 

@@ -65,7 +65,7 @@ export async function paymentsChaos(options: PaymentsOptions): Promise<PaymentsR
   };
   try {
     return await withFreshStack(stackOptions, async ({ stack, folder }) => {
-      for (const pool of PAYMENT_POOLS) await stack.addWorker(ENTRY, pool);
+      await Promise.all(PAYMENT_POOLS.map((pool) => stack.addWorker(ENTRY, pool)));
       const startedAt = performance.now();
       const office = new Office(await Client.connect({ url: stack.clientUrl }), bank, options);
       const walk = { stack, bank, file: fileIn(folder), say };

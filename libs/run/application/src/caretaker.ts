@@ -54,7 +54,7 @@ interface Session {
 export class Caretaker {
   readonly workers: WorkerRegistry;
   private readonly activations: ActivationKeeper;
-  private readonly pooled: PooledEffects;
+  readonly pooled: PooledEffects;
   private readonly unplaced = new Map<string, RunAddress>();
   private readonly enforcing = new Map<string, Cancel>();
   /** Activations that a heartbeat named at the last audit although they are over, by session and run. */

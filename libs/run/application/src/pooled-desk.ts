@@ -13,7 +13,8 @@ const KNOWN_WITHIN_MS = 600;
 
 /**
  * What workers that execute effects for others ask. They are who the owner's own registry says that they are: a live session
- * of a pool, with the build of its heartbeats. Nothing of that is taken from the request.
+ * of a pool, with the build of its heartbeats. Nothing of that is taken from the request; and who shows no ticket of an offer
+ * only pretends to be that session.
  */
 export class PooledDesk {
   constructor(
@@ -43,14 +44,16 @@ export class PooledDesk {
     const { runs, code: book } = this.ports;
     const state = await runs.of(address).settled();
     const code = isOpen(state) ? await book.ofExecutor(address.tenant, state, executor.buildId) : NO_CODE;
-    return this.submit(address, { envelope, command: { ...command, executor }, code, codeStamp: codeStamp(state) });
+    const isOffered = this.ports.offers().wasOffered(address, command);
+    const asked = { ...command, executor, isOffered };
+    return this.submit(address, { envelope, command: asked, code, codeStamp: codeStamp(state) });
   }
 
   private executorOf({ tenant }: RunAddress, session: Of<'ClaimEffect'> | Of<'ReportEffect'>): Executor | undefined {
     const beat = this.ports.workers().beatOf(session);
     if (beat?.tenant !== tenant) return undefined;
     const { pool, workerId, sessionId, buildId } = beat;
-    return { pool, workerId, sessionId, buildId };
+    return { pool, workerId, sessionId, buildId, ticketHash: this.ports.host.digest.sha256(session.ticket) };
   }
 
   private strange(session: Of<'ClaimEffect'> | Of<'ReportEffect'>): ErrorRecord {

@@ -74,12 +74,23 @@ describe('an effect that is due at another pool', () => {
     await world.worker('accepted');
     await world.keep(...intended);
     await world.keep(...intended);
+    const [{ ticket }] = world.sent as unknown as readonly [{ readonly ticket: string }];
     expect(world.sent).toEqual([
       {
+        ticket,
         ...{ type: 'offer', v: 1, tenant: 'acme', runId: 'run1', sessionId: 'session-1', do: 'run' },
         ...{ call: '1', tool: 'pay', attempt: 1, argsText: '{"amount":5}' },
       },
     ]);
+  });
+
+  it('is known to be offered by its ticket alone, which another session cannot show', async () => {
+    const world = new World();
+    await world.worker('accepted');
+    await world.keep(...intended);
+    const [{ ticket }] = world.sent as unknown as readonly [{ readonly ticket: string }];
+    const was = (sessionId: string, shown: string): boolean => world.effects.wasOffered(address, { sessionId, ticket: shown });
+    expect([was('session-1', ticket), was('session-2', ticket), was('session-1', 'guessed')]).toEqual([true, false, false]);
   });
 
   it('waits while no worker of the pool executes it or has room, and is offered by the heartbeat that says otherwise', async () => {

@@ -35,12 +35,19 @@ export interface PooledEvents {
 }
 
 type Executor = PooledExecution['execution']['executor'];
+/** When, to whom, and the ticket that only who was asked can show. */
+interface Offered {
+  readonly atMs: number;
+  readonly sessionId: string;
+  readonly ticket: string;
+}
+
 type Due = Exclude<PooledWork, { do: 'watch' }>;
 type Session = Pick<Executor, 'workerId' | 'sessionId'>;
 
 export class PooledEffects {
   /** When what is due was offered last, by run and by what it is. */
-  private readonly offered = new Map<string, ReadonlyMap<string, number>>();
+  private readonly offered = new Map<string, ReadonlyMap<string, Offered>>();
   /** Sessions that execute, by run: for the death of a worker. */
   private readonly executing = new Map<
     string,
@@ -67,6 +74,13 @@ export class PooledEffects {
       address,
       work.filter((each) => each.do !== 'watch'),
     );
+  }
+
+  /** Whether this very work was offered to the session last, and with this ticket. */
+  wasOffered(address: RunAddress, shown: { readonly sessionId: string; readonly ticket: string }): boolean {
+    for (const { sessionId, ticket } of this.offered.get(keyOf(address))?.values() ?? [])
+      if (sessionId === shown.sessionId && ticket === shown.ticket) return true;
+    return false;
   }
 
   private execute(key: string, address: RunAddress, executions: readonly PooledExecution[]): void {
@@ -133,14 +147,15 @@ export class PooledEffects {
     const key = keyOf(address);
     const before = this.offered.get(key);
     const nowMs = this.nowMs();
-    const offered = new Map<string, number>();
+    const offered = new Map<string, Offered>();
     const left: Due[] = [];
     for (const each of due) {
       const name = nameOf(each);
-      const lastMs = before?.get(name);
-      if (lastMs !== undefined && nowMs - lastMs < CLAIMED_WITHIN_MS) offered.set(name, lastMs);
-      else if (this.offer(address, each)) offered.set(name, nowMs);
-      else left.push(each);
+      const last = before?.get(name);
+      const isFresh = last !== undefined && nowMs - last.atMs < CLAIMED_WITHIN_MS;
+      const now = isFresh ? last : this.offer(address, each);
+      if (now === undefined) left.push(each);
+      else offered.set(name, now);
     }
     this.wait(address, left);
     if (offered.size > 0) this.offered.set(key, offered);
@@ -153,22 +168,28 @@ export class PooledEffects {
     if (due.length > 0 && this.waiting.size < WAITING_MAX) this.waiting.set(keyOf(address), { address, due });
   }
 
-  /** False when no worker has room. */
-  private offer(address: RunAddress, due: Due): boolean {
+  /** Undefined when no worker has room. */
+  private offer(address: RunAddress, due: Due): Offered | undefined {
     const { pool, tool } = due.open;
     const workers = this.ports.workers();
     const beat = workers.findForTool({ tenant: address.tenant, pool, tool });
-    if (beat === undefined) return false;
+    if (beat === undefined) return undefined;
     workers.noteOffered(beat);
-    void this.send(address, beat, due);
-    return true;
+    const offered = { atMs: this.nowMs(), sessionId: beat.sessionId, ticket: this.ports.host.entropy.uuid() };
+    void this.send(address, beat, { due, ticket: offered.ticket });
+    return offered;
   }
 
-  private async send(address: RunAddress, beat: Heartbeat, due: Due): Promise<void> {
-    const answer = await this.ask(beat, offerOf(address, beat, due));
+  private async send(
+    address: RunAddress,
+    beat: Heartbeat,
+    { due, ticket }: { readonly due: Due; readonly ticket: string },
+  ): Promise<void> {
+    const answer = await this.ask(beat, { ...offerOf(address, beat, due), ticket });
     if (answer?.claim === 'accepted') return;
     // It is full, or going away, or was not reached: whoever has room is asked at the next look.
     const offered = new Map(this.offered.get(keyOf(address)));
+    if (offered.get(nameOf(due))?.ticket !== ticket) return;
     offered.delete(nameOf(due));
     this.offered.set(keyOf(address), offered);
     this.wait(address, [...(this.waiting.get(keyOf(address))?.due ?? []), due]);
@@ -196,7 +217,7 @@ function nameOf({ do: what, open }: { readonly do: 'run' | 'probe'; readonly ope
   return what === 'run' ? `run ${open.attempt} ${open.call}` : `probe ${open.attempt} ${open.execution?.probe} ${open.call}`;
 }
 
-function offerOf(address: RunAddress, { sessionId }: Heartbeat, { do: what, open }: Due): OfferMessage {
+function offerOf(address: RunAddress, { sessionId }: Heartbeat, { do: what, open }: Due): Omit<OfferMessage, 'ticket'> {
   const { call, tool, attempt, args, execution } = open;
   const asked = what === 'run' || execution === undefined ? {} : { executionId: execution.executionId, probe: execution.probe };
   return {

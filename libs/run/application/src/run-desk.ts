@@ -22,6 +22,7 @@ import type { HotRuns } from './hot-runs';
 import { accepted, parseRequest, refused } from './request';
 import { codeStamp, type Judged } from './run.actor';
 import { PooledDesk } from './pooled-desk';
+import type { PooledEffects } from './pooled-effects';
 import type { Snapshots } from './snapshots';
 import type { Waiters } from './waiters';
 import type { WorkerRegistry } from './worker-registry';
@@ -45,6 +46,7 @@ export interface DeskPorts {
   readonly snapshots: Snapshots;
   readonly waiters: Waiters;
   readonly workers: () => WorkerRegistry;
+  readonly offers: () => Pick<PooledEffects, 'wasOffered'>;
 }
 
 /** Answers what callers, workers and other services ask of runs. */

@@ -48,7 +48,15 @@ export class RunOwner {
     const code = new CodeBook(ports);
     const snapshots = new Snapshots(ports);
     this.runs = new HotRuns(ports.ownership, this.actorPorts(snapshots, waiters), (key) => waiters.has(key));
-    this.desk = new RunDesk({ ...ports, runs: this.runs, code, snapshots, waiters, workers: () => this.workers });
+    this.desk = new RunDesk({
+      ...ports,
+      runs: this.runs,
+      code,
+      snapshots,
+      waiters,
+      workers: () => this.workers,
+      offers: () => this.caretaker.pooled,
+    });
     this.caretaker = new Caretaker({ ...ports, runs: this.runs, code, index: this.keeper });
   }
 

@@ -9,9 +9,17 @@ import { callId, displayName, effectClass, executionId, nameToken } from './valu
 
 const attempt = z.number().int().positive();
 const session = { workerId: nameToken, sessionId: nameToken };
+/** Made by the owner for one offer and sent to its worker alone: whoever shows it is the one that was asked. */
+const ticket = z.string().min(1).max(100);
 
 /** Who executes: by its own heartbeats a worker of the pool, with the build that says what the tool is. */
-export const executor = z.object({ pool: nameToken, ...session, buildId: nameToken });
+export const executor = z.object({
+  pool: nameToken,
+  ...session,
+  buildId: nameToken,
+  /** Of the ticket of its offer: what is reported of the execution is proven with the ticket itself. */
+  ticketHash: z.string().max(128).optional(),
+});
 export type Executor = z.infer<typeof executor>;
 
 export const pooledEventSchemas = {
@@ -38,12 +46,13 @@ export const pooledFields = {
 
 export const pooledCommandSchemas = {
   /** From a worker that was offered the effect: about to execute exactly these arguments. Only the answer lets it begin. */
-  ClaimEffect: z.object({ type: z.literal('ClaimEffect'), ...ofExecution, ...session, argsHash: z.string().max(128) }),
+  ClaimEffect: z.object({ type: z.literal('ClaimEffect'), ...ofExecution, ...session, ticket, argsHash: z.string().max(128) }),
   /** From the worker that executes or probes: repeated until it is answered. */
   ReportEffect: z.object({
     type: z.literal('ReportEffect'),
     ...ofExecution,
     ...session,
+    ticket,
     entry: executionEntry,
   }),
 } as const;
@@ -55,6 +64,7 @@ export const offerMessage = z.object({
   type: z.literal('offer'),
   ...ofRun,
   sessionId: nameToken,
+  ticket,
   do: z.enum(['run', 'probe']),
   call: callId,
   tool: displayName,

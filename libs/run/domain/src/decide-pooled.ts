@@ -1,5 +1,5 @@
 import { accept, mustBeClaimed, type Decision } from '@perdure/kernel';
-import type { ClaimAnswer, ExecutionEntry, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
+import type { ClaimAnswer, ExecutionEntry, Executor, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
 import { EFFECT_SKEW_MS, EFFECT_START_WITHIN_MS, EXECUTIONS_MAX } from './bounds';
 import { becomesUnknown, closing, effectNotStarted, effectUnknown, probeResult } from './decide-effect';
 import { cancelled } from './decide-lifecycle';
@@ -14,7 +14,8 @@ import { hasWork, isOpen, woken, type OpenRun, type RunState } from './run.state
 /**
  * Effects that workers of the tool's own pool execute.
  *
- * 1. Whoever executes is a live worker of that pool, by its own heartbeats, whose build hosts the tool: the owner has looked.
+ * 1. Whoever executes is a live worker of that pool, by its own heartbeats, whose build hosts the tool, and shows the ticket of
+ *    the offer that was sent to it alone: the owner has looked.
  * 2. What the tool is, the executor's build says at the claim: class, limit and probe. What was intended came from elsewhere.
  * 3. An execution is claimed once an attempt, for exactly the arguments of the intention, whatever the class.
  * 4. It does not end with an activation, but by a report of its executor, by the loss of that executor, or with the run.
@@ -36,6 +37,7 @@ export function decideClaim({ command, at, code }: Given<ClaimEffect>, run: Open
     const isRepeat = open.execution.stage === 'under-way' && open.execution.executionId === executionId;
     return isRepeat ? accept() : alreadyClaimed(call, attempt);
   }
+  if (!command.isOffered) return notTheExecutor(open, executor.workerId);
   const withheld = whyWithheld(run);
   if (withheld !== undefined) return notDue(call, withheld);
   const startByMs = at.nowMs + EFFECT_START_WITHIN_MS;
@@ -72,11 +74,17 @@ export function decideReport({ command, at, code }: Given<ReportEffect>, run: Op
     if (open.execution?.stage !== 'probe-due' || open.execution.probe !== entry.probe) return accept();
   } else if (!isRefusal) {
     if (!isUnderWay(open)) return accept();
-    if (open.execution.executor.sessionId !== executor.sessionId) return notTheExecutor(open, executor.workerId);
+    if (!isSame(open.execution.executor, executor)) return notTheExecutor(open, executor.workerId);
   }
+  // What nobody has claimed, only who was asked may say.
+  if ((isRefusal || entry.type === 'probe-result') && !command.isOffered) return notTheExecutor(open, executor.workerId);
   if (isWithoutCode(run, code)) return withoutCode(run);
   const decision = ofEntry(entry, run, { at, code });
   return 'rejected' in decision ? decision : accept(...ensuing(run, decision.accepted, at.nowMs));
+}
+
+function isSame(left: Executor, right: Executor): boolean {
+  return left.sessionId === right.sessionId && left.ticketHash === right.ticketHash;
 }
 
 function ofEntry(entry: ExecutionEntry, run: OpenRun, given: Pick<DecidedCommand, 'at' | 'code'>): RunDecision {

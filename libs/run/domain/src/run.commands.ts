@@ -60,12 +60,15 @@ export interface EnforceCancel {
 }
 
 /** From a worker of the tool's pool, as the owner knows it. */
-export interface ClaimEffect extends Omit<RunCommandOf<'ClaimEffect'>, 'workerId' | 'sessionId'> {
+export interface ClaimEffect extends Omit<RunCommandOf<'ClaimEffect'>, 'workerId' | 'sessionId' | 'ticket'> {
   readonly executor: Executor;
+  /** It shows the ticket of the newest offer of this very work. */
+  readonly isOffered: boolean;
 }
 
-export interface ReportEffect extends Omit<RunCommandOf<'ReportEffect'>, 'workerId' | 'sessionId'> {
+export interface ReportEffect extends Omit<RunCommandOf<'ReportEffect'>, 'workerId' | 'sessionId' | 'ticket'> {
   readonly executor: Executor;
+  readonly isOffered: boolean;
 }
 
 /** The owner judged the executor of an effect lost. */

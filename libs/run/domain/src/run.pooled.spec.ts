@@ -7,7 +7,13 @@ import { pooledWork } from './pooled';
 import type { DomainCommand } from './run.commands';
 
 /** Effects of a tool with a pool of its own, which whoever holds the run has no part in. */
-const EXECUTOR: Executor = { pool: 'payments', workerId: 'teller-1', sessionId: 'teller-session', buildId: 'build-of-payments' };
+const EXECUTOR: Executor = {
+  pool: 'payments',
+  workerId: 'teller-1',
+  sessionId: 'teller-session',
+  buildId: 'build-of-payments',
+  ticketHash: 'h1',
+};
 const OTHER: Executor = { ...EXECUTOR, workerId: 'teller-2', sessionId: 'other-session' };
 const HASH = 'hash-of-args';
 type Class = 'pure' | 'idempotent' | 'probeable' | 'irreversible';
@@ -23,13 +29,14 @@ const claim = (change: Partial<Extract<DomainCommand, { type: 'ClaimEffect' }>> 
   type: 'ClaimEffect',
   ...of,
   executor: EXECUTOR,
+  isOffered: true,
   argsHash: HASH,
   ...change,
 });
 const report = (
   entry: Extract<DomainCommand, { type: 'ReportEffect' }>['entry'],
   executor = EXECUTOR,
-): Extract<DomainCommand, { type: 'ReportEffect' }> => ({ type: 'ReportEffect', ...of, executor, entry });
+): Extract<DomainCommand, { type: 'ReportEffect' }> => ({ type: 'ReportEffect', ...of, executor, isOffered: true, entry });
 const result = { type: 'effect-result' as const, call: '1', attempt: 1, outcome: { ok: true as const, value: 'paid' } };
 const lose: DomainCommand = { type: 'LoseExecution', call: '1', executionId: 'x1' };
 
@@ -67,7 +74,14 @@ describe('the claim of an effect of another pool', () => {
   );
 
   it('is answered with a grant while that very execution is dispatched, and never with another', () => {
-    const command = { type: 'ClaimEffect' as const, ...of, workerId: 'teller-1', sessionId: 'teller-session', argsHash: HASH };
+    const command = {
+      type: 'ClaimEffect' as const,
+      ...of,
+      workerId: 'teller-1',
+      sessionId: 'teller-session',
+      ticket: 't1',
+      argsHash: HASH,
+    };
     expect(claimAnswerOf(command, stateAfter(...underWay('idempotent')))).toEqual({
       mayBegin: [{ ...of, startWithinMs: EFFECT_START_WITHIN_MS }],
     });
@@ -93,6 +107,7 @@ describe('the claim of an effect of another pool', () => {
       { ...own(claim()), code: { ...own(claim()).code, tool: () => ({ ...registered('pure'), declaredOnly: true }) } },
       'NotTheExecutor',
     ],
+    ['that was not asked', by('pure', claim({ isOffered: false })), 'NotTheExecutor'],
     ['of other arguments', by('pure', claim({ argsHash: 'another' })), 'ArgumentsChanged'],
     ['of another attempt', by('pure', claim({ attempt: 2 })), 'EffectNotDue'],
     ['of a call that is not open', by('pure', claim({ call: '2' })), 'EffectNotDue'],
@@ -145,6 +160,16 @@ describe('what becomes of an effect of another pool', () => {
   it('is not for another worker to say, not even of the same pool', () => {
     given(...underWay('idempotent'))
       .when(by('idempotent', report(result, OTHER)))
+      .thenRejected('NotTheExecutor');
+    given(...underWay('idempotent'))
+      .when(by('idempotent', report(result, { ...EXECUTOR, ticketHash: 'of another ticket' })))
+      .thenRejected('NotTheExecutor');
+  });
+
+  it('is not for a worker to say that was not asked, where nothing was claimed', () => {
+    const error = { code: 'InvalidArguments', message: 'no', reaction: 'terminal' as const };
+    given(...intended)
+      .when(by('idempotent', { ...report({ ...result, outcome: { ok: false, error } }), isOffered: false }))
       .thenRejected('NotTheExecutor');
   });
 

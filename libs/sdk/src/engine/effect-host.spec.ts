@@ -24,7 +24,7 @@ const granted = ({ executionId }: Asked, startWithinMs = 5_000) => ({
 const accepted = { ok: true, value: {} };
 const ARGS = '{"amount":5}';
 const offer: OfferMessage = {
-  ...{ type: 'offer', v: 1, tenant: 'acme', runId: 'run1', sessionId: 's1' },
+  ...{ type: 'offer', v: 1, tenant: 'acme', runId: 'run1', sessionId: 's1', ticket: 't1' },
   ...{ do: 'run', call: '1', tool: 'pay', attempt: 1, argsText: ARGS },
 };
 

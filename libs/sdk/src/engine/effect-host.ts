@@ -168,7 +168,7 @@ export class EffectHost {
       v: 1,
       id: host.entropy.uuid(),
       actor: { kind: 'worker', id: workerId },
-      command: { ...command, workerId, sessionId },
+      command: { ...command, workerId, sessionId, ticket: offer.ticket },
     });
     const subject = requestSubject.build(runAddress(offer.tenant, offer.runId));
     const question = { subject, payload, timeoutMs: PROGRESS_TIMEOUT_MS, withdrawn: () => this.stopped };
