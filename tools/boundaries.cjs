@@ -28,7 +28,7 @@ const LAYERS = {
 };
 
 /** Contexts with rules of their own: they meet others in contracts only. */
-const CORE_CONTEXTS = ['run', 'timer', 'keeper', 'admission', 'tenant', 'sandbox'];
+const CORE_CONTEXTS = ['run', 'timer', 'keeper', 'admission', 'tenant', 'approval', 'sandbox'];
 
 /** Technology: each implements ports of the kernel or of the application that owns them. */
 const PLATFORM_CONTEXTS = ['bus', 'store', 'blob', 'platform'];

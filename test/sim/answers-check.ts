@@ -57,6 +57,10 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
         : `no fact says that ${command.executionId} may begin`;
     case 'ReportEffect':
       return undefined;
+    case 'RecordVote':
+      return hasEnded || has('ApprovalVoted') || has('ApprovalDenied') ? undefined : 'no fact says what was decided';
+    case 'RecordRefusal':
+      return has('ApprovalRefused') ? undefined : 'no fact says what was tried';
     case 'ReleaseRun':
       return has('RunAssigned', ({ permitId }) => permitId === command.permitId) ? undefined : 'no assignment holds its permit';
     case 'RecordProgress': {

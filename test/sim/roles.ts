@@ -5,7 +5,8 @@ import { PartitionOwnership } from '@perdure/platform-ownership';
 import { RunOwner } from '@perdure/run-application';
 import { workerConnectionName } from '@perdure/run-contract';
 import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine, type Tool } from '@perdure/sdk';
-import { StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
+import { ed25519 } from '@perdure/platform-host-node';
+import { ApprovalBook, ApprovalChanges, StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
 import {
   type SimBucket,
   SimFactBus,
@@ -18,6 +19,7 @@ import {
 import { TimerKeeper } from '@perdure/timer-application';
 import { behavioursFor, pooledTools, TOOL_POOL } from './behaviours';
 import { buildOf } from './builds';
+import { SIGNER } from './signer';
 import type { OuterWorld } from './outer-world';
 
 /** What all processes of one story share: the machines that do not die with them. */
@@ -84,8 +86,23 @@ export function orchestrator(premises: Premises, ports: Ports): Beginning {
   const { process: host, bus, facts, store, blobs, leases, maps } = ports;
   const ownership = new PartitionOwnership({ leases, maps, host, service: 'orchestrator', instanceId: host.role });
   const builds = new StoredBuildCatalogue({ store, host });
-  const owner = new RunOwner({ store, bus, facts, blobs, host, ownership, builds, validator: { issues: () => [] } });
-  const desk = new TenantDesk({ bus, ownership, builds });
+  const signerKey = SIGNER.publicKey;
+  const approvals = new ApprovalBook({ store, host, signatures: ed25519, signerKey });
+  const validator = { issues: () => [] };
+  const owner = new RunOwner({
+    store,
+    bus,
+    facts,
+    blobs,
+    host,
+    ownership,
+    builds,
+    validator,
+    approvals,
+    signatures: ed25519,
+    signerKey,
+  });
+  const desk = new TenantDesk({ bus, ownership, builds, approvals: new ApprovalChanges({ store, host, book: approvals }) });
   const follower = new LogFollower({ store, blobs, host });
   follower.register(owner.keeper);
   const closed = (connectionName: string): void => {
@@ -173,6 +190,7 @@ function working({ broker }: Premises, { process: host, bus }: Ports, { offer, b
     slots: SLOTS,
     toolSlots: SLOTS,
     warmRunsMax: WARM_RUNS_MAX,
+    signer: { signatures: ed25519, publicKey: SIGNER.publicKey },
     onChange: () => (heartbeat as HeartbeatLoop | undefined)?.beatNow(),
   });
   const start = async (): Promise<void> => {

@@ -1,4 +1,5 @@
 import { controlLine } from './control-lines';
+import { approvalLine } from './approval-lines';
 import type { Fact } from './gateway-client';
 import { clip, columns, duration, pc } from './paint';
 
@@ -95,7 +96,11 @@ export class FactLines {
       case 'RunRefused':
         return ['✗', pc.red, `refused: ${text(data.message)}`];
       default:
-        return this.ofLedger(type, data) ?? controlLine(type, data) ?? ['·', plain, type];
+        return (
+          this.ofLedger(type, data) ??
+          controlLine(type, data) ??
+          approvalLine(type, data, this.nameOf(data)) ?? ['·', plain, type]
+        );
     }
   }
 

@@ -113,6 +113,8 @@ export interface StartRequest {
   readonly input: unknown;
   readonly idempotencyKey?: string;
   readonly deadlineMs?: number;
+  /** Who asks for it. */
+  readonly by?: string;
 }
 
 const RECONNECT_MS = 200;
@@ -235,15 +237,11 @@ export class GatewayClient {
     }
   }
 
-  private post<T>(path: string, body: object): Promise<T> {
+  post<T>(path: string, body: object): Promise<T> {
     return this.ask('POST', path, undefined, { ...body, tenant: this.tenant });
   }
 
-  private async ask<T>(
-    method: string,
-    path: string,
-    ...[query, body]: [Readonly<Record<string, unknown>>?, object?]
-  ): Promise<T> {
+  async ask<T>(method: string, path: string, ...[query, body]: [Readonly<Record<string, unknown>>?, object?]): Promise<T> {
     const response = await this.send(method, path, { ...(query ? { query } : {}), ...(body ? { body } : {}) });
     if (!response.ok) throw await refusalOf(response);
     return (await response.json()) as T;

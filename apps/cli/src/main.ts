@@ -1,5 +1,6 @@
 import { PerdureError } from '@perdure/kernel';
 import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { addApprovalCommands } from './approval-commands';
 import { EXIT, exitCodeOf } from './cli.errors';
 import { addControlCommands } from './control-commands';
 import { pc } from './paint';
@@ -43,6 +44,7 @@ function addRunCommands(program: Command): void {
     .option('--wait', 'wait for the end: prints the output, exit code 1 unless it completed')
     .option('--key <key>', 'idempotency key: the same key again finds the first run')
     .option('--deadline <ms>', 'limit of the whole run in milliseconds')
+    .option('--by <name>', 'who asks for it (default: you)')
     .action(act((name: string, options: object) => run().startRun(name, options)));
   withGateway(group.command('get <runId>').description('how a run stands, and what it waits for')).action(
     act((id: string, options: object) => run().getRun(id, options)),
@@ -275,6 +277,7 @@ async function main(): Promise<void> {
   addRunCommands(program);
   addBuildCommands(program);
   addEffectCommands(program);
+  addApprovalCommands(program, { withGateway, act });
   addProofCommands(program);
   try {
     await program.parseAsync(process.argv);

@@ -2,10 +2,23 @@ import { Inject, Module, type OnApplicationBootstrap, type OnApplicationShutdown
 import { APP_FILTER, APP_PIPE } from '@nestjs/core';
 import type { BlobStore, Bus, EventStore, Host, KeyRing } from '@perdure/kernel';
 import type { LogFollower } from '@perdure/keeper-application';
-import { BLOB_STORE, BUS, EVENT_STORE, HOST, KEY_RING, LOG_FOLLOWER } from '@perdure/platform-nest-runtime';
+import {
+  BLOB_STORE,
+  BUS,
+  EVENT_STORE,
+  HOST,
+  KEY_RING,
+  LOG_FOLLOWER,
+  PLATFORM_CONFIG,
+  type PlatformConfig,
+} from '@perdure/platform-nest-runtime';
+import { ed25519 } from '@perdure/platform-host-node';
 import { RunCodec, RunReader, WorkerRegistry } from '@perdure/run-application';
-import { StoredBuildCatalogue } from '@perdure/tenant-application';
+import { ApprovalBook, StoredBuildCatalogue } from '@perdure/tenant-application';
 import { ZodValidationPipe } from 'nestjs-zod';
+import { ApprovalInbox } from './approval-inbox';
+import { ApprovalsController } from './approvals.controller';
+import { ApproversController } from './approvers.controller';
 import { AgentsController } from './agents.controller';
 import { BuildList } from './build-list';
 import { BuildsController } from './builds.controller';
@@ -19,6 +32,7 @@ import { RunDirectory } from './run-directory';
 import { RunRequests } from './run-requests';
 import { RunsController } from './runs.controller';
 import { SignalsController } from './signals.controller';
+import { SignerRequests } from './signer-requests';
 
 interface CodecPorts {
   readonly blobs: BlobStore;
@@ -36,6 +50,8 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     RunsController,
     SignalsController,
     EffectsController,
+    ApprovalsController,
+    ApproversController,
     FactsController,
     AgentsController,
     BuildsController,
@@ -46,6 +62,22 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     { provide: APP_PIPE, useClass: ZodValidationPipe },
     { provide: APP_FILTER, inject: [HOST], useFactory: (host: Host) => new ErrorFilter(host.log) },
     { provide: RunRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new RunRequests(bus, host) },
+    { provide: SignerRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new SignerRequests(bus, host) },
+    {
+      provide: ApprovalBook,
+      inject: [EVENT_STORE, HOST, PLATFORM_CONFIG],
+      useFactory: (store: EventStore, host: Host, { signerKey }: PlatformConfig) =>
+        new ApprovalBook({ store, host, signatures: ed25519, signerKey }),
+    },
+    {
+      provide: ApprovalInbox,
+      inject: [LOG_FOLLOWER],
+      useFactory: (follower: LogFollower) => {
+        const inbox = new ApprovalInbox();
+        follower.register(inbox);
+        return inbox;
+      },
+    },
     {
       provide: StoredBuildCatalogue,
       inject: [EVENT_STORE, HOST],

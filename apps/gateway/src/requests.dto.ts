@@ -29,6 +29,14 @@ export class StartRunBody extends createZodDto(
       .describe('The same key again finds the first run instead of starting another.'),
     deadlineMs: z.number().int().positive().max(TIMER_DELAY_MS_MAX).optional().describe('Limit of the whole run, from now.'),
     pool: nameToken.optional(),
+    by: z
+      .string()
+      .min(1)
+      .max(200)
+      .default('gateway')
+      .describe(
+        'Who asks for the run: recorded with it. Under separation of duties this person may not approve of what the run does.',
+      ),
     tenant,
   }),
 ) {}

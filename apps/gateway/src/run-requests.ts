@@ -18,6 +18,8 @@ export interface StartRequest {
   readonly idempotencyKey?: string;
   readonly pool?: string;
   readonly deadlineMs?: number;
+  /** Who asks for it. */
+  readonly by?: string;
 }
 
 type Command = CommandEnvelopeInput['command'];
@@ -42,15 +44,11 @@ export class RunRequests {
   ) {}
 
   async start(request: StartRequest): Promise<{ readonly runId: string; readonly started: boolean }> {
-    const { tenant, name, input, idempotencyKey, pool, deadlineMs } = request;
+    const { tenant, name, input, idempotencyKey, pool, deadlineMs, by } = request;
     const address = runAddress(tenant, this.runIdOf(tenant, idempotencyKey));
-    const value = await this.send(address, {
-      type: 'StartRun',
-      name,
-      input,
-      ...(pool === undefined ? {} : { pool }),
-      ...(deadlineMs === undefined ? {} : { deadlineMs }),
-    });
+    const limits = { ...(pool === undefined ? {} : { pool }), ...(deadlineMs === undefined ? {} : { deadlineMs }) };
+    const who = by === undefined ? {} : { actorId: by };
+    const value = await this.send(address, { type: 'StartRun', name, input, ...limits }, who);
     return startAnswer.parse(value);
   }
 

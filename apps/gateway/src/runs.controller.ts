@@ -33,10 +33,11 @@ export class RunsController {
   @ApiOperation({ summary: 'Start a run; with an idempotency key, at most once.' })
   @ApiCreatedResponse({ type: StartedDto })
   async start(@Body() body: StartRunBody, @Res({ passthrough: true }) reply: Reply): Promise<StartedDto> {
-    const { tenant, name, input, idempotencyKey, deadlineMs, pool } = body;
+    const { tenant, name, input, idempotencyKey, deadlineMs, pool, by } = body;
     const started = await this.runs.start({
       tenant,
       name,
+      by,
       input: input ?? null,
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),

@@ -9,6 +9,7 @@ import {
 import type { BlobStore, Bus, EventStore, FactBus, Host, KeyRing, KeyValue, Subscription } from '@perdure/kernel';
 import type { LogFollower } from '@perdure/keeper-application';
 import { disconnectFeed } from '@perdure/platform-bus-jetstream';
+import { ed25519 } from '@perdure/platform-host-node';
 import {
   BLOB_STORE,
   BUS,
@@ -20,14 +21,14 @@ import {
   KEY_VALUE_MAP,
   LOG_FOLLOWER,
   PLATFORM_CONFIG,
+  SchemaValidator,
   type PlatformConfig,
 } from '@perdure/platform-nest-runtime';
 import { PartitionOwnership } from '@perdure/platform-ownership';
 import { CommandRelay, RunOwner } from '@perdure/run-application';
 import { workerConnectionName } from '@perdure/run-contract';
-import { StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
+import { ApprovalBook, ApprovalChanges, StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
 import { CommandsController } from './commands.controller';
-import { SchemaValidator } from './schema-validator';
 
 const SERVICE = 'orchestrator';
 
@@ -46,17 +47,52 @@ const catalogue: Provider = {
 
 const tenantDesk: Provider = {
   provide: TenantDesk,
-  inject: [BUS, PartitionOwnership, StoredBuildCatalogue],
-  useFactory: (bus: Bus, owned: PartitionOwnership, builds: StoredBuildCatalogue) =>
-    new TenantDesk({ bus, ownership: owned, builds }),
+  inject: [BUS, PartitionOwnership, StoredBuildCatalogue, ApprovalChanges],
+  useFactory: (...[bus, owned, builds, approvals]: [Bus, PartitionOwnership, StoredBuildCatalogue, ApprovalChanges]) =>
+    new TenantDesk({ bus, ownership: owned, builds, approvals }),
 };
 
-type OwnerParts = [Host, EventStore, Bus, FactBus, BlobStore, KeyRing | undefined, PartitionOwnership, StoredBuildCatalogue];
+const approvalBook: Provider = {
+  provide: ApprovalBook,
+  inject: [EVENT_STORE, HOST, PLATFORM_CONFIG],
+  useFactory: (store: EventStore, host: Host, { signerKey }: PlatformConfig) =>
+    new ApprovalBook({ store, host, signatures: ed25519, signerKey }),
+};
+
+const approvalChanges: Provider = {
+  provide: ApprovalChanges,
+  inject: [EVENT_STORE, HOST, ApprovalBook],
+  useFactory: (store: EventStore, host: Host, book: ApprovalBook) => new ApprovalChanges({ store, host, book }),
+};
+
+type OwnerParts = [
+  Host,
+  EventStore,
+  Bus,
+  FactBus,
+  BlobStore,
+  KeyRing | undefined,
+  PartitionOwnership,
+  StoredBuildCatalogue,
+  ApprovalBook,
+  PlatformConfig,
+];
 
 const owner: Provider = {
   provide: RunOwner,
-  inject: [HOST, EVENT_STORE, BUS, FACT_BUS, BLOB_STORE, KEY_RING, PartitionOwnership, StoredBuildCatalogue],
-  useFactory: (...[host, store, bus, facts, blobs, keys, owned, builds]: OwnerParts) =>
+  inject: [
+    HOST,
+    EVENT_STORE,
+    BUS,
+    FACT_BUS,
+    BLOB_STORE,
+    KEY_RING,
+    PartitionOwnership,
+    StoredBuildCatalogue,
+    ApprovalBook,
+    PLATFORM_CONFIG,
+  ],
+  useFactory: (...[host, store, bus, facts, blobs, keys, owned, builds, approvals, config]: OwnerParts) =>
     new RunOwner({
       host,
       store,
@@ -67,12 +103,18 @@ const owner: Provider = {
       ownership: owned,
       builds,
       validator: new SchemaValidator(),
+      approvals,
+      signatures: ed25519,
+      signerKey: config.signerKey,
     }),
 };
 
 const relay: Provider = { provide: CommandRelay, inject: [BUS], useFactory: (bus: Bus) => new CommandRelay(bus) };
 
-@Module({ controllers: [CommandsController], providers: [ownership, catalogue, tenantDesk, owner, relay] })
+@Module({
+  controllers: [CommandsController],
+  providers: [ownership, catalogue, approvalBook, approvalChanges, tenantDesk, owner, relay],
+})
 export class OrchestratorModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
   private disconnects: Subscription | undefined;
 

@@ -1,3 +1,4 @@
+export * from './approvals';
 export * from './blob-store';
 export * from './bus';
 export * from './decider';
@@ -8,3 +9,4 @@ export * from './host';
 export * from './json';
 export * from './keeper';
 export * from './names';
+export * from './signatures';

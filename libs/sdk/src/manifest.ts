@@ -45,7 +45,7 @@ export function manifestOf(offer: Offer, digest: Digest, { build, compatibleWith
 }
 
 function manifestOfTool(tool: Tool, workerPool: string): unknown {
-  const { name, effect, timeoutMs, retry, input, probe, pool } = tool;
+  const { name, effect, timeoutMs, retry, input, probe, pool, approval } = tool;
   return {
     name,
     effectClass: effect,
@@ -54,6 +54,7 @@ function manifestOfTool(tool: Tool, workerPool: string): unknown {
     inputSchema: jsonSchema(input),
     ...(probe === undefined ? {} : { hasProbe: true }),
     ...(pool === undefined ? {} : { pool }),
+    ...(approval === undefined ? {} : { approval }),
     ...(isExecutedIn(workerPool, tool) ? {} : { declaredOnly: true }),
   };
 }

@@ -26,6 +26,11 @@ export interface ToolOptions<I extends z.ZodType, R> {
   /** Default: 3 attempts for `pure` and `idempotent` tools, 1 for the others. */
   readonly retry?: Partial<RetryPolicy>;
   /**
+   * `required`: the worker runs it under a signed grant only, whatever the owner of the run says. Without a policy of the tenant that
+   * says more, one person with the role `approver` has to agree within a day. A policy may ask for approval of any tool.
+   */
+  readonly approval?: 'required' | undefined;
+  /**
    * Of a `probeable` or `irreversible` tool: a `Terminal` or `Retryable` thrown here says that nothing happened; whatever else is
    * thrown, that nobody knows.
    */
@@ -54,6 +59,7 @@ export function tool(options: ToolOptions<z.ZodType, unknown> & { readonly outpu
     timeoutMs,
     ...(options.pool === undefined ? {} : { pool: token(options.pool, 'pool') }),
     retry: retryPolicy({ attemptsMax, ...options.retry }),
+    ...(options.approval === undefined ? {} : { approval: options.approval }),
     code: `${String(options.execute)}\n${String(options.probe)}`,
     execute: async (args, scope) => checked(await options.execute(args, scope), { name, effect, output }),
     ...(options.probe === undefined ? {} : { probe: probeOf(options) }),

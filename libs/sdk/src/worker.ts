@@ -1,7 +1,7 @@
 import { hostname } from 'node:os';
 import { Terminal, token, type Host } from '@perdure/kernel';
 import type { BusConnection } from '@perdure/platform-bus-jetstream';
-import { systemHost } from '@perdure/platform-host-node';
+import { ed25519, systemHost } from '@perdure/platform-host-node';
 import { connect, resolveConnection, type ConnectionOptions } from './connection';
 import { WARM_RUNS_MAX } from './engine/bounds';
 import type { Behaviour, Tool } from './engine/definitions';
@@ -29,6 +29,11 @@ export interface WorkerOptions extends ConnectionOptions {
   readonly build?: string;
   /** Builds whose workflow runs this one may go on with: you have seen that they replay under it. */
   readonly compatibleWith?: readonly string[];
+  /**
+   * Public key of the signer (default: PERDURE_SIGNER_KEY), by which grants of approvals are verified. It comes from whoever runs this
+   * worker, never over the bus; without it no effect that needs an approval is run here.
+   */
+  readonly signerKey?: string;
   /** How long a drain waits for what is under way. */
   readonly drainGraceMs?: number;
   /** True (default): SIGTERM and SIGINT drain, then end the process. */
@@ -79,6 +84,7 @@ export class Worker {
       slots: options.slots ?? SLOTS,
       toolSlots: options.toolSlots ?? TOOL_SLOTS,
       warmRunsMax: options.warmRunsMax ?? WARM_RUNS_MAX,
+      signer: signerOf(options),
       onChange: () => this.heartbeat?.statusChanged(),
     });
     this.engine = engine;
@@ -168,6 +174,10 @@ function poolOf({ pool, behaviours = [], tools = [] }: WorkerOptions): string {
     'PoolMismatch',
     `${other.name} belongs to the pool ${other.pool}, this worker to ${chosen}. Use one worker for each pool.`,
   );
+}
+
+function signerOf({ signerKey = process.env.PERDURE_SIGNER_KEY }: WorkerOptions) {
+  return signerKey === undefined || signerKey === '' ? undefined : { signatures: ed25519, publicKey: signerKey };
 }
 
 /** Host name and process id: unique on a network, and readable. */

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { userInfo } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PerdureError } from '@perdure/kernel';
@@ -57,12 +58,13 @@ export function clientOf({ url, tenant }: CommonOptions): GatewayClient {
 
 export async function startRun(
   name: string,
-  options: CommonOptions & { input?: string; key?: string; deadline?: string; wait?: boolean },
+  options: CommonOptions & { input?: string; key?: string; deadline?: string; wait?: boolean; by?: string },
 ): Promise<number> {
   const client = clientOf(options);
   const deadlineMs = options.deadline === undefined ? undefined : wholeNumber(options.deadline, '--deadline');
   // With a key, if need be one of our own, a start whose answer was lost is repeated and not doubled.
-  const request = { name, input: inputOf(options.input), idempotencyKey: options.key ?? randomUUID() };
+  const by = options.by ?? userInfo().username;
+  const request = { name, input: inputOf(options.input), idempotencyKey: options.key ?? randomUUID(), by };
   const { runId, started } = await patiently(() =>
     client.start({ ...request, ...(deadlineMs === undefined ? {} : { deadlineMs }) }),
   );

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 export const ROOT = join(__dirname, '..', '..', '..', '..');
 
 export const STORE_PROGRAM = join(ROOT, 'libs/event-store-server/dist/main.js');
+export const SIGNER_PROGRAM = join(ROOT, 'apps/signer/dist/main.js');
 export const WORKER_PROGRAM = join(ROOT, 'apps/worker/dist/main.js');
 export const DEV_PROGRAM = join(ROOT, 'apps/dev/dist/main.js');
 export const SERVICES = ['orchestrator', 'admission', 'timers', 'gateway'] as const;

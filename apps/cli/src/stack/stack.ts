@@ -6,13 +6,15 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { delimiter, join, resolve } from 'node:path';
+import { loadOrCreateKey } from '@perdure/platform-blob-fs';
 import { natsServerConfig, newBrokerUsers, type BrokerUser, type BrokerUsers } from '@perdure/platform-bus-jetstream';
+import { signingKeyOf } from '@perdure/platform-host-node';
 import { SupervisedChild, type ChildEvent, type ChildInfo, type Program } from './child';
 import { lockDataDir, prepareDataDir, writeStackState } from './data-dir';
 import { natsCommand, natsHealthy, requireNatsServer } from './nats';
 import { freePort } from './ports';
 import { identityOf, type ProcessUsage } from './proc';
-import { DEV_PROGRAM, ROOT, serviceProgram, SERVICES, STORE_PROGRAM, WORKER_PROGRAM } from './programs';
+import { DEV_PROGRAM, ROOT, serviceProgram, SERVICES, SIGNER_PROGRAM, STORE_PROGRAM, WORKER_PROGRAM } from './programs';
 import { EntryMissing } from './stack.errors';
 
 export interface StackOptions {
@@ -83,7 +85,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
   const unlock = await lockDataDir(dataDir);
   try {
     await requireNatsServer(natsServer);
-    const stack = new RunningStack({ ...options, dataDir, natsServer }, await newPlan(options.gatewayPort), unlock);
+    const stack = new RunningStack({ ...options, dataDir, natsServer }, await newPlan(dataDir, options.gatewayPort), unlock);
     await stack.start();
     return stack;
   } catch (thrown) {
@@ -98,12 +100,20 @@ interface Plan {
   readonly storePort: number;
   readonly gatewayPort: number;
   readonly users: BrokerUsers;
+  readonly signerKey: string;
 }
 
-async function newPlan(gatewayPort: number | undefined): Promise<Plan> {
+/** The signer's alone: no other process is told of it. */
+export function signerDirOf(dataDir: string): string {
+  return join(resolve(dataDir), 'signer');
+}
+
+async function newPlan(dataDir: string, gatewayPort: number | undefined): Promise<Plan> {
   const [natsPort, monitorPort, storePort, freeGatewayPort] = await Promise.all([freePort(), freePort(), freePort(), freePort()]);
   const users = newBrokerUsers(() => randomBytes(SECRET_BYTES).toString('hex'));
-  return { natsPort, monitorPort, storePort, gatewayPort: gatewayPort ?? freeGatewayPort, users };
+  // Made here, so that everybody can be told the public half from the start.
+  const { publicKey: signerKey } = signingKeyOf(await loadOrCreateKey(join(signerDirOf(dataDir), 'signer.key')));
+  return { natsPort, monitorPort, storePort, gatewayPort: gatewayPort ?? freeGatewayPort, users, signerKey };
 }
 
 class RunningStack implements Stack {
@@ -141,8 +151,9 @@ class RunningStack implements Stack {
     try {
       await all([this.supervise(this.natsProgram()).start(), this.supervise(this.storeProgram()).start()]);
       const services = this.servicePrograms().map((program) => this.supervise(program).start());
+      const signer = this.supervise(this.signerProgram()).start();
       const workers = Array.from({ length: this.options.workers }, () => this.addWorker());
-      await all<unknown>([...services, ...workers]);
+      await all<unknown>([...services, signer, ...workers]);
     } catch (thrown) {
       await this.stop();
       throw thrown;
@@ -259,6 +270,21 @@ class RunningStack implements Stack {
     return { ...this.named(name), command: process.execPath, args: [program], env };
   }
 
+  /** Reads the blobs of the services; what it holds itself lies where no other process looks. */
+  private signerProgram(): Program {
+    const { users } = this.plan;
+    const env = {
+      ...this.shared('signer'),
+      PERDURE_NATS_SERVICE: login(users.signer),
+      PERDURE_NATS_RESPONDER: login(users.responder),
+      PERDURE_STORE_URL: this.storeUrl,
+      PERDURE_DATA_DIR: join(this.dataDir, 'services'),
+      PERDURE_SIGNER_DIR: signerDirOf(this.dataDir),
+      ...(this.options.serviceEnv?.PERDURE_SEAL === undefined ? {} : { PERDURE_SEAL: this.options.serviceEnv.PERDURE_SEAL }),
+    };
+    return { ...this.named('signer'), command: process.execPath, args: [SIGNER_PROGRAM], env };
+  }
+
   private workerProgram(name: string, entry: string, pool?: string): Program {
     const env = {
       ...this.shared(name),
@@ -277,7 +303,13 @@ class RunningStack implements Stack {
   }
 
   private shared(name: string): Readonly<Record<string, string>> {
-    return { PERDURE_NATS_URL: this.natsUrl, PERDURE_INSTANCE_ID: name, PERDURE_LIFELINE: '1', NODE_COMPILE_CACHE };
+    return {
+      PERDURE_NATS_URL: this.natsUrl,
+      PERDURE_INSTANCE_ID: name,
+      PERDURE_LIFELINE: '1',
+      PERDURE_SIGNER_KEY: this.plan.signerKey,
+      NODE_COMPILE_CACHE,
+    };
   }
 
   private named(name: string): { readonly name: string; readonly logFile: string } {

@@ -14,7 +14,7 @@ function everyMatch(text: string, form: RegExp): string[] {
 describe('the configuration of the broker', () => {
   it.each([
     ['mappings', /"perdure\.(req|cmd)[^"]*": "[^"]*"/g, 2],
-    ['permissions', /permissions: \{.*?\} \}/g, 2],
+    ['permissions', /permissions: \{.*?\} \}/g, 4],
     ['bounds', /(max_payload|sync_interval|max_buffered_msgs|ping_interval|ping_max|max_control_line): \S+/g, 6],
   ])('has the same %s embedded and in a cluster', (_, form, count) => {
     expect(everyMatch(embedded, form).length).toBe(count);

@@ -6,7 +6,7 @@ export interface BrokerUser {
 }
 
 export interface BrokerUsers {
-  /** Services: everything within the account, JetStream included. */
+  /** Services: everything within the account, JetStream included, but what is said to the signer. */
   readonly service: BrokerUser;
   /** The second connection of services: may only write answers into private inboxes. */
   readonly responder: BrokerUser;
@@ -14,6 +14,8 @@ export interface BrokerUsers {
   readonly system: BrokerUser;
   /** Workers: ask, answer, be asked; no JetStream, no facts, no commands in another's name. */
   readonly worker: BrokerUser;
+  /** The signer: hears what persons say to it, and speaks to the owners of runs and tenants. */
+  readonly signer: BrokerUser;
 }
 
 export interface ServerConfigOptions {
@@ -31,7 +33,13 @@ export interface ServerConfigOptions {
 /** Passwords of one installation: `secret` gives at least 128 bits of chance, letters and digits only. */
 export function newBrokerUsers(secret: () => string): BrokerUsers {
   const user = (name: string): BrokerUser => ({ user: name, pass: secret() });
-  return { service: user('service'), responder: user('responder'), system: user('system'), worker: user('worker') };
+  return {
+    service: user('service'),
+    responder: user('responder'),
+    system: user('system'),
+    worker: user('worker'),
+    signer: user('signer'),
+  };
 }
 
 /**
@@ -69,9 +77,10 @@ accounts {
   PERDURE {
     jetstream: enabled
     users: [
-      ${login(users.service)}
+      ${login(users.service, 'subscribe: { deny: ["perdure.signer.>"] }')}
       ${login(users.responder, 'publish: { allow: ["_INBOX.>"] }, subscribe: { deny: [">"] }')}
       ${login(users.worker, workerPermissions())}
+      ${login(users.signer, 'publish: { allow: ["perdure.part.*.req.>", "_INBOX.>"] }, subscribe: { allow: ["perdure.signer.>", "_INBOX.>"] }')}
     ]
     mappings: {
 ${['req', 'cmd'].map(mapping).join('\n')}
@@ -87,7 +96,7 @@ function mapping(kind: string): string {
 }
 
 function workerPermissions(): string {
-  const publish = ['perdure.part.*.req.>', 'perdure.svc.>', 'perdure.tok.>', '_INBOX.>'];
+  const publish = ['perdure.part.*.req.>', 'perdure.signer.*', 'perdure.svc.>', 'perdure.tok.>', '_INBOX.>'];
   const subscribe = ['perdure.work.>', 'perdure.svc.>', '_INBOX.>'];
   const list = (subjects: readonly string[]): string => `[${subjects.map(quoted).join(', ')}]`;
   return `publish: { allow: ${list(publish)} }, subscribe: { allow: ${list(subscribe)} }`;

@@ -25,6 +25,8 @@ export const platformConfig = z.object({
   service: name,
   /** Seals payload fields with a key per run. */
   seal: z.boolean(),
+  /** Public key of the signer, base64: what it has not signed is no approval. */
+  signerKey: z.string().optional(),
   /** For tests: where the process ends itself, see Host.crashPoint. */
   crashPoint: z.string().optional(),
   /** Of the gateway; 0 = any free one. */
@@ -46,6 +48,7 @@ export function configFromEnvironment(service: string, env: Environment): Platfo
     dataDir: env.PERDURE_DATA_DIR,
     instanceId: env.PERDURE_INSTANCE_ID ?? `${service}-1`,
     service,
+    signerKey: env.PERDURE_SIGNER_KEY,
     crashPoint: env.PERDURE_CRASH_POINT,
     seal: env.PERDURE_SEAL === '1',
     port: env.PERDURE_PORT ?? 0,

@@ -218,7 +218,7 @@ function nameOf({ do: what, open }: { readonly do: 'run' | 'probe'; readonly ope
 }
 
 function offerOf(address: RunAddress, { sessionId }: Heartbeat, { do: what, open }: Due): Omit<OfferMessage, 'ticket'> {
-  const { call, tool, attempt, args, execution } = open;
+  const { call, tool, attempt, args, execution, approval } = open;
   const asked = what === 'run' || execution === undefined ? {} : { executionId: execution.executionId, probe: execution.probe };
   return {
     type: 'offer',
@@ -230,6 +230,7 @@ function offerOf(address: RunAddress, { sessionId }: Heartbeat, { do: what, open
     tool,
     attempt,
     argsText: canonicalJson(args ?? null),
+    ...(approval?.grantId === undefined ? {} : { grant: { grantId: approval.grantId, votes: [...approval.votes] } }),
     ...asked,
   };
 }

@@ -1,5 +1,5 @@
-import type { BlobStore, EventStore, FactBus, Bus, Host, KeyRing, Subscription } from '@perdure/kernel';
-import type { BehaviourManifest, BuildManifest, ToolManifest } from '@perdure/tenant-contract';
+import type { BlobStore, EventStore, FactBus, Bus, Host, KeyRing, Signatures, Subscription } from '@perdure/kernel';
+import type { BehaviourManifest, BuildManifest, TenantApprovals, ToolManifest } from '@perdure/tenant-contract';
 
 /** Which virtual partitions this instance owns; expected revisions make an overlap harmless. */
 export interface Ownership {
@@ -23,6 +23,13 @@ export interface InputValidator {
   issues(schema: Readonly<Record<string, unknown>>, input: unknown): readonly string[];
 }
 
+/** Which effects need an approval, by tenant. */
+export interface Approvals {
+  /** What is in force, if it is known and young enough. */
+  recent(tenant: string): TenantApprovals | undefined;
+  of(tenant: string): Promise<TenantApprovals>;
+}
+
 /** What the owner of runs is built on. */
 export interface OwnerPorts {
   readonly store: EventStore;
@@ -35,4 +42,8 @@ export interface OwnerPorts {
   readonly ownership: Ownership;
   readonly builds: BuildCatalogue;
   readonly validator: InputValidator;
+  readonly approvals: Approvals;
+  readonly signatures: Signatures;
+  /** Public key of the signer: what it has not signed is no approval. Without one, nothing can be approved. */
+  readonly signerKey: string | undefined;
 }

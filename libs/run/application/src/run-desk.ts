@@ -1,4 +1,4 @@
-import { errorRecordOf, type ErrorRecord, type Host, type KeyRing } from '@perdure/kernel';
+import { errorRecordOf, type ErrorRecord, type Host, type KeyRing, type Signatures } from '@perdure/kernel';
 import {
   AWAIT_HOLD_MS_MAX,
   type Answer,
@@ -7,6 +7,7 @@ import {
   type RunAddress,
   type RunCommandOf,
 } from '@perdure/run-contract';
+import { requirementOf } from '@perdure/tenant-contract';
 import {
   grantedBy,
   instructionsOf,
@@ -16,9 +17,11 @@ import {
   type KnownCode,
   type RunState,
 } from '@perdure/run-domain';
+import { flawOfRefusal, flawOfVote } from './approval-desk';
 import { isActive, keyOf } from './activation-keeper';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
+import type { Approvals } from './ports';
 import { accepted, parseRequest, refused } from './request';
 import { codeStamp, type Judged } from './run.actor';
 import { PooledDesk } from './pooled-desk';
@@ -47,6 +50,9 @@ export interface DeskPorts {
   readonly waiters: Waiters;
   readonly workers: () => WorkerRegistry;
   readonly offers: () => Pick<PooledEffects, 'wasOffered'>;
+  readonly approvals: Approvals;
+  readonly signatures: Signatures;
+  readonly signerKey: string | undefined;
 }
 
 /** Answers what callers, workers and other services ask of runs. */
@@ -101,13 +107,17 @@ export class RunDesk {
         return this.pooled.claim(address, envelope, command);
       case 'ReportEffect':
         return this.pooled.report(address, envelope, command);
+      case 'RecordVote':
+      case 'RecordRefusal':
+        return this.recordDecision(address, envelope, command);
+      case 'FireTimer':
+        return this.fireTimer(address, envelope, command);
       case 'RefuseRun':
       case 'CancelRun':
       case 'PauseRun':
       case 'TerminateRun':
       case 'ResumeRun':
       case 'SignalRun':
-      case 'FireTimer':
         return answered(address, await this.submit(address, { envelope, command, code: NO_CODE }));
     }
   }
@@ -116,7 +126,8 @@ export class RunDesk {
     const request = await this.ports.code.request(address.tenant, command);
     if ('error' in request) return refused(request.error);
     await this.ports.keys?.create(address.tenant, address.runId);
-    const judged = await this.submit(address, { envelope, command: request, code: NO_CODE });
+    const asked = { ...request, requestedBy: envelope.actor.id };
+    const judged = await this.submit(address, { envelope, command: asked, code: NO_CODE });
     return judged.accepted ? accepted({ runId: address.runId, started: true }) : refused(judged.rejection);
   }
 
@@ -138,7 +149,9 @@ export class RunDesk {
   ): Promise<Answer> {
     const actor = this.ports.runs.of(address);
     const state = actor.state ?? (await actor.settled());
-    const code = isActive(state) ? await this.codeOf(address.tenant, state.activation.buildId, state.request.name) : NO_CODE;
+    const known = isActive(state) ? await this.codeOf(address.tenant, state.activation.buildId, state.request.name) : NO_CODE;
+    const approvals = this.ports.approvals.recent(address.tenant) ?? (await this.ports.approvals.of(address.tenant));
+    const code: KnownCode = { ...known, approvalOf: (effect) => requirementOf(approvals, effect) };
     const judged = await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) });
     return judged.accepted ? accepted(progressOf(judged.state, command)) : refused(judged.rejection);
   }
@@ -153,6 +166,33 @@ export class RunDesk {
     const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
     const resolve = { ...command, by: envelope.actor };
     return answered(address, await this.submit(address, { envelope, command: resolve, code, codeStamp: codeStamp(state) }));
+  }
+
+  /** What a person has decided, or tried, under the signer's signature. */
+  private async recordDecision(
+    address: RunAddress,
+    envelope: CommandEnvelope,
+    command: RunCommandOf<'RecordVote'> | RunCommandOf<'RecordRefusal'>,
+  ): Promise<Answer> {
+    const state = await this.ports.runs.of(address).settled();
+    const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
+    const flaw =
+      command.type === 'RecordVote' ? flawOfVote(this.ports, address, command) : flawOfRefusal(this.ports, address, command);
+    const examined = flaw === undefined ? command : { ...command, flaw };
+    const judged = await this.submit(address, { envelope, command: examined, code, codeStamp: codeStamp(state) });
+    const tried = judged.accepted && isOpen(judged.state) ? judged.state.refusals : [];
+    const refusal = tried.find(({ commandId }) => commandId === envelope.id);
+    if (refusal === undefined || command.type === 'RecordRefusal') return answered(address, judged);
+    return refused({ code: refusal.code, message: refusal.message, reaction: 'terminal', details: { runId: address.runId } });
+  }
+
+  /** When the time of an approval is over, an agent goes on with its newest build. */
+  private async fireTimer(address: RunAddress, envelope: CommandEnvelope, command: RunCommandOf<'FireTimer'>): Promise<Answer> {
+    if (!command.timerId.startsWith('approval-'))
+      return answered(address, await this.submit(address, { envelope, command, code: NO_CODE }));
+    const state = await this.ports.runs.of(address).settled();
+    const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
+    return answered(address, await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) }));
   }
 
   private codeOf(tenant: string, buildId: string, name: string): KnownCode | Promise<KnownCode> {

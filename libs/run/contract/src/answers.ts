@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { HEARTBEAT_BUILDS_MAX } from './limits';
 import { offerMessage, stopMessage } from './pooled';
 import { shownSignal } from './signals';
+import { grant } from './approvals';
 import { callId, displayName, errorRecord, executionId, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
@@ -21,7 +22,18 @@ export type RunOutcome = z.infer<typeof runOutcome>;
 
 /** An open promise of a run: what it waits for, and who keeps it. */
 export const openPromise = z.object({
-  promise: z.enum(['release', 'activation', 'progress', 'effect', 'model-call', 'timer', 'resume', 'answer', 'signal']),
+  promise: z.enum([
+    'release',
+    'activation',
+    'progress',
+    'effect',
+    'model-call',
+    'timer',
+    'resume',
+    'answer',
+    'signal',
+    'approval',
+  ]),
   keeper: z.enum(['admission', 'orchestrator', 'timers', 'person', 'caller']),
   id: z.string(),
   sinceMs: z.number(),
@@ -95,6 +107,10 @@ export const instruction = z.discriminatedUnion('do', [
     toolCallId: z.string().optional(),
     /** It may not be begun by this: claim it first. */
     mustClaim: z.boolean().optional(),
+    /** Of an effect that needed an approval: verify it before the claim. */
+    grant: grant.optional(),
+    /** Who has put these arguments in the place of those intended. */
+    editedBy: z.array(nameToken).optional(),
   }),
   /** Ask the destination what became of an execution. */
   z.object({

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { executionEntries, ofExecution } from './effect-entries';
+import { approvalCommandSchemas } from './approvals';
 import { PROGRESS_ENTRIES_MAX, TIMER_DELAY_MS_MAX } from './limits';
 import { repinRun } from './pinning';
 import { pooledCommandSchemas } from './pooled';
@@ -31,7 +32,12 @@ export const progressEntry = z.discriminatedUnion('type', [
     argsHash: z.string().max(128),
   }),
   /** About to be executed: only the answer to this very report lets the worker begin. */
-  z.object({ type: z.literal('effect-claimed'), ...ofExecution }),
+  z.object({
+    type: z.literal('effect-claimed'),
+    ...ofExecution,
+    /** Of an effect that needed an approval: the grant that the worker has verified. */
+    grantId: z.string().max(128).optional(),
+  }),
   ...executionEntries,
   z.object({ type: z.literal('model-intended'), call: callId, model: z.string().max(200), promptHash: z.string().max(128) }),
   z.object({
@@ -94,6 +100,7 @@ export const runCommandSchemas = {
     result: userValue.optional(),
     reason: z.string().max(2_000).optional(),
   }),
+  ...approvalCommandSchemas,
   /** From admission: capacity is granted. */
   ReleaseRun: z.object({
     type: z.literal('ReleaseRun'),
@@ -140,6 +147,8 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.RepinRun,
   runCommandSchemas.SignalRun,
   runCommandSchemas.ResolveEffect,
+  runCommandSchemas.RecordVote,
+  runCommandSchemas.RecordRefusal,
   runCommandSchemas.ReleaseRun,
   runCommandSchemas.RefuseRun,
   runCommandSchemas.FireTimer,

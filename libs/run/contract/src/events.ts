@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { runRepinned } from './pinning';
 import { pooledEventSchemas, pooledFields } from './pooled';
 import { SIGNAL_PAYLOAD_PATHS, signalEventSchemas } from './signals';
+import { APPROVAL_PAYLOAD_PATHS, approvalEventSchemas } from './approvals';
 import {
   callId,
   displayName,
@@ -35,6 +36,8 @@ export const runEventSchemas = {
     requestHash: z.string(),
     requestedAtMs: timestampMs,
     deadlineAtMs: timestampMs.optional(),
+    /** Who asked for it; owners of earlier versions do not say. */
+    requestedBy: z.string().max(200).optional(),
   }),
   RunRefused: z.object({
     code: z.string(),
@@ -89,6 +92,8 @@ export const runEventSchemas = {
     overByMs: timestampMs,
     hasProbe: z.boolean(),
     ...pooledFields.EffectDispatched,
+    /** Of an effect that needed an approval: the grant under which it runs. */
+    grantId: z.string().max(128).optional(),
   }),
   ...pooledEventSchemas,
   /** Dispatched, or asked to be, and certainly not begun: the attempt may be claimed again. */
@@ -129,9 +134,10 @@ export const runEventSchemas = {
   }),
   EffectConfirmed: z.object({ call: callId, attempt, result: userValue }),
   EffectFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
+  ...approvalEventSchemas,
   TimerSet: z.object({
     timerId,
-    purpose: z.enum(['sleep', 'retry', 'deadline', 'probe', 'wait']),
+    purpose: z.enum(['sleep', 'retry', 'deadline', 'probe', 'wait', 'approval-expiry', 'approval-escalation']),
     /** The call that the timer serves; absent for the deadline of the run. */
     call: callId.optional(),
     dueAtMs: timestampMs,
@@ -240,4 +246,5 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   RunCompleted: ['output'],
   RunFailed: ['error.message', 'error.details'],
   ...SIGNAL_PAYLOAD_PATHS,
+  ...APPROVAL_PAYLOAD_PATHS,
 };

@@ -1,4 +1,5 @@
 export * from './answers';
+export * from './approvals';
 export * from './commands';
 export * from './effect-entries';
 export * from './events';

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { grant } from './approvals';
 import { executionEntry, ofExecution } from './effect-entries';
 import { callId, displayName, effectClass, executionId, nameToken } from './values';
 
@@ -46,7 +47,14 @@ export const pooledFields = {
 
 export const pooledCommandSchemas = {
   /** From a worker that was offered the effect: about to execute exactly these arguments. Only the answer lets it begin. */
-  ClaimEffect: z.object({ type: z.literal('ClaimEffect'), ...ofExecution, ...session, ticket, argsHash: z.string().max(128) }),
+  ClaimEffect: z.object({
+    type: z.literal('ClaimEffect'),
+    ...ofExecution,
+    ...session,
+    ticket,
+    argsHash: z.string().max(128),
+    grantId: z.string().max(128).optional(),
+  }),
   /** From the worker that executes or probes: repeated until it is answered. */
   ReportEffect: z.object({
     type: z.literal('ReportEffect'),
@@ -71,6 +79,8 @@ export const offerMessage = z.object({
   attempt,
   /** Canonical JSON: these very bytes are hashed, claimed and executed. */
   argsText: z.string(),
+  /** Of an effect that needed an approval: verify it before the claim. */
+  grant: grant.optional(),
   /** To probe: what is asked about, and the number of the probe. */
   executionId: executionId.optional(),
   probe: z.number().int().positive().optional(),

@@ -1,5 +1,21 @@
 import type { ErrorRecord } from '@perdure/kernel';
 
+/** Why what somebody tried with an approval is refused; each is also a fact of the run. */
+export type ApprovalRefusal =
+  | 'BadSignature'
+  | 'OtherRun'
+  | 'NoSuchApproval'
+  | 'ApprovalClosed'
+  | 'OtherRequest'
+  | 'ApprovalExpired'
+  | 'WrongRole'
+  | 'SelfApproval'
+  | 'DuplicateVote'
+  | 'ChangedArguments'
+  | 'GrantMissing'
+  | 'GrantMismatch'
+  | 'GrantRefused';
+
 /** Why the owner of a run refuses a command; each names its reaction and what to do. */
 export type RunRejectionType =
   | 'RunNotFound'
@@ -27,6 +43,7 @@ export type RunRejectionType =
   | 'EffectMayStillRun'
   | 'OnlyAPersonMay'
   | 'TooManySignals'
+  | ApprovalRefusal
   | 'CommandIdExpired'
   | 'NothingToWaitFor'
   | 'NotForAgents'

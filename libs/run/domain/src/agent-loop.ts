@@ -2,6 +2,7 @@ import { InvariantViolated } from '@perdure/kernel';
 import type { ModelDecision, RunEvent, ToolCall } from '@perdure/run-contract';
 import type { ToolManifest } from '@perdure/tenant-contract';
 import { TOOL_NAMES_SHOWN } from './bounds';
+import { approvalOf } from './request-approval';
 import type { Circumstances, KnownCode } from './run.commands';
 import type { OpenRun } from './run.state';
 
@@ -33,7 +34,7 @@ export function afterDecision(
   }
   if (turnsMax !== undefined && run.turn >= turnsMax) return [turnLimitReached(turnsMax, given.at.nowMs)];
   const call = turnCall(run.turn);
-  const events = decision.toolCalls.flatMap((toolCall, index) => intendTool(`${call}.${index}`, toolCall, given));
+  const events = decision.toolCalls.flatMap((toolCall, index) => intendTool({ run, call: `${call}.${index}` }, toolCall, given));
   const allFailed = decision.toolCalls.every((toolCall) => offeredTool(toolCall.tool, given.code) === undefined);
   return allFailed ? [...events, intendModelCall(run, run.turn + 1, given.code)] : events;
 }
@@ -53,25 +54,23 @@ function intendModelCall(run: OpenRun, turn: number, code: KnownCode): RunEvent 
 }
 
 function intendTool(
-  call: string,
+  { run, call }: { readonly run: OpenRun; readonly call: string },
   toolCall: ToolCall,
   given: { at: Circumstances; code: KnownCode; hash(value: unknown): string },
 ): readonly RunEvent[] {
   const manifest = offeredTool(toolCall.tool, given.code);
-  const intended: RunEvent = {
-    type: 'EffectIntended',
-    data: {
-      call,
-      tool: toolCall.tool,
-      effectClass: manifest?.effectClass ?? 'irreversible',
-      args: toolCall.args,
-      argsHash: given.hash(toolCall.args),
-      toolCallId: toolCall.toolCallId,
-      intendedAtMs: given.at.nowMs,
-      ...(manifest?.pool === undefined ? {} : { pool: manifest.pool }),
-    },
+  const effect = {
+    call,
+    tool: toolCall.tool,
+    effectClass: manifest?.effectClass ?? ('irreversible' as const),
+    args: toolCall.args,
+    argsHash: given.hash(toolCall.args),
+    toolCallId: toolCall.toolCallId,
+    intendedAtMs: given.at.nowMs,
+    ...(manifest?.pool === undefined ? {} : { pool: manifest.pool }),
   };
-  if (manifest !== undefined) return [intended];
+  const intended: RunEvent = { type: 'EffectIntended', data: effect };
+  if (manifest !== undefined) return [intended, ...approvalOf({ run, effect, manifest }, given)];
   const offered = given.code.behaviour?.tools.slice(0, TOOL_NAMES_SHOWN).join(', ') ?? '';
   const message = `There is no tool named ${toolCall.tool}. The tools of this agent are: ${offered}.`;
   return [

@@ -26,5 +26,7 @@ export const SIGNALS_UNREAD_MAX = 100;
 export const SIGNAL_RETRY_MS = 1_000;
 /** Characters of arguments shown to who has to answer for an effect; the whole is in the log. */
 export const ARGUMENTS_SHOWN_MAX = 300;
+/** Attempts against an approval that a run tells as facts; whoever goes on trying is refused without one. */
+export const APPROVAL_REFUSALS_KEPT = 20;
 /** Tool names told to a model that asked for one that does not exist. */
 export const TOOL_NAMES_SHOWN = 50;

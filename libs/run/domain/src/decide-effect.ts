@@ -1,12 +1,13 @@
 import { accept, mustBeClaimed, type Decision, type ErrorRecord } from '@perdure/kernel';
 import type { ProgressEntry, RunEvent, RunEventOf, RunRejection } from '@perdure/run-contract';
-import { afterToolResult } from './agent-loop';
 import { EFFECT_SKEW_MS, EFFECT_START_WITHIN_MS, EXECUTIONS_MAX, PROBE_RETRY } from './bounds';
+import { closing } from './closing';
 import { recallCommand } from './command-memory';
 import { notingPooled } from './pooled';
+import { needsClaim, refusedClaim, resultWithoutGrant, underGrant } from './decide-approval';
 import { commandExpired, notYet, refusal, unknownCall } from './rejection';
 import { retryDelayMs } from './retry';
-import type { DecidedCommand, KnownCode, ResolveEffect } from './run.commands';
+import type { DecidedCommand, ResolveEffect } from './run.commands';
 import { evolve } from './run.evolve';
 import { hasWork, isOpen, woken, type EffectExecution, type OpenRun, type OpenTool, type RunState } from './run.state';
 
@@ -26,7 +27,7 @@ export function effectClaimed(entry: EntryOf<'effect-claimed'>, run: OpenRun, re
   const { call, attempt, executionId } = entry;
   const open = run.calls.get(call);
   if (open?.kind !== 'tool' || open.attempt !== attempt || open.waitsForRetry) return unknownCall(call);
-  if (!mustBeClaimed(open.effectClass))
+  if (!needsClaim(open))
     return refusal('EffectNotClaimed', `The effect ${call} is ${open.effectClass}: it runs without a claim.`);
   if (open.execution !== undefined) {
     const isRepeat = open.execution.stage === 'under-way' && open.execution.executionId === executionId;
@@ -37,13 +38,15 @@ export function effectClaimed(entry: EntryOf<'effect-claimed'>, run: OpenRun, re
     return accept<RunEvent>({ type: 'EffectNotStarted', data: { ...execution, reason: 'cancel-requested' } });
   if (run.pause !== undefined)
     return accept<RunEvent>({ type: 'EffectNotStarted', data: { ...execution, reason: 'pause-requested' } });
+  const refused = refusedClaim(entry, run, report);
+  if (refused !== undefined) return refused;
   const manifest = report.code.tool(open.tool);
   if (manifest === undefined) return refusal('UnknownTool', `This build registered no tool named ${open.tool}.`);
   const startByMs = report.at.nowMs + EFFECT_START_WITHIN_MS;
   const overByMs = startByMs + manifest.timeoutMs + EFFECT_SKEW_MS;
   return accept<RunEvent>({
     type: 'EffectDispatched',
-    data: { ...execution, startByMs, overByMs, hasProbe: manifest.hasProbe === true },
+    data: { ...execution, startByMs, overByMs, hasProbe: manifest.hasProbe === true, ...underGrant(open) },
   });
 }
 
@@ -60,11 +63,16 @@ export function effectUnknown(entry: EntryOf<'effect-unknown'>, run: OpenRun, re
 }
 
 /** A result, or a failure that says that nothing happened, of an effect that may have to be claimed. */
-export function refusedResult(entry: EntryOf<'effect-result'>, open: OpenTool): RunDecision | undefined {
-  if (!mustBeClaimed(open.effectClass)) return undefined;
+export function refusedResult(
+  entry: EntryOf<'effect-result'>,
+  open: OpenTool,
+  { run, report }: { readonly run: OpenRun; readonly report: Report },
+): RunDecision | undefined {
+  if (!needsClaim(open)) return undefined;
   // What was not begun can fail, by arguments that do not fit; it cannot succeed.
   if (open.execution === undefined && !entry.outcome.ok) return undefined;
   if (open.execution?.stage === 'under-way') return undefined;
+  if (open.approval !== undefined) return resultWithoutGrant(open, run, report);
   return refusal('EffectNotClaimed', `The effect ${entry.call} is ${open.effectClass}, and this execution was never claimed.`);
 }
 
@@ -168,13 +176,6 @@ const STAGES: Readonly<Record<EffectExecution['stage'], string>> = {
   answered: 'it was answered',
 };
 
-/** Facts that end a call, and what follows them in an agent's loop. */
-export function closing(run: OpenRun, code: KnownCode, events: readonly RunEvent[]): readonly RunEvent[] {
-  if (run.request.kind !== 'agent') return events;
-  const after = events.reduce<RunState>(evolve, run);
-  return isOpen(after) ? [...events, ...afterToolResult(after, code)] : events;
-}
-
 /** Puts before each fact that ends an activation that its dispatched effects are unknown. */
 export function settled(run: RunState, events: readonly RunEvent[], nowMs: number): readonly RunEvent[] {
   if (
@@ -225,9 +226,19 @@ function unknownIn(run: OpenRun, { isOver, isEnd, nowMs }: Letting): readonly Ru
     if (isPooled ? !isOver : run.status !== 'active') return [];
     const open = { ...call, execution: call.execution };
     const because = isPooled ? 'run-ended' : 'activation-ended';
+    if (!isEnd && run.status === 'active' && !mustBeClaimed(call.effectClass)) return [again(open, run.activation.workerId)];
     const [unknown, ...next] = becomesUnknown(open, { because }, nowMs);
     return isEnd ? [unknown] : [unknown, ...next];
   });
+}
+
+/** What was claimed for its approval alone may run again, under the same grant and key. */
+function again(
+  { call, attempt, losses, execution }: OpenTool & { readonly execution: EffectExecution },
+  workerId: string,
+): RunEvent {
+  const { executionId } = execution;
+  return { type: 'EffectLost', data: { call, attempt, executionId, workerId, losses: losses + 1 } };
 }
 
 export function becomesUnknown(

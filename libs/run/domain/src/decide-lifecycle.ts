@@ -4,6 +4,7 @@ import { beginAgentLoop } from './agent-loop';
 import { LOST_ACTIVATIONS_MAX } from './bounds';
 import { recallCommand } from './command-memory';
 import { fitsPin, wrongBuild } from './decide-pin';
+import { approvalTimerFired } from './decide-approval';
 import { commandExpired, refusal, notYet } from './rejection';
 import type {
   DecidedCommand,
@@ -29,10 +30,11 @@ export function decideRequest({ command, at }: Given<RequestRun>, state: RunStat
       'Another request was started under this run id or idempotency key. Use a new key for a new request.',
     );
   }
-  const { kind, name, pool, input, requestHash, deadlineMs } = command;
+  const { kind, name, pool, input, requestHash, deadlineMs, requestedBy } = command;
+  const who = requestedBy === undefined ? {} : { requestedBy };
   const requested: RunEventOf<'RunRequested'> = {
     type: 'RunRequested',
-    data: { kind, name, pool, input, requestHash, requestedAtMs: at.nowMs },
+    data: { kind, name, pool, input, requestHash, requestedAtMs: at.nowMs, ...who },
   };
   if (deadlineMs === undefined) return accept<RunEvent>(requested);
   const deadlineAtMs = at.nowMs + deadlineMs;
@@ -170,7 +172,7 @@ export function decideResume({ command, at }: Given<RunCommandOf<'ResumeRun'>>, 
   return accept<RunEvent>({ type: 'RunResumed', data: { reason: command.reason, commandId: at.commandId } });
 }
 
-export function decideFire({ command, at }: Given<RunCommandOf<'FireTimer'>>, run: OpenRun): RunDecision {
+export function decideFire({ command, at, code }: Given<RunCommandOf<'FireTimer'>>, run: OpenRun): RunDecision {
   const timer = run.timers.get(command.timerId);
   // It has fired, or its call has ended: either way nothing is left to do.
   if (timer === undefined) return accept();
@@ -181,6 +183,8 @@ export function decideFire({ command, at }: Given<RunCommandOf<'FireTimer'>>, ru
       timer.dueAtMs - at.nowMs,
     );
   }
+  if (timer.purpose === 'approval-expiry' || timer.purpose === 'approval-escalation')
+    return approvalTimerFired({ command, at, code }, run, timer);
   const fired: RunEvent = { type: 'TimerFired', data: { timerId: timer.timerId, dueAtMs: timer.dueAtMs } };
   if (timer.purpose === 'deadline') {
     return accept<RunEvent>(fired, { type: 'RunTimedOut', data: { deadlineAtMs: timer.dueAtMs, endedAtMs: at.nowMs } });
@@ -233,6 +237,8 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'ResolveEffect':
     case 'ClaimEffect':
     case 'ReportEffect':
+    case 'RecordVote':
+    case 'RecordRefusal':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {
     details: { outcome: run.outcome.status },

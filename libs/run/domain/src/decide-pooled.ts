@@ -1,7 +1,9 @@
 import { accept, mustBeClaimed, type Decision } from '@perdure/kernel';
 import type { ClaimAnswer, ExecutionEntry, Executor, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
 import { EFFECT_SKEW_MS, EFFECT_START_WITHIN_MS, EXECUTIONS_MAX } from './bounds';
-import { becomesUnknown, closing, effectNotStarted, effectUnknown, probeResult } from './decide-effect';
+import { closing } from './closing';
+import { refusedClaim, underGrant } from './decide-approval';
+import { becomesUnknown, effectNotStarted, effectUnknown, probeResult } from './decide-effect';
 import { cancelled } from './decide-lifecycle';
 import { effectResult } from './decide-progress';
 import { notTheExecutor } from './not-the-executor';
@@ -31,12 +33,14 @@ export function decideClaim({ command, at, code }: Given<ClaimEffect>, run: Open
   const manifest = code.tool(open.tool);
   if (open.pool !== executor.pool || manifest?.pool !== open.pool || manifest.declaredOnly === true)
     return notTheExecutor(open, executor.workerId);
-  if (open.argsHash !== argsHash)
+  if ((open.approval?.argsHash ?? open.argsHash) !== argsHash)
     return refusal('ArgumentsChanged', `The effect ${call} was intended with other arguments than those that would be executed.`);
   if (open.execution !== undefined) {
     const isRepeat = open.execution.stage === 'under-way' && open.execution.executionId === executionId;
     return isRepeat ? accept() : alreadyClaimed(call, attempt);
   }
+  const refused = refusedClaim(command, run, { at, code });
+  if (refused !== undefined) return refused;
   if (!command.isOffered) return notTheExecutor(open, executor.workerId);
   const withheld = whyWithheld(run);
   if (withheld !== undefined) return notDue(call, withheld);
@@ -45,7 +49,7 @@ export function decideClaim({ command, at, code }: Given<ClaimEffect>, run: Open
   const { effectClass, hasProbe = false } = manifest;
   return accept<RunEvent>({
     type: 'EffectDispatched',
-    data: { call, attempt, executionId, startByMs, overByMs, hasProbe, executor, effectClass },
+    data: { call, attempt, executionId, startByMs, overByMs, hasProbe, executor, effectClass, ...underGrant(open) },
   });
 }
 

@@ -11,12 +11,15 @@ import type {
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import { afterDecision } from './agent-loop';
 import { RETRY_AFTER_MS_MAX } from './bounds';
-import { closing, effectClaimed, effectNotStarted, effectUnknown, probeResult, refusedResult } from './decide-effect';
+import { closing } from './closing';
+import { effectClaimed, effectNotStarted, effectUnknown, probeResult, refusedResult } from './decide-effect';
 import { afterLoss, cancelled, paused } from './decide-lifecycle';
 import { notTheExecutor } from './not-the-executor';
 import { isPooled, pooledUnderWay } from './pooled';
 import { signalAwaited } from './decide-signal';
 import { callConflict, refusal, unknownCall } from './rejection';
+import { refusedByWorker } from './decide-approval';
+import { approvalOf } from './request-approval';
 import { NO_RETRY, retryDelayMs } from './retry';
 import type { DecidedCommand } from './run.commands';
 import { evolve } from './run.evolve';
@@ -165,9 +168,9 @@ function effectIntended(entry: EntryOf<'effect-intended'>, run: OpenRun, report:
   const { effectClass, pool } = manifest;
   const intended = { call, tool, effectClass, args, intendedAtMs: report.at.nowMs };
   // What another worker will execute is held to the arguments, not to what the proposing one says of them.
-  if (pool !== undefined)
-    return accept<RunEvent>({ type: 'EffectIntended', data: { ...intended, argsHash: report.hash(args), pool } });
-  return accept<RunEvent>({ type: 'EffectIntended', data: { ...intended, argsHash: entry.argsHash } });
+  const effect =
+    pool === undefined ? { ...intended, argsHash: entry.argsHash } : { ...intended, argsHash: report.hash(args), pool };
+  return accept<RunEvent>({ type: 'EffectIntended', data: effect }, ...approvalOf({ run, effect, manifest }, report));
 }
 
 export function effectResult(
@@ -177,13 +180,16 @@ export function effectResult(
 ): RunDecision {
   const open = run.calls.get(entry.call);
   if (open?.kind !== 'tool' || open.attempt !== entry.attempt || open.waitsForRetry) return unknownCall(entry.call);
-  const refused = refusedResult(entry, open);
+  const refused = refusedResult(entry, open, { run, report });
   if (refused !== undefined) return refused;
   const { call, attempt, outcome } = entry;
   const policy = report.code.tool(open.tool)?.retry ?? NO_RETRY;
   const events = outcome.ok
     ? [{ type: 'EffectConfirmed', data: { call, attempt, result: outcome.value } } satisfies RunEvent]
-    : failedAttempt({ open, error: outcome.error, policy, report, type: 'EffectFailed' });
+    : [
+        ...refusedByWorker(outcome.error, run, { open, report }),
+        ...failedAttempt({ open, error: outcome.error, policy, report, type: 'EffectFailed' }),
+      ];
   const last = events[events.length - 1] as RunEvent;
   return accept(...(last.type === 'TimerSet' ? events : closing(run, report.code, events)));
 }

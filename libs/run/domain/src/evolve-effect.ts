@@ -132,7 +132,10 @@ export function closeTool(run: OpenRun, call: string, outcome: Outcome): OpenRun
   const closed = closeCall(run, call);
   const name = open.tool;
   // The worker that holds the run learns of it by this alone: it did not report it.
-  const isAnswer = open.pool !== undefined || (open.execution?.stage === 'answered' && open.execution.note !== 'probe');
+  const isAnswer =
+    open.pool !== undefined ||
+    open.approval?.stage === 'refused' ||
+    (open.execution?.stage === 'answered' && open.execution.note !== 'probe');
   const arrived = { revision: run.revision, call, outcome, kind: 'tool' as const, name };
   const told = isAnswer ? { ...closed, inbound: [...closed.inbound, arrived] } : closed;
   if (run.request.kind === 'agent')

@@ -1,4 +1,5 @@
 export * from './agent-loop';
+export * from './approval.state';
 export * from './bounds';
 export * from './command-memory';
 export * from './decide-pin';

@@ -33,10 +33,15 @@ export function pooledWork(state: RunState): readonly PooledWork[] {
   const mayBegin = whyWithheld(state) === undefined;
   return pooledTools(state).flatMap((open): readonly PooledWork[] => {
     if (isUnderWay(open)) return [{ do: 'watch', open, isToStop: state.cancel !== undefined }];
-    if (!mayBegin || open.waitsForRetry) return NOTHING;
+    if (!mayBegin || open.waitsForRetry || isWithheld(open)) return NOTHING;
     if (open.execution === undefined) return [{ do: 'run', open }];
     return open.execution.stage === 'probe-due' ? [{ do: 'probe', open }] : NOTHING;
   });
+}
+
+/** It needs an approval, and has none. */
+function isWithheld({ approval }: PooledTool): boolean {
+  return approval !== undefined && approval.stage !== 'granted';
 }
 
 /** Nothing new begins then; what is under way comes to its end. */

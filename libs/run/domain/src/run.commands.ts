@@ -1,5 +1,5 @@
-import type { Executor, RunCommandOf, RunKind } from '@perdure/run-contract';
-import type { BehaviourManifest, ToolManifest } from '@perdure/tenant-contract';
+import type { ApprovalRefusal, Executor, RunCommandOf, RunKind } from '@perdure/run-contract';
+import type { BehaviourManifest, EffectInQuestion, KnownPolicy, ToolManifest } from '@perdure/tenant-contract';
 
 /** What the owner knows of the code that a command concerns, from the build's registration. */
 export interface KnownCode {
@@ -7,6 +7,8 @@ export interface KnownCode {
   /** Builds whose runs the build takes over. */
   readonly compatibleWith?: readonly string[];
   tool(name: string): ToolManifest | undefined;
+  /** The policy of the tenant that asks for an approval of this effect, as it stands now. */
+  approvalOf?(effect: EffectInQuestion): KnownPolicy | undefined;
 }
 
 /** Time and chance arrive with the command. */
@@ -25,6 +27,7 @@ export interface RequestRun {
   readonly input: unknown;
   readonly requestHash: string;
   readonly deadlineMs: number | undefined;
+  readonly requestedBy?: string;
 }
 
 /** The owner found another worker for a run whose activation was lost. */
@@ -52,6 +55,17 @@ export interface EnforcePause {
 export interface ResolveEffect extends RunCommandOf<'ResolveEffect'> {
   readonly by: { readonly kind: 'user' | 'worker' | 'service'; readonly id: string };
 }
+
+/** What the owner has found by looking at the signature: it is not the signer's, or is not about this run. */
+interface Examined {
+  readonly flaw?: { readonly code: ApprovalRefusal; readonly message: string };
+}
+
+/** A person has decided on an approval. */
+export interface RecordVote extends RunCommandOf<'RecordVote'>, Examined {}
+
+/** A person has tried what it may not. */
+export interface RecordRefusal extends RunCommandOf<'RecordRefusal'>, Examined {}
 
 /** The worker did not let go of a cancelled run in time. */
 export interface EnforceCancel {
@@ -96,6 +110,8 @@ export type DomainCommand =
   | ClaimEffect
   | ReportEffect
   | LoseExecution
+  | RecordVote
+  | RecordRefusal
   | RunCommandOf<'FireTimer'>
   | RunCommandOf<'RecordProgress'>;
 

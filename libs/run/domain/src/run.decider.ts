@@ -17,6 +17,7 @@ import {
   decideTerminate,
 } from './decide-lifecycle';
 import { decideRepin } from './decide-pin';
+import { decideRefusal, decideVote } from './decide-approval';
 import { decideResolve, settled } from './decide-effect';
 import { decideClaim, decideLoseExecution, decideReport } from './decide-pooled';
 import { decideProgress } from './decide-progress';
@@ -79,6 +80,10 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideReport({ command, at, code }, state);
     case 'LoseExecution':
       return decideLoseExecution({ command, at, code }, state);
+    case 'RecordVote':
+      return decideVote({ command, at, code, hash }, state);
+    case 'RecordRefusal':
+      return decideRefusal({ command, at, code }, state);
     case 'FireTimer':
       return decideFire({ command, at, code }, state);
     case 'RecordProgress':

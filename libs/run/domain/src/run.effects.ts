@@ -1,6 +1,7 @@
-import { mustBeClaimed } from '@perdure/kernel';
 import type { GrantedExecution, Instruction, RunCommandOf } from '@perdure/run-contract';
+import type { ToolApproval } from './approval.state';
 import { CANCEL_GRACE_MS, EFFECT_START_WITHIN_MS, PAUSE_GRACE_MS } from './bounds';
+import { needsClaim } from './decide-approval';
 import { isOpen, isRunnable, type OpenTool, type RunState } from './run.state';
 
 /** What the owner of a run has to bring about, from state alone: after a crash, fold and ask again. */
@@ -25,6 +26,8 @@ export function pendingEffects(state: RunState): readonly RunEffect[] {
   return [keep];
 }
 
+type RunTool = Extract<Instruction, { do: 'run-tool' }>;
+
 /** What the worker that holds the run shall do now. */
 export function instructionsOf(state: RunState): readonly Instruction[] {
   if (!isOpen(state) || state.cancel !== undefined || state.pause !== undefined || state.calls.size === 0) return NONE;
@@ -40,7 +43,7 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
 }
 
 function toolInstruction(open: OpenTool): Instruction {
-  const { call, tool, args, attempt, toolCallId, execution } = open;
+  const { call, tool, args, attempt, toolCallId, execution, approval } = open;
   if (execution !== undefined)
     return { do: 'probe-tool', call, tool, args, attempt, executionId: execution.executionId, probe: execution.probe };
   return {
@@ -50,8 +53,14 @@ function toolInstruction(open: OpenTool): Instruction {
     args,
     attempt,
     ...(toolCallId === undefined ? {} : { toolCallId }),
-    ...(mustBeClaimed(open.effectClass) ? { mustClaim: true } : {}),
+    ...(needsClaim(open) ? { mustClaim: true } : {}),
+    ...(approval?.grantId === undefined ? {} : granted(approval, approval.grantId)),
   };
+}
+
+function granted({ votes, isEdited }: ToolApproval, grantId: string): Pick<RunTool, 'grant' | 'editedBy'> {
+  const editedBy = votes.map(({ statement }) => statement.approver);
+  return { grant: { grantId, votes: [...votes] }, ...(isEdited ? { editedBy } : {}) };
 }
 
 /** Of the executions that a report claims: those that are dispatched, and so may begin. */

@@ -3,9 +3,19 @@ import type { JournalEntry, RunEvent, RunEventOf, RunOutcome } from '@perdure/ru
 import { rememberCommand } from './command-memory';
 import { pinnedBy, repinned } from './evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
+import * as approval from './evolve-approval';
 import * as effect from './evolve-effect';
 import * as signal from './evolve-signal';
-import { callName, commonFields, isOpen, isWaiting, newRunFields, type OpenRun, type RunState } from './run.state';
+import {
+  callName,
+  commonFields,
+  isOpen,
+  isWaiting,
+  newRunFields,
+  type OpenRun,
+  type OpenTimer,
+  type RunState,
+} from './run.state';
 
 /** What a fact changes. A fact that cannot follow the present state is a corrupt history. */
 export function evolve(state: RunState, event: RunEvent): RunState {
@@ -17,6 +27,7 @@ export function evolve(state: RunState, event: RunEvent): RunState {
 
 function evolved(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>): RunState {
   if (effect.isOfEffect(event)) return effect.evolveEffect(run, event);
+  if (approval.isOfApproval(event)) return approval.evolveApproval(run, event);
   return signal.isOfSignal(event) ? signal.evolveSignal(run, event, timeOf(event, run)) : evolveOpen(run, event);
 }
 
@@ -41,7 +52,10 @@ function withReportMark(state: RunState, event: RunEvent): RunState {
 // One case a line: the table of what may follow what.
 function evolveOpen(
   run: OpenRun,
-  event: Exclude<RunEvent, { type: 'RunRequested' | effect.EffectEventType | signal.SignalEventType }>,
+  event: Exclude<
+    RunEvent,
+    { type: 'RunRequested' | effect.EffectEventType | signal.SignalEventType | approval.ApprovalEventType }
+  >,
 ): RunState {
   switch (event.type) {
     case 'RunAssigned':
@@ -110,8 +124,9 @@ function evolveOpen(
 
 function requested(state: RunState, event: RunEventOf<'RunRequested'>): RunState {
   if (state.status !== 'none') throw impossible(state, event);
-  const { kind, name, pool, input, requestHash, requestedAtMs } = event.data;
-  const request = { kind, name, pool, input, requestHash, requestedAtMs };
+  const { kind, name, pool, input, requestHash, requestedAtMs, requestedBy } = event.data;
+  const who = requestedBy === undefined ? {} : { requestedBy };
+  const request = { kind, name, pool, input, requestHash, requestedAtMs, ...who };
   return { ...newRunFields(0, request), status: 'queued', preferredWorkerId: undefined };
 }
 
@@ -270,7 +285,7 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
   const timer = run.timers.get(event.data.timerId);
   if (timer === undefined) throw impossible(run, event);
   const next = { ...run, timers: without(run.timers, timer.timerId) };
-  if (timer.call === undefined) return next;
+  if (timer.call === undefined || isOfApproval(timer)) return next;
   if (timer.purpose === 'sleep') {
     const outcome = { ok: true as const, value: null };
     const arrived = { revision: run.revision, call: timer.call, outcome, kind: 'sleep' as const, name: 'sleep' };
@@ -282,6 +297,11 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
   if (isWaiting(open)) throw impossible(run, event);
   const again = { ...open, sinceMs: timeOf(event, run), attempt: open.attempt + 1, waitsForRetry: false };
   return { ...next, calls: with_(run.calls, timer.call, again) };
+}
+
+/** What it brings is a fact of its own. */
+function isOfApproval({ purpose }: OpenTimer): boolean {
+  return purpose === 'approval-expiry' || purpose === 'approval-escalation';
 }
 
 /** It may have fired meanwhile: then what it brought is not delivered any more. */

@@ -1,4 +1,5 @@
 import type { EffectClass, Executor, InboundFact, RunEvent, RunKind, RunOutcome, ShownSignal } from '@perdure/run-contract';
+import type { KnownRefusal, ToolApproval } from './approval.state';
 import type { Journal } from './run.journal';
 import { emptyJournal } from './run.journal';
 
@@ -9,6 +10,8 @@ export interface RunRequest {
   readonly input: unknown;
   readonly requestHash: string;
   readonly requestedAtMs: number;
+  /** Absent in runs that earlier versions have requested. */
+  readonly requestedBy?: string;
 }
 
 /** Capacity granted by admission; it survives the loss of an activation. */
@@ -57,6 +60,8 @@ export interface OpenTool {
   /** Executions whose worker of the pool was lost, and that are made again. */
   readonly losses: number;
   readonly execution: EffectExecution | undefined;
+  /** Absent when it needs none. */
+  readonly approval?: ToolApproval;
 }
 
 /** Something that was intended and has no end yet. */
@@ -95,6 +100,7 @@ export function isRunnable(call: OpenCall): call is WorkedCall {
   if (isWaiting(call) || call.waitsForRetry) return false;
   // Whoever holds the run has no part in it.
   if (call.kind === 'tool' && call.pool !== undefined) return false;
+  if (call.kind === 'tool' && call.approval !== undefined && call.approval.stage !== 'granted') return false;
   return call.kind === 'model' || call.execution === undefined || call.execution.stage === 'probe-due';
 }
 
@@ -106,7 +112,7 @@ export interface ArrivedFact extends InboundFact {
 
 export interface OpenTimer {
   readonly timerId: string;
-  readonly purpose: 'sleep' | 'retry' | 'deadline' | 'probe' | 'wait';
+  readonly purpose: 'sleep' | 'retry' | 'deadline' | 'probe' | 'wait' | 'approval-expiry' | 'approval-escalation';
   readonly call: string | undefined;
   readonly dueAtMs: number;
 }
@@ -156,6 +162,8 @@ interface OpenRunFields {
   readonly commands: readonly KnownCommand[];
   /** Ids at or before this time may have been forgotten. */
   readonly commandsForgottenUpToMs: number;
+  /** What was tried against approvals, bounded. */
+  readonly refusals: readonly KnownRefusal[];
 }
 
 export type OpenRun = OpenRunFields &
@@ -222,13 +230,14 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
     pause: undefined,
     commands: [],
     commandsForgottenUpToMs: 0,
+    refusals: [],
   };
 }
 
 /** Removes what only one status carries, so that a transition cannot leave it behind. */
 export function commonFields(run: OpenRun): OpenRunFields {
   const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn } = run;
-  const { calls, timers, inbound, signals, journal, cancel, pause, commands, commandsForgottenUpToMs } = run;
+  const { calls, timers, inbound, signals, journal, cancel, pause, commands, commandsForgottenUpToMs, refusals } = run;
   return {
     revision,
     request,
@@ -249,5 +258,6 @@ export function commonFields(run: OpenRun): OpenRunFields {
     pause,
     commands,
     commandsForgottenUpToMs,
+    refusals,
   };
 }

@@ -1,5 +1,6 @@
 import { mustBeClaimed } from '@perdure/kernel';
 import type { OpenPromise, RunView } from '@perdure/run-contract';
+import type { ToolApproval } from './approval.state';
 import { ARGUMENTS_SHOWN_MAX } from './bounds';
 import { waitForBuild, type Surroundings } from './pin.view';
 import { whyWithheld } from './pooled';
@@ -112,6 +113,7 @@ function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const { sinceMs } = call;
   if (call.kind === 'wait') return ofWait(run, call);
   if (call.kind === 'sleep' || call.waitsForRetry) return ofTimer(run, call);
+  if (call.kind === 'tool' && call.approval?.stage === 'waiting') return ofApproval(call, call.approval);
   if (call.kind === 'tool' && call.pool !== undefined && !isWithPerson(call)) return ofPooled(run, call, call.pool);
   if (call.kind === 'tool' && call.execution !== undefined) return ofExecution(run, call, call.execution);
   const reporter = run.status === 'active' ? `worker ${run.activation.workerId}` : 'the next worker that holds the run';
@@ -119,6 +121,23 @@ function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   return call.kind === 'model'
     ? { promise: 'model-call', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.model, closedBy }
     : { promise: 'effect', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.tool, closedBy };
+}
+
+function ofApproval({ call, tool, args, sinceMs }: OpenTool, approval: ToolApproval): OpenPromise {
+  const { roles, quorum, votes, expiresAtMs, requestedBy, separationOfDuties, policy } = approval;
+  const left = quorum - votes.length;
+  const agreed = votes.length === 0 ? '' : `, ${votes.map(({ statement }) => statement.approver).join(', ')} agreed`;
+  const others = separationOfDuties ? ` other than ${requestedBy}` : '';
+  const persons = left <= 1 ? 'somebody' : `${left} persons`;
+  return {
+    promise: 'approval',
+    keeper: 'person',
+    id: call,
+    sinceMs,
+    dueAtMs: expiresAtMs,
+    detail: `${tool} ${shortText(args)}: the policy ${policy} asks for an approval${agreed}`,
+    closedBy: `${persons} with the role ${roles.join(' or ')}${others} decides: perdure approvals approve|deny <run> ${call}; without it the effect fails when it is due`,
+  };
 }
 
 function ofExecution(run: OpenRun, open: OpenTool, { stage, note, executionId }: EffectExecution): OpenPromise {
@@ -203,5 +222,7 @@ function ofTimer(run: OpenRun, call: Exclude<OpenCall, { kind: 'wait' }>): OpenP
 }
 
 function timerOf(run: OpenRun, call: string): OpenTimer | undefined {
-  return [...run.timers.values()].find((candidate) => candidate.call === call);
+  return [...run.timers.values()].find(
+    ({ call: served, purpose }) => served === call && purpose !== 'approval-expiry' && purpose !== 'approval-escalation',
+  );
 }

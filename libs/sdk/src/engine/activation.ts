@@ -12,6 +12,7 @@ import { CANCEL_GRACE_MS, SUSPEND_AFTER_MS } from './bounds';
 import type { OfExecution } from './claimed-effect';
 import { CANCELLED_ENTRY, effectClaimedEntry, failedEntry, HANDED_OVER_ENTRY, SUSPENDED_ENTRY } from './entries';
 import { runCancelled, type Execution } from './execution';
+import type { GrantKnown } from './grant-check';
 import { recordOf } from './outcome';
 import { ProgressReporter } from './progress-reporter';
 
@@ -28,6 +29,8 @@ export interface ActivationHome {
   readonly host: Host;
   readonly bus: Bus;
   readonly workerId: string;
+  /** By which grants of approvals are verified. */
+  readonly grants: GrantKnown;
   /** It waits only for facts from outside and keeps its memory: its slot is free. */
   suspended(activation: Activation): void;
   /** Nothing more will come of it. */
@@ -66,6 +69,10 @@ export abstract class Activation {
     this.execution = { host: home.host, signal: this.controller.signal };
     this.currentEpoch = order.epoch;
     this.reporter = this.newReporter();
+  }
+
+  get grants(): GrantKnown {
+    return this.home.grants;
   }
 
   get runId(): string {
@@ -193,9 +200,9 @@ export abstract class Activation {
   }
 
   /** Resolves with the owner's answer to the report that holds the claim; never, when the activation ends before. */
-  claim(of: OfExecution): Promise<ProgressAnswer> {
+  claim(of: OfExecution, grantId: string | undefined): Promise<ProgressAnswer> {
     return new Promise((resolve) => {
-      this.reporter.add(effectClaimedEntry(of), resolve);
+      this.reporter.add(effectClaimedEntry(of, grantId), resolve);
       this.reporter.flush();
     });
   }

@@ -154,11 +154,12 @@ export class AgentActivation extends Activation {
     this.proceed();
   }
 
-  private async useTool({ call, tool: name, args, attempt, mustClaim }: RunTool): Promise<ClaimedUse> {
+  private async useTool({ call, tool: name, args, attempt, mustClaim, grant }: RunTool): Promise<ClaimedUse> {
     const tool = this.tools.get(name);
     const { log } = this.home.host;
     const idempotencyKey = this.keyOf(call);
-    if (tool !== undefined && mustClaim === true) return useClaimed(this, { call, tool, args, attempt, idempotencyKey, log });
+    if (tool !== undefined && (mustClaim === true || tool.approval === 'required'))
+      return useClaimed(this, { call, tool, args, attempt, idempotencyKey, log, grant });
     const executionId = `${idempotencyKey}/${attempt}`;
     const ended =
       tool === undefined

@@ -1,16 +1,18 @@
 import { mustBeClaimed, PerdureError, Terminal, type ErrorRecord, type Host, type Logger } from '@perdure/kernel';
-import type { ClaimAnswer, Instruction } from '@perdure/run-contract';
+import type { ClaimAnswer, Grant, Instruction } from '@perdure/run-contract';
 import type { Probed, Tool } from './definitions';
 import * as entry from './entries';
 import { limited, parsedArguments, runTool, timedOut, type Execution, type ToolUse } from './execution';
-import { recordOf, serialise, succeeded, type Ended } from './outcome';
+import { refusedGrant, type GrantKnown } from './grant-check';
+import { failed, recordOf, serialise, succeeded, type Ended } from './outcome';
 
 /**
  * Effects that must not be doubled.
  *
  * 1. Nothing begins but by the owner's answer to the claim of this very execution.
  * 2. Nothing begins after the time that the answer gives, counted from before the claim was sent.
- * 3. Only a typed error of the tool says that nothing happened.
+ * 3. What needed an approval is not even claimed before its grant is verified, here where it would be executed.
+ * 4. Only a typed error of the tool says that nothing happened.
  */
 
 export interface OfExecution {
@@ -24,7 +26,9 @@ export interface ClaimPort {
   readonly execution: Execution;
   readonly isActive: boolean;
   /** Resolves with the owner's answer to the claim of this execution; never, when the activation ends before. */
-  claim(of: OfExecution): Promise<ClaimAnswer>;
+  claim(of: OfExecution, grantId: string | undefined): Promise<ClaimAnswer>;
+  readonly runId: string;
+  readonly grants: GrantKnown;
 }
 
 /** What became of an attempt, and the entry that says so; without one there is nothing to say. */
@@ -34,19 +38,24 @@ export type ClaimedUse =
   | { readonly did: 'not-begin'; readonly text?: string }
   | { readonly did: 'lose-track'; readonly text: string };
 
-export type ClaimedToolUse = Omit<ToolUse, 'executionId'> & { readonly call: string };
+export type ClaimedToolUse = Omit<ToolUse, 'executionId'> & {
+  readonly call: string;
+  /** Came with the instruction; not believed before it is verified. */
+  readonly grant?: Grant | undefined;
+};
 
 export async function useClaimed(port: ClaimPort, use: ClaimedToolUse): Promise<ClaimedUse> {
   const { call, attempt, tool } = use;
   const parsed = await parsedArguments(tool, use.args);
-  if (!parsed.success)
-    return { did: 'end', ended: parsed.ended, text: entry.effectResultEntry(call, attempt, parsed.ended.text) };
-  if (!port.isActive) return { did: 'not-begin' };
+  if (!parsed.success) return endAs(use, parsed.ended);
   const { host, signal } = port.execution;
+  const refused = refusedGrant(host, port.grants, { ...use, runId: port.runId, grant: use.grant });
+  if (refused !== undefined) return endAs(use, failed(refused));
+  if (!port.isActive) return { did: 'not-begin' };
   const executionId = host.entropy.uuid();
   const of = { call, attempt, executionId };
   const since = instantOf(host);
-  const answer = await port.claim(of);
+  const answer = await port.claim(of, use.grant?.grantId);
   const grant = answer.mayBegin?.find((granted) => granted.executionId === executionId);
   if (grant === undefined || !port.isActive) return { did: 'not-begin' };
   // Last: between this look and the call lies nothing that waits.
@@ -57,6 +66,10 @@ export async function useClaimed(port: ClaimPort, use: ClaimedToolUse): Promise<
   // What may be repeated needs no more care for having been claimed.
   if (!mustBeClaimed(tool.effect)) return endOf(of, { known: await runTool(port.execution, execution) });
   return endOf(of, await runClaimed(port.execution, { ...execution, args: parsed.data }));
+}
+
+function endAs({ call, attempt }: Pick<ClaimedToolUse, 'call' | 'attempt'>, ended: Ended): ClaimedUse {
+  return { did: 'end', ended, text: entry.effectResultEntry(call, attempt, ended.text) };
 }
 
 function endOf(of: OfExecution, end: ClaimedEnd): ClaimedUse {

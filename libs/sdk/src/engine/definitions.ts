@@ -45,6 +45,8 @@ export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
   readonly declaredOnly?: boolean;
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
+  /** Never run without a grant, whatever the policies of the tenant say. */
+  readonly approval?: 'required' | undefined;
   /** What its author wrote, by which builds are told apart. */
   readonly code: string;
   execute(input: z.output<I>, scope: ToolScope): Promise<R>;

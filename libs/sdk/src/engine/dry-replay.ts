@@ -2,6 +2,7 @@ import type { Bus, ErrorRecord, Host } from '@perdure/kernel';
 import { runAddress, workerAddress, type Divergence, type ProgressAnswer, type RecordedRun } from '@perdure/run-contract';
 import type { Activation } from './activation';
 import type { Tool, Workflow } from './definitions';
+import type { GrantKnown } from './grant-check';
 import { WorkflowActivation } from './workflow-activation';
 
 /**
@@ -35,6 +36,7 @@ export function dryReplay(host: Host, run: RecordedRun, candidate: Candidate): P
       host: quiet(host),
       bus: keepingReports(reported),
       workerId: 'dry',
+      grants: believingNothing(run.tenant),
       suspended: (activation: Activation) => activation.dispose(),
       closed: () => resolve(endIn(reported)),
     };
@@ -71,6 +73,12 @@ function orderFor({ tenant, runId, kind, name, pool, input, revision, journal, b
     cancelRequested: false,
     pauseRequested: true,
   };
+}
+
+/** Nothing is executed here: no grant is looked at. */
+function believingNothing(tenant: string): GrantKnown {
+  const manifest = { buildId: 'dry', behaviours: [], tools: [] };
+  return { signatures: { verify: () => false }, signerKey: undefined, manifest, tenant };
 }
 
 /** An owner that accepts every report, and wants the run back. */

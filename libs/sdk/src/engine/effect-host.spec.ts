@@ -56,6 +56,12 @@ class World {
     this.effects = new EffectHost({
       ...{ host: this.host, bus: this.bus(), tenant: 'acme', workerId: 'w1', sessionId: 's1', slots: 2 },
       tools: new Map([['pay', pay]]),
+      grants: {
+        signatures: { verify: () => false },
+        signerKey: undefined,
+        manifest: { buildId: 'b', behaviours: [], tools: [] },
+        tenant: 'acme',
+      },
       onChange: () => undefined,
     });
   }

@@ -12,6 +12,7 @@ import { ask, WITHDRAWN } from './ask';
 import { CLAIM_WITHIN_MS, PROGRESS_TIMEOUT_MS } from './bounds';
 import { probe, useClaimed, type ClaimPort, type OfExecution, type ProbeTool } from './claimed-effect';
 import type { Tool } from './definitions';
+import type { GrantKnown } from './grant-check';
 import { idempotencyKeyOf } from './identity';
 
 export interface EffectHostOptions {
@@ -22,6 +23,8 @@ export interface EffectHostOptions {
   readonly sessionId: string;
   /** Tools of its own pool, by name. */
   readonly tools: ReadonlyMap<string, Tool>;
+  /** By which grants of approvals are verified. */
+  readonly grants: GrantKnown;
   /** Executions at once. */
   readonly slots: number;
   /** The number of free slots has changed. */
@@ -123,14 +126,16 @@ export class EffectHost {
     const port: ClaimPort = {
       execution: { host, signal: work.controller.signal },
       isActive: true,
-      claim: (of) => {
+      runId,
+      grants: this.options.grants,
+      claim: (of, grantId) => {
         // Named in heartbeats from now on until it is reported.
         work.executionId = of.executionId;
         this.options.onChange();
-        return this.claim(offer, of);
+        return this.claim(offer, of, grantId);
       },
     };
-    const use = { call, tool, args: JSON.parse(argsText) as unknown, attempt, log: host.log };
+    const use = { call, tool, args: JSON.parse(argsText) as unknown, attempt, log: host.log, grant: offer.grant };
     const used = await useClaimed(port, { ...use, idempotencyKey: idempotencyKeyOf({ tenant, runId }, call) });
     // Without a claim that was granted there is nothing to say.
     if (used.text === undefined) return;
@@ -150,10 +155,15 @@ export class EffectHost {
     await this.report(offer, executionId, text);
   }
 
-  private async claim(offer: OfferMessage, of: OfExecution): Promise<ClaimAnswer> {
+  private async claim(offer: OfferMessage, of: OfExecution, grantId: string | undefined): Promise<ClaimAnswer> {
     const { host } = this.options;
     const argsHash = host.digest.sha256(offer.argsText);
-    const value = await this.ask(offer, { type: 'ClaimEffect', ...of, argsHash }, host.clock.monotonicMs() + CLAIM_WITHIN_MS);
+    const under = grantId === undefined ? {} : { grantId };
+    const value = await this.ask(
+      offer,
+      { type: 'ClaimEffect', ...of, argsHash, ...under },
+      host.clock.monotonicMs() + CLAIM_WITHIN_MS,
+    );
     return value === WITHDRAWN ? {} : claimAnswer.parse(value);
   }
 

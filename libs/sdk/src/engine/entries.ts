@@ -38,8 +38,8 @@ interface OfExecution {
 const executionFields = ({ call, attempt, executionId }: OfExecution): string =>
   `"call":${quote(call)},"attempt":${attempt},"executionId":${quote(executionId)}`;
 
-export function effectClaimedEntry(of: OfExecution): string {
-  return `{"type":"effect-claimed",${executionFields(of)}}`;
+export function effectClaimedEntry(of: OfExecution, grantId?: string): string {
+  return `{"type":"effect-claimed",${executionFields(of)}${grantId === undefined ? '' : `,"grantId":${quote(grantId)}`}}`;
 }
 
 export function effectNotStartedEntry(of: OfExecution): string {

@@ -1,4 +1,13 @@
-import { partitionOf, token, type Bus, type BusMessage, type Host, type Subscription, type Token } from '@perdure/kernel';
+import {
+  partitionOf,
+  token,
+  type Bus,
+  type BusMessage,
+  type Host,
+  type Signatures,
+  type Subscription,
+  type Token,
+} from '@perdure/kernel';
 import {
   journalSegment,
   requestSubject,
@@ -35,6 +44,8 @@ export interface WorkerEngineOptions {
   /** Executions at once, for whoever holds the runs. */
   readonly toolSlots: number;
   readonly warmRunsMax: number;
+  /** Public key of the signer, by which grants of approvals are verified. Without one no effect that needs an approval is run. */
+  readonly signer?: { readonly signatures: Signatures; readonly publicKey: string } | undefined;
   /** Something of `status()` has changed. */
   onChange?(): void;
 }
@@ -51,6 +62,8 @@ export interface WorkerStatus {
   /** Claimed and not reported. */
   readonly executions: readonly string[];
 }
+
+const NO_SIGNATURES: Signatures = { verify: () => false };
 
 /** Ended epochs remembered: an owner that asks for an older one gets its run back by the next epoch. */
 const ENDED_EPOCHS_MAX = 10_000;
@@ -81,8 +94,14 @@ export class WorkerEngine {
     this.behaviours = new Map(options.behaviours.map((behaviour) => [behaviour.name, behaviour]));
     this.tools = new Map(options.tools.map((tool) => [tool.name, tool]));
     const { host, bus, tenant, pool, workerId, sessionId } = options;
+    const grants = {
+      signatures: options.signer?.signatures ?? NO_SIGNATURES,
+      signerKey: options.signer?.publicKey,
+      manifest: options.manifest,
+      tenant: options.tenant,
+    };
     this.effects = new EffectHost({
-      ...{ host, bus, tenant, workerId, sessionId, slots: options.toolSlots },
+      ...{ host, bus, tenant, workerId, sessionId, grants, slots: options.toolSlots },
       tools: new Map(options.tools.filter((tool) => isExecutedFor(pool, tool)).map((tool) => [tool.name, tool])),
       onChange: () => this.options.onChange?.(),
     });
@@ -90,6 +109,7 @@ export class WorkerEngine {
       host: options.host,
       bus: options.bus,
       workerId: options.workerId,
+      grants,
       suspended: (activation) => this.keepWarm(activation),
       closed: (activation) => this.forget(activation),
     };

@@ -12,7 +12,7 @@ import type { Finish, Given, OpenCall, QueuedResult } from './open-calls';
 import { quietWhile } from './quiet-log';
 import { ReplayJournal, type CallIdentity } from './replay-journal';
 import type { ProbeTool } from './claimed-effect';
-import { WorkflowCalls, type AttemptEnd, type CallDesk, type CallWork } from './workflow-calls';
+import { WorkflowCalls, type AttemptEnd, type CallDesk, type CallWork, type RunTool } from './workflow-calls';
 import { Scope } from './workflow-context';
 
 /**
@@ -177,10 +177,10 @@ export class WorkflowActivation extends Activation implements CallDesk {
   }
 
   intend(call: string, text: string): void {
+    // The answer says whether it may be begun at once: it may have to wait for an approval.
     this.reporter.add(text, () => {
       const open = this.open.get(call);
       if (open !== undefined) open.recorded = true;
-      this.tryAttempt(call, 1);
     });
   }
 
@@ -213,12 +213,12 @@ export class WorkflowActivation extends Activation implements CallDesk {
     else call.work.begin();
   }
 
-  private tryAttempt(call: string, attempt: number, mustClaim?: boolean): void {
+  private tryAttempt(call: string, attempt: number, instruction: RunTool | undefined): void {
     const open = this.open.get(call);
     if (open?.work.attempt === undefined || attempt <= open.lastAttempt || this.cancelled || !this.isActive) return;
     open.lastAttempt = attempt;
     this.running += 1;
-    void open.work.attempt(attempt, mustClaim).then((end) => {
+    void open.work.attempt(attempt, instruction).then((end) => {
       if (end.notBegun === true) open.lastAttempt = attempt - 1;
       this.ended(call, end);
     });
@@ -273,8 +273,7 @@ export class WorkflowActivation extends Activation implements CallDesk {
     }
     for (const instruction of instructions) {
       if (instruction.do === 'probe-tool') this.tryProbe(instruction);
-      else
-        this.tryAttempt(instruction.call, instruction.attempt, instruction.do === 'run-tool' && instruction.mustClaim === true);
+      else this.tryAttempt(instruction.call, instruction.attempt, instruction.do === 'run-tool' ? instruction : undefined);
     }
   }
 

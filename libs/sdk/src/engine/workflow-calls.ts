@@ -1,6 +1,6 @@
 import { canonicalJson, isToken, mustBeClaimed, Terminal, type Logger } from '@perdure/kernel';
-import { TIMER_DELAY_MS_MAX, type Activate } from '@perdure/run-contract';
-import { probe, useClaimed, type ClaimPort, type ProbeTool } from './claimed-effect';
+import { TIMER_DELAY_MS_MAX, type Activate, type Instruction } from '@perdure/run-contract';
+import { probe, useClaimed, type ClaimedToolUse, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
 import { callModel, invalidArguments, runStep, runTool, type Execution, type ToolUse } from './execution';
@@ -10,12 +10,14 @@ import { checkVersion, type JournaledValues, type VersionRange } from './journal
 import type { CallIdentity } from './replay-journal';
 import type { CallPort } from './workflow-context';
 
+export type RunTool = Extract<Instruction, { do: 'run-tool' }>;
+
 /** What a call does once the code has made it. */
 export interface CallWork {
   /** Starts what the call stands for; for intended calls, records the intention. */
   begin(): void;
   /** Runs an attempt of an intended call; the owner counts them, and says in its instructions whether to claim it. */
-  attempt?(attempt: number, mustClaim: boolean | undefined): Promise<AttemptEnd>;
+  attempt?(attempt: number, instruction: RunTool | undefined): Promise<AttemptEnd>;
   /** Asks what became of an attempt. */
   probe?(instruction: ProbeTool): Promise<AttemptEnd>;
 }
@@ -118,13 +120,25 @@ export class WorkflowCalls implements CallPort {
     if (tool.pool !== undefined) return this.desk.make(identity, { begin: () => this.desk.intend(call, intention) });
     return this.desk.make(identity, {
       begin: () => this.desk.intend(call, intention),
-      attempt: (attempt, mustClaim = mustBeClaimed(tool.effect)) =>
-        mustClaim ? this.claimed(call, attempt, use) : this.unclaimed(call, attempt, use),
+      attempt: (attempt, instruction) => this.attempt(call, attempt, { ...use, instruction }),
       probe: async (instruction) => {
         const { text, ended } = await probe(execution, { tool, instruction, idempotencyKey, log });
         return { text, ended };
       },
     });
+  }
+
+  private attempt(
+    call: string,
+    attempt: number,
+    { instruction, ...made }: ToolOfCall & { readonly instruction: RunTool | undefined },
+  ): Promise<AttemptEnd> {
+    const { tool } = made;
+    const mustClaim = instruction?.mustClaim ?? mustBeClaimed(tool.effect);
+    // Whoever approved may have put other arguments in the place of those that the code gave.
+    const use = instruction?.editedBy === undefined ? made : { ...made, args: instruction.args };
+    if (!mustClaim && tool.approval !== 'required') return this.unclaimed(call, attempt, use);
+    return this.claimed(call, attempt, { ...use, grant: instruction?.grant });
   }
 
   private async unclaimed(call: string, attempt: number, use: ToolOfCall): Promise<AttemptEnd> {
@@ -134,7 +148,7 @@ export class WorkflowCalls implements CallPort {
     return { text, ended: unlessRepeated(ended, attempt, use.tool.retry.attemptsMax) };
   }
 
-  private async claimed(call: string, attempt: number, use: ToolOfCall): Promise<AttemptEnd> {
+  private async claimed(call: string, attempt: number, use: ToolOfCall & Pick<ClaimedToolUse, 'grant'>): Promise<AttemptEnd> {
     const used = await useClaimed(this.desk, { ...use, call, attempt });
     if (used.did === 'not-begin') return { text: used.text, ended: undefined, notBegun: true };
     const ended = used.did === 'end' ? unlessRepeated(used.ended, attempt, use.tool.retry.attemptsMax) : undefined;

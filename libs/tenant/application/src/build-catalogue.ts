@@ -85,6 +85,12 @@ export class StoredBuildCatalogue {
       .sort((left, right) => right.registeredAtMs - left.registeredAtMs);
   }
 
+  /** The tools of that name in all builds, the newest last. */
+  async tools(tenant: string, name: string): Promise<readonly ToolManifest[]> {
+    const { builds } = await this.refresh(tenant);
+    return [...builds.values()].flatMap(({ manifest }) => manifest.tools.filter((tool) => tool.name === name));
+  }
+
   private async append(tenant: string, revision: number, build: { manifest: BuildManifest; hash: string }): Promise<boolean> {
     const { store, host } = this.ports;
     const data = { manifest: build.manifest, manifestHash: build.hash, registeredAtMs: host.clock.nowMs() };

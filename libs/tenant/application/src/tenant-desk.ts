@@ -1,5 +1,6 @@
 import { errorRecordOf, PerdureError, Terminal, type Bus, type BusMessage, type Subscription } from '@perdure/kernel';
 import { tenantEnvelope, tenantPartitionSubject, type TenantCommand } from '@perdure/tenant-contract';
+import type { ApprovalChanges } from './approval-changes';
 import type { StoredBuildCatalogue } from './build-catalogue';
 
 /** Which virtual partitions this instance owns. */
@@ -17,7 +18,12 @@ export class TenantDesk {
   private changes: Subscription | undefined;
 
   constructor(
-    private readonly ports: { readonly bus: Bus; readonly ownership: TenantOwnership; readonly builds: StoredBuildCatalogue },
+    private readonly ports: {
+      readonly bus: Bus;
+      readonly ownership: TenantOwnership;
+      readonly builds: StoredBuildCatalogue;
+      readonly approvals: ApprovalChanges;
+    },
   ) {}
 
   start(): void {
@@ -55,8 +61,14 @@ export class TenantDesk {
   }
 
   private perform(tenant: string, command: TenantCommand): Promise<unknown> {
-    if (command.type === 'RegisterBuild') return this.ports.builds.register(tenant, command.manifest);
-    return this.ports.builds.behaviours(tenant);
+    switch (command.type) {
+      case 'RegisterBuild':
+        return this.ports.builds.register(tenant, command.manifest);
+      case 'ListBuilds':
+        return this.ports.builds.behaviours(tenant);
+      case 'ChangeApprovals':
+        return this.ports.approvals.append(tenant, command.signed);
+    }
   }
 }
 

@@ -1,2 +1,4 @@
+export * from './approvals';
 export * from './manifest';
 export * from './names';
+export * from './requirement';

@@ -1,7 +1,7 @@
 import { z } from 'zod';
+import { signedChange } from './approvals';
+import { displayName, nameToken } from './values';
 
-const nameToken = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
-const displayName = z.string().min(1).max(200);
 /** JSON Schema, draft 2020-12, as generated from the author's zod schema. */
 const jsonSchema = z.record(z.string(), z.unknown());
 
@@ -26,6 +26,8 @@ export const toolManifest = z.object({
   pool: nameToken.optional(),
   /** With `pool`: this build only names the tool and does not execute it. What it says of it binds nobody. */
   declaredOnly: z.boolean().optional(),
+  /** Its worker runs it with a grant only, whatever the policies of the tenant say. */
+  approval: z.literal('required').optional(),
 });
 export type ToolManifest = z.infer<typeof toolManifest>;
 
@@ -58,6 +60,10 @@ export type BuildManifest = z.infer<typeof buildManifest>;
 
 export const tenantEventSchemas = {
   BuildRegistered: z.object({ manifest: buildManifest, manifestHash: z.string(), registeredAtMs: z.number() }),
+  ApprovalPolicySet: signedChange,
+  ApprovalPolicyRemoved: signedChange,
+  ApproverEnrolled: signedChange,
+  ApproverRevoked: signedChange,
 } as const;
 export type BuildRegistered = {
   readonly type: 'BuildRegistered';
@@ -68,6 +74,8 @@ export const tenantCommand = z.discriminatedUnion('type', [
   /** Idempotent by build id: the same manifest again changes nothing, another one under the same id is refused. */
   z.object({ type: z.literal('RegisterBuild'), manifest: buildManifest }),
   z.object({ type: z.literal('ListBuilds') }),
+  /** From the signer alone: what it has not signed is refused. */
+  z.object({ type: z.literal('ChangeApprovals'), signed: signedChange }),
 ]);
 export type TenantCommand = z.infer<typeof tenantCommand>;
 

@@ -18,6 +18,7 @@ function seen(state: RunState): Partial<OracleRun> {
     openTimers: [...state.timers.keys()].sort(),
     executions: executionsIn(state),
     unread: state.signals.map(({ name }) => name),
+    approvals: approvalsIn(state),
     deliveredCalls: delivered.map((item) => item.call),
   };
 }
@@ -25,6 +26,13 @@ function seen(state: RunState): Partial<OracleRun> {
 export function executionsIn(run: OpenRun): readonly string[] {
   const open = [...run.calls.values()].flatMap((call) =>
     call.kind === 'tool' && call.execution !== undefined ? [`${call.call} ${call.execution.stage}`] : [],
+  );
+  return open.sort();
+}
+
+export function approvalsIn(run: OpenRun): readonly string[] {
+  const open = [...run.calls.values()].flatMap((call) =>
+    call.kind === 'tool' && call.approval !== undefined ? [`${call.call} ${call.approval.stage}`] : [],
   );
   return open.sort();
 }

@@ -1,6 +1,7 @@
 import type { RecordedEvent } from '@perdure/kernel';
 import { TERMINAL_EVENT_TYPES } from '@perdure/run-contract';
 import { oracleOf } from '../oracle/run-oracle';
+import { auditApprovals } from './approval-audit';
 import { auditEffects } from './effect-audit';
 import { auditPin, type TakesOver } from './pin-audit';
 
@@ -24,7 +25,13 @@ type Report = { readonly epoch: number; readonly seq: number };
 export function auditRun(events: readonly RecordedEvent[], options: RunAuditOptions): readonly Finding[] {
   const audit = new RunAudit(options);
   for (const event of events) audit.see(event);
-  return [...audit.findings, ...auditEffects(events, options), ...auditPin(events, options.takesOver), ...corrupt(events)];
+  return [
+    ...audit.findings,
+    ...auditEffects(events, options),
+    ...auditApprovals(events, options),
+    ...auditPin(events, options.takesOver),
+    ...corrupt(events),
+  ];
 }
 
 function corrupt(events: readonly RecordedEvent[]): readonly Finding[] {

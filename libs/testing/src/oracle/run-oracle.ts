@@ -22,6 +22,8 @@ export interface OracleRun {
   readonly executions: readonly string[];
   /** Workflows: the build whose workers may go on with it; undefined = any. */
   readonly build: string | undefined;
+  /** Effects that need an approval: the call, and how it stands; sorted. */
+  readonly approvals: readonly string[];
   /** Agents: the newest turn of the conversation. */
   readonly turn: number;
   /** Names of the signals that nobody has read; in order. */
@@ -47,6 +49,8 @@ interface Notes {
   unread: string[];
   /** How what was dispatched stands, by call. */
   executions: Map<string, string>;
+  /** How what needs an approval stands, by call. */
+  approvals: Map<string, string>;
   /** Calls whose end a person has told. */
   toldByPerson: Set<string>;
   /** Calls that workers of another pool execute: whoever holds the run is told of their end. */
@@ -100,6 +104,7 @@ const succeeds: Rule = (notes, data, revision) => {
   notes.intended.delete(call);
   notes.executions.delete(call);
   const isTold = [notes.toldByPerson.delete(call), notes.pooled.delete(call)].includes(true);
+  notes.approvals.delete(call);
   if (isTold && !notes.isAgent) notes.arrived.set(revision, call);
   else give(notes, call);
 };
@@ -115,6 +120,17 @@ const reconciled: Rule = (notes, data, revision) => {
   if (data['verdict'] === 'absent') return isOver(notes, data, revision);
   notes.executions.set(String(data['call']), 'answered');
   if (data['by'] !== 'probe') notes.toldByPerson.add(String(data['call']));
+};
+
+const approval =
+  (how: string): Rule =>
+  (notes, data) =>
+    void notes.approvals.set(String(data['call']), how);
+
+/** Its failure follows, and nobody at the worker has made it. */
+const notApproved: Rule = (notes, data, revision) => {
+  approval('refused')(notes, data, revision);
+  notes.toldByPerson.add(String(data['call']));
 };
 
 const RULES: Readonly<Record<string, Rule>> = {
@@ -165,6 +181,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   EffectProbed: stands('unknown'),
   EffectQuestioned: stands('in-question'),
   EffectReconciled: reconciled,
+  ApprovalRequested: approval('waiting'),
+  ApprovalVoted: () => undefined,
+  ApprovalGranted: approval('granted'),
+  ApprovalDenied: notApproved,
+  ApprovalExpired: notApproved,
+  ApprovalEscalated: () => undefined,
+  ApprovalRefused: () => undefined,
   EffectConfirmed: succeeds,
   EffectFailed: fails('tool'),
   StepsRecorded: (notes, data) => {
@@ -244,6 +267,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     waits: new Map(),
     unread: [],
     executions: new Map(),
+    approvals: new Map(),
     toldByPerson: new Set(),
     pooled: new Set(),
     arrived: new Map(),
@@ -273,6 +297,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     openTimers: ended ? [] : [...notes.timers.keys()].sort(),
     unread: ended ? [] : notes.unread,
     executions: ended ? [] : [...notes.executions].map(([call, how]) => `${call} ${how}`).sort(),
+    approvals: ended ? [] : [...notes.approvals].map(([call, how]) => `${call} ${how}`).sort(),
     deliveredCalls: notes.delivered,
   };
 }

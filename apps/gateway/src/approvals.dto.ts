@@ -1,0 +1,81 @@
+import { nameToken, REASON_MAX, userValue } from '@perdure/run-contract';
+import { approvalPolicy, approver } from '@perdure/tenant-contract';
+import { createZodDto } from 'nestjs-zod';
+import { z } from 'zod';
+import { TENANT_DEFAULT } from './requests.dto';
+
+const LIST_MAX = 1_000;
+const tenant = nameToken.default(TENANT_DEFAULT);
+const status = z.enum(['open', 'granted', 'denied', 'expired', 'ended']);
+
+const identified = {
+  approver: nameToken.describe('Who decides: an approver that is enrolled.'),
+  secret: z.string().max(200).optional().describe('What the approver was given at enrolment.'),
+  signature: z.string().max(200).optional().describe('Of an approver with a key of its own: Ed25519, base64, over the ballot.'),
+  reason: z.string().max(REASON_MAX).optional(),
+  tenant,
+};
+
+export class ApprovalsQuery extends createZodDto(
+  z.object({
+    tenant,
+    status: status.optional(),
+    role: nameToken.optional().describe('Only what this role may decide on.'),
+    limit: z.coerce.number().int().positive().max(LIST_MAX).default(100),
+  }),
+) {}
+
+export class DecideBody extends createZodDto(z.object(identified)) {}
+
+export class EditBody extends createZodDto(
+  z.object({ ...identified, args: userValue.describe('Executed in the place of the arguments that were intended.') }),
+) {}
+
+const administered = {
+  secret: z.string().max(200).describe('Of the administrator: in the folder of the signer.'),
+  by: z.string().min(1).max(200).default('administrator').describe('Who makes the change: recorded with it.'),
+  tenant,
+};
+
+export class SetPolicyBody extends createZodDto(z.object({ ...administered, policy: approvalPolicy })) {}
+export class EnrollBody extends createZodDto(z.object({ ...administered, approver })) {}
+export class AdministeredBody extends createZodDto(z.object(administered)) {}
+
+const line = z.object({
+  runId: nameToken,
+  tenant: nameToken,
+  call: z.string(),
+  name: z.string(),
+  tool: z.string(),
+  toolVersion: z.string(),
+  status,
+  policy: z.string(),
+  policyVersion: z.number(),
+  roles: z.array(z.string()).describe('Who may decide now.'),
+  quorum: z.number(),
+  agreed: z.array(z.string()).describe('Who has agreed.'),
+  requestedBy: z.string(),
+  separationOfDuties: z.boolean(),
+  argsHash: z.string(),
+  shownHash: z.string(),
+  requestedAtMs: z.number(),
+  expiresAtMs: z.number(),
+  refusals: z.number().describe('Attempts to get around it.'),
+  requestRevision: z.number(),
+  revision: z.number(),
+});
+
+export class ApprovalsDto extends createZodDto(
+  z.object({
+    complete: z.boolean().describe('False while the gateway still reads the log after its start.'),
+    approvals: z.array(line),
+  }),
+) {}
+
+export class ApprovalDto extends createZodDto(line.extend({ args: userValue.describe('As they were intended.') })) {}
+
+export class PoliciesDto extends createZodDto(
+  z.object({ policies: z.array(z.object({ version: z.number(), policy: approvalPolicy })) }),
+) {}
+
+export class ApproversDto extends createZodDto(z.object({ approvers: z.array(approver) })) {}

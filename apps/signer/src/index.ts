@@ -1,0 +1,1 @@
+export { SignerModule, type SignerConfig } from './signer.module';
