@@ -5,6 +5,7 @@ import { storeLoad } from './store';
 import { stepsLoad } from './w1';
 import { startsLoad } from './w2';
 import { deathLoad } from './w5';
+import { longRunsLoad } from './w8';
 
 /** What a load may be told; each takes what it understands, and has its own defaults. */
 export interface BenchOptions {
@@ -25,6 +26,7 @@ const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>
   w1: stepsLoad,
   w2: startsLoad,
   w5: deathLoad,
+  w8: longRunsLoad,
   store: storeLoad,
 };
 

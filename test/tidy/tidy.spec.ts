@@ -164,11 +164,11 @@ describe('text', () => {
     expect(findings).toEqual(NONE);
   });
 
-  it('numbers each decision once and without gaps, and states its status', () => {
+  it('numbers each decision once, and states its status', () => {
     const records = FILES.filter((path) => /^docs\/adr\/\d{4}-.*\.md$/.test(path));
     const numbers = records.map((path) => Number(path.slice('docs/adr/'.length, 'docs/adr/'.length + 4)));
-    const first = numbers[0] ?? 1;
-    expect(numbers).toEqual(numbers.map((_, index) => first + index));
+    // A number is given to a decision when work on it begins: one may come before its predecessor.
+    expect([...new Set(numbers)]).toEqual(numbers);
     expect(records.filter((path) => !/status/i.test(read(path)))).toEqual(NONE);
   });
 });

@@ -211,9 +211,11 @@ function addTransferCommands(group: Command): void {
 function addProofCommands(program: Command): void {
   const bench = program
     .command('bench <load>')
-    .description('measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker), store (the event store alone)')
+    .description(
+      'measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker), w8 (long runs), store (the event store alone)',
+    )
     .option('--runs <n>', 'runs', positive)
-    .option('--steps <n>', 'steps a run', positive)
+    .option('--steps <n>', 'steps a run; w8: facts, or results, of the longest run (default 10,000)', positive)
     .option('--concurrency <n>', 'runs at once', positive)
     .option('--pure', 'steps of class pure, under output commit')
     .option('--second-worker', 'w5: another worker instead of a restart')

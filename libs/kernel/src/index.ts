@@ -10,3 +10,4 @@ export * from './json';
 export * from './keeper';
 export * from './names';
 export * from './signatures';
+export * from './upcasting';

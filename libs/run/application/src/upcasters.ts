@@ -1,20 +1,11 @@
-import { InvariantViolated } from '@perdure/kernel';
+import { upcasterOf } from '@perdure/kernel';
 import type { RunEventType } from '@perdure/run-contract';
 
-/** The version that this build writes. */
+/**
+ * The version that this build writes. It rises by one with each change of a shape that optional fields cannot express; the change
+ * comes with its step below and with a golden sample of the new version beside the old ones.
+ */
 export const SCHEMA_VERSION = 1;
 
-type Upcaster = (data: unknown) => unknown;
-
-/** For each event type: from version n (at index n - 1) to version n + 1. A shape that was ever written stays readable. */
-const UPCASTERS: Partial<Record<RunEventType, readonly Upcaster[]>> = {};
-
 /** Brings stored data to the present version of its shape. */
-export function upcast(type: RunEventType, version: number, data: unknown): unknown {
-  if (version > SCHEMA_VERSION) {
-    throw new InvariantViolated(
-      `${type} was written in schema version ${version}; this build reads up to ${SCHEMA_VERSION}. Upgrade it.`,
-    );
-  }
-  return (UPCASTERS[type] ?? []).slice(version - 1).reduce((value, step) => step(value), data);
-}
+export const upcast = upcasterOf<RunEventType>({ present: SCHEMA_VERSION, steps: {} });

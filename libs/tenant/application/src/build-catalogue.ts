@@ -1,11 +1,6 @@
 import { canonicalJson, Terminal, token, type EventStore, type Host } from '@perdure/kernel';
-import {
-  tenantEventSchemas,
-  tenantStream,
-  type BehaviourManifest,
-  type BuildManifest,
-  type ToolManifest,
-} from '@perdure/tenant-contract';
+import { tenantStream, type BehaviourManifest, type BuildManifest, type ToolManifest } from '@perdure/tenant-contract';
+import { readRegistration, SCHEMA_VERSION } from './upcasters';
 
 /**
  * Builds by tenant. A build never changes once registered; the newest that hosts a name speaks for the name.
@@ -95,7 +90,7 @@ export class StoredBuildCatalogue {
     const { store, host } = this.ports;
     const data = { manifest: build.manifest, manifestHash: build.hash, registeredAtMs: host.clock.nowMs() };
     const result = await store.append(tenantStream.build(token(tenant, 'tenant')), revision < 0 ? 'no-stream' : revision, [
-      { id: host.entropy.uuid(), type: 'BuildRegistered', data, metadata: { schemaVersion: 1, tenant } },
+      { id: host.entropy.uuid(), type: 'BuildRegistered', data, metadata: { schemaVersion: SCHEMA_VERSION, tenant } },
     ]);
     return result.outcome === 'appended';
   }
@@ -118,9 +113,9 @@ export class StoredBuildCatalogue {
         from,
         limit: PAGE,
       });
-      for (const { type, data, revision } of page) {
-        known.revision = revision;
-        if (type === 'BuildRegistered') note(known, data);
+      for (const event of page) {
+        known.revision = event.revision;
+        if (event.type === 'BuildRegistered') note(known, readRegistration(event));
       }
       if (page.length < PAGE) return;
     }
@@ -136,8 +131,8 @@ export class StoredBuildCatalogue {
   }
 }
 
-function note(known: TenantBuilds, data: unknown): void {
-  const { manifest, manifestHash, registeredAtMs } = tenantEventSchemas.BuildRegistered.parse(data);
+function note(known: TenantBuilds, registered: ReturnType<typeof readRegistration>): void {
+  const { manifest, manifestHash, registeredAtMs } = registered;
   known.builds.set(manifest.buildId, { manifest, hash: manifestHash, registeredAtMs });
   for (const behaviour of manifest.behaviours) known.newest.set(behaviour.name, { behaviour, buildId: manifest.buildId });
   for (const tool of executedTools(manifest)) known.pooled.set(pooledKey(tool), tool);
