@@ -8,6 +8,7 @@ import {
   oracleOf,
   type Finding,
 } from '@perdure/testing';
+import { checkApprovals } from './approvals-check';
 import { checkAnswers } from './answers-check';
 import { takesOver } from './builds';
 import { LogView } from './log-view';
@@ -67,6 +68,7 @@ export class Auditor {
     const findings = [
       ...this.log.runs().flatMap(([, events]) => auditRun(events, { clockSkewMs, takesOver })),
       ...work.findings,
+      ...checkApprovals(this.log),
       ...auditPublication({ facts, marks: this.log.of(MARK_STREAM), storedAtMs }),
       ...this.liveness(),
       ...(this.story.allEnded ? [...auditCompletelyPublished({ facts, storedAtMs }), ...this.atRest()] : []),

@@ -283,6 +283,28 @@ const neverMissesExecutors = onlyIn('orchestrator', ({ owner }) =>
   patch(owner, ['caretaker'], () => ({ loseExecution: () => Promise.resolve() })),
 );
 
+/** As if every policy asked for one person. */
+const countsOneAsEnough = deciding((decide) => (given, state) => {
+  const decision = decide(given, state);
+  if (!('accepted' in decision) || decision.accepted.some(({ type }) => type === 'ApprovalGranted')) return decision;
+  const accepted = decision.accepted.flatMap((event): readonly RunEvent[] => {
+    if (event.type !== 'ApprovalVoted') return [event];
+    const { call, vote } = event.data;
+    const { argsHash, approver, expiresAtMs } = vote.statement;
+    const granted = { call, grantId: vote.statement.id, argsHash, approvers: [approver], expiresAtMs };
+    return [event, { type: 'ApprovalGranted', data: granted }];
+  });
+  return { accepted };
+});
+
+const asksForNoApproval = deciding(
+  (decide) => (given, state) => decide({ ...given, code: { ...given.code, approvalOf: () => undefined } }, state),
+);
+
+const believesUnsignedVotes = onlyIn('orchestrator', ({ owner }) =>
+  patch(owner, ['desk', 'ports'], () => ({ signatures: { verify: () => true } })),
+);
+
 export const MUTANTS: readonly Mutant[] = [
   { name: 'answers before the append is acknowledged', ports: answersEarly },
   { name: 'sends an ambiguous append again under new ids', ports: resendsUnderNewIds },
@@ -332,6 +354,9 @@ export const MUTANTS: readonly Mutant[] = [
   { name: 'executes again what a lost worker may have executed', alter: executesLostAgain },
   { name: 'never judges the executor of an effect dead', alter: neverMissesExecutors },
   { name: 'gives a tool another key after a crash', alter: changesKeys },
+  { name: 'asks nobody to approve', alter: asksForNoApproval },
+  { name: 'counts one vote as enough', alter: countsOneAsEnough },
+  { name: 'believes votes that the signer has not signed', alter: believesUnsignedVotes },
   { name: 'does not record which way changed code went', ports: dropsVersions },
   { name: 'gives a workflow to whatever build has room', alter: givesAnyBuild },
   {

@@ -11,7 +11,9 @@ import {
   type SeededRandom,
   type Violation,
 } from '@perdure/testing';
+import { Approvers } from './approvers';
 import { Auditor } from './auditor';
+import { LogView } from './log-view';
 import { BUILDS } from './builds';
 import { Client, type Wish } from './client';
 import { OuterWorld } from './outer-world';
@@ -44,6 +46,8 @@ const LOOK_EVERY_MS = 250;
 const RESTART_MS = [50, 2_000] as const;
 const RUNS = [6, 14] as const;
 const START_UNTIL_MS = 8_000;
+/** Of the stories: those with a policy that asks for approvals. */
+const APPROVALS_SHARE = 0.5;
 /** Of the uses of tools, in stories that have such effects. */
 const CLAIMED_SHARE = 0.4;
 /** Likewise of tools with a pool of their own. */
@@ -116,6 +120,8 @@ export class Story {
   readonly wishes: readonly Wish[];
   readonly roles = new Map<string, Role>();
   readonly client: Client;
+  /** In stories that have a policy. */
+  private readonly approvers: Approvers | undefined;
   private readonly auditor: Auditor;
   private readonly tellers: number;
   private reexecutedPure = 0;
@@ -156,6 +162,7 @@ export class Story {
     this.wishes = drawWishes(simulation.random.split('load'), { shares, severalBuilds });
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
     this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
+    this.approvers = simulation.random.split('approvals').chance(APPROVALS_SHARE) ? this.newApprovers() : undefined;
     this.auditor = new Auditor(this);
   }
 
@@ -163,6 +170,7 @@ export class Story {
     const park = [...PARK, ['teller', this.tellers] as const];
     for (const [role, count] of park) for (let index = 1; index <= count; index += 1) this.startProcess(role, `${role}-${index}`);
     this.client.begin(this.wishes);
+    this.approvers?.begin(this.wishes.map(({ runId }) => runId));
     this.scheduleFaults();
     this.simulation.at(HEAL_MS, () => this.heal(), { label: 'HEAL' });
     this.simulation.at(HEAL_MS, () => this.look(), { label: 'look' });
@@ -254,6 +262,14 @@ export class Story {
     each('busWipeEveryMs', () => broker.wipe());
     each('storeRestartEveryMs', () => store.restart(chance.between(100, 2_000)));
     each('followDropEveryMs', () => store.dropFollowers());
+  }
+
+  private newApprovers(): Approvers {
+    const { simulation, premises } = this;
+    const { broker, store } = premises;
+    const process = new SimProcess(simulation, { name: 'approvers', incarnation: 1, skewMs: 0, crashesAt: () => false });
+    const bus = broker.bus(broker.connect(process));
+    return new Approvers({ process, bus, log: new LogView(store) }, simulation.random.split('approvers'));
   }
 
   private heal(): void {

@@ -1,8 +1,9 @@
-export { startStack, type ChildUsage, type Stack, type StackEvent, type StackOptions } from './stack/stack';
+export { signerDirOf, startStack, type ChildUsage, type Stack, type StackEvent, type StackOptions } from './stack/stack';
 export type { ChildEvent, ChildInfo, SupervisedChild } from './stack/child';
 export { readStackState, type StackState } from './stack/data-dir';
 export { isAlive, type ProcessUsage } from './stack/proc';
 export { ROOT, SAMPLE_ENTRY } from './stack/programs';
+export { ApprovalsClient } from './approvals-client';
 export { GatewayClient, type Fact, type Outcome, type RunLine, type RunView } from './gateway-client';
 export {
   ChildDidNotStart,

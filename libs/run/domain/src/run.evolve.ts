@@ -49,14 +49,10 @@ function withReportMark(state: RunState, event: RunEvent): RunState {
   return state.status === 'active' ? { ...state, lostInARow: 0, lastSeq: seq } : { ...state, lastSeq: seq };
 }
 
+type FoldedElsewhere = 'RunRequested' | effect.EffectEventType | signal.SignalEventType | approval.ApprovalEventType;
+
 // One case a line: the table of what may follow what.
-function evolveOpen(
-  run: OpenRun,
-  event: Exclude<
-    RunEvent,
-    { type: 'RunRequested' | effect.EffectEventType | signal.SignalEventType | approval.ApprovalEventType }
-  >,
-): RunState {
+function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: FoldedElsewhere }>): RunState {
   switch (event.type) {
     case 'RunAssigned':
       return assigned(run, event);
