@@ -1,7 +1,7 @@
 import { controlLine } from './control-lines';
 import { approvalLine } from './approval-lines';
 import type { Fact } from './gateway-client';
-import { clip, columns, duration, pc } from './paint';
+import { clip, columns, dollars, duration, pc } from './paint';
 
 interface ToolCall {
   readonly tool: string;
@@ -99,6 +99,7 @@ export class FactLines {
         return (
           this.ofLedger(type, data) ??
           controlLine(type, data) ??
+          ofGuard(type, data) ??
           approvalLine(type, data, this.nameOf(data)) ?? ['·', plain, type]
         );
     }
@@ -153,6 +154,26 @@ function asks(data: Data): string {
   const shown = ((data.signals ?? []) as readonly unknown[]).length;
   const told = shown === 0 ? '' : `, which is shown ${shown === 1 ? 'a signal' : `${shown} signals`}`;
   return `asks the model${data.turn === undefined ? '' : `, turn ${text(data.turn)}`}${told}`;
+}
+
+/** What stands between the turns of a run. */
+function ofGuard(type: string, data: Data): Told | undefined {
+  switch (type) {
+    case 'LimitReached': {
+      const [used, max] = [Number(data.used), Number(data.max)];
+      const of = data.limit === 'cost' ? `${dollars(used)} of ${dollars(max)} USD` : `${used} of ${max} ${text(data.limit)}`;
+      return ['‖', pc.magenta, `limit reached: ${of}`];
+    }
+    case 'LoopSuspected': {
+      const times = text(data.times);
+      const circle =
+        data.because === 'repetition' ? `${text(data.tool)} gave the same ${times} times` : `nothing new in ${times} turns`;
+      const then = { nudge: 'the model is told', pause: 'a person is asked', end: 'the run ends' }[text(data.action)];
+      return ['↻', pc.yellow, `goes in circles: ${circle}`, then ?? ''];
+    }
+    default:
+      return undefined;
+  }
 }
 
 function decided(data: Data): string {

@@ -1,4 +1,5 @@
 import { PerdureError, type ErrorRecord } from '@perdure/kernel';
+import type { LimitExtension, RunLimits, Spending } from '@perdure/run-contract';
 import { GatewayUnreachable } from './cli.errors';
 
 /** What the gateway says of a run; the words of its API. */
@@ -27,6 +28,9 @@ export interface RunView {
     readonly closedBy?: string;
   }[];
   readonly outcome?: Outcome;
+  readonly turn?: number;
+  readonly spent?: Spending;
+  readonly limits?: RunLimits;
 }
 
 /** A build that workers have registered. */
@@ -115,6 +119,7 @@ export interface StartRequest {
   readonly deadlineMs?: number;
   /** Who asks for it. */
   readonly by?: string;
+  readonly limits?: RunLimits;
 }
 
 const RECONNECT_MS = 200;
@@ -167,6 +172,11 @@ export class GatewayClient {
   /** `id`: the same signal again is recognised by it. */
   signal(runId: string, signal: { readonly name: string; readonly payload: unknown; readonly id?: string }): Promise<object> {
     return this.post(`/v1/runs/${encodeURIComponent(runId)}/signals`, signal);
+  }
+
+  /** Resumes a run that has used up a limit. */
+  extend(runId: string, extend: LimitExtension, reason?: string): Promise<{ readonly runId: string }> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/resume`, { reason, extend });
   }
 
   effects(limit?: number): Promise<{ readonly complete: boolean; readonly questions: readonly EffectQuestion[] }> {

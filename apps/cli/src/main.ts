@@ -45,6 +45,7 @@ function addRunCommands(program: Command): void {
     .option('--key <key>', 'idempotency key: the same key again finds the first run')
     .option('--deadline <ms>', 'limit of the whole run in milliseconds')
     .option('--by <name>', 'who asks for it (default: you)')
+    .option('--limits <list>', "instead of its author's: turns=50,tool-calls=100,tokens=200000,cost=1.50,on-limit=pause|fail")
     .action(act((name: string, options: object) => run().startRun(name, options)));
   withGateway(group.command('get <runId>').description('how a run stands, and what it waits for')).action(
     act((id: string, options: object) => run().getRun(id, options)),
@@ -72,9 +73,13 @@ function addRunCommands(program: Command): void {
     ['cancel', 'ask a run to end'],
     ['terminate', 'end a run at once, whatever is under way'],
   ] as const) {
-    withGateway(group.command(`${verb} <runId>`).description(what))
-      .option('--reason <text>', 'recorded with it')
-      .action(act((id: string, options: object) => run().controlRun(verb, id, options)));
+    const command = withGateway(group.command(`${verb} <runId>`).description(what)).option('--reason <text>', 'recorded with it');
+    if (verb === 'resume')
+      command.option(
+        '--extend <list>',
+        'of a limit that is used up, so much more: turns=50,tool-calls=50,tokens=100000,cost=1.50',
+      );
+    command.action(act((id: string, options: object) => run().controlRun(verb, id, options)));
   }
   addControlCommands(group, { act, withGateway });
   withGateway(program.command('agents').description('what the workers have registered')).action(

@@ -30,6 +30,11 @@ export function duration(ms: number): string {
   return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} days`;
 }
 
+/** Millionths of a dollar as dollars, with as many digits as say something. */
+export function dollars(microUsd: number): string {
+  return (microUsd / 1_000_000).toFixed(6).replace(/0{1,4}$/, '');
+}
+
 export function ago(atMs: number, nowMs = Date.now()): string {
   return `${duration(nowMs - atMs)} ago`;
 }

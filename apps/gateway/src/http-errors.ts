@@ -20,6 +20,7 @@ const STATUS: Readonly<Record<string, number>> = {
   CommandIdExpired: 409,
   EffectNotInQuestion: 409,
   EffectMayStillRun: 409,
+  LimitExhausted: 409,
   OnlyAPersonMay: 403,
   NoSuchApproval: 404,
   NoSuchPolicy: 404,

@@ -1,8 +1,10 @@
 import { createZodDto } from 'nestjs-zod';
 import {
   displayName,
+  limitExtension,
   nameToken,
   runExplanation,
+  runLimits,
   runView,
   userValue,
   errorRecord,
@@ -28,6 +30,7 @@ export class StartRunBody extends createZodDto(
       .optional()
       .describe('The same key again finds the first run instead of starting another.'),
     deadlineMs: z.number().int().positive().max(TIMER_DELAY_MS_MAX).optional().describe('Limit of the whole run, from now.'),
+    limits: runLimits.optional().describe('Instead of the limits that its author gave it.'),
     pool: nameToken.optional(),
     by: z
       .string()
@@ -50,6 +53,14 @@ export class SignalBody extends createZodDto(
     name: nameToken.describe('What the code waits for, or what the model is told it is.'),
     payload: userValue.optional().describe('JSON of up to 32 KiB.'),
     id: z.uuidv7().optional().describe('The same id again is the same signal: it arrives once.'),
+    tenant,
+  }),
+) {}
+
+export class ResumeBody extends createZodDto(
+  z.object({
+    reason: z.string().max(2_000).optional(),
+    extend: limitExtension.optional().describe('Of a run that has used up a limit: so much more, beyond what it has used.'),
     tenant,
   }),
 ) {}

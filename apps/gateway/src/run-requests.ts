@@ -7,7 +7,9 @@ import {
   startAnswer,
   type CommandEnvelopeInput,
   type RunAddress,
+  type LimitExtension,
   type RunExplanation,
+  type RunLimits,
   type RunView,
 } from '@perdure/run-contract';
 
@@ -20,6 +22,7 @@ export interface StartRequest {
   readonly deadlineMs?: number;
   /** Who asks for it. */
   readonly by?: string;
+  readonly limits?: RunLimits;
 }
 
 type Command = CommandEnvelopeInput['command'];
@@ -44,11 +47,15 @@ export class RunRequests {
   ) {}
 
   async start(request: StartRequest): Promise<{ readonly runId: string; readonly started: boolean }> {
-    const { tenant, name, input, idempotencyKey, pool, deadlineMs, by } = request;
+    const { tenant, name, input, idempotencyKey, pool, deadlineMs, limits, by } = request;
     const address = runAddress(tenant, this.runIdOf(tenant, idempotencyKey));
-    const limits = { ...(pool === undefined ? {} : { pool }), ...(deadlineMs === undefined ? {} : { deadlineMs }) };
+    const bounds = {
+      ...(pool === undefined ? {} : { pool }),
+      ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      ...(limits === undefined ? {} : { limits }),
+    };
     const who = by === undefined ? {} : { actorId: by };
-    const value = await this.send(address, { type: 'StartRun', name, input, ...limits }, who);
+    const value = await this.send(address, { type: 'StartRun', name, input, ...bounds }, who);
     return startAnswer.parse(value);
   }
 
@@ -84,8 +91,9 @@ export class RunRequests {
     await this.send(address, { type: 'TerminateRun', ...(reason === undefined ? {} : { reason }) });
   }
 
-  async resume(address: RunAddress, reason: string | undefined): Promise<void> {
-    await this.send(address, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
+  async resume(address: RunAddress, reason: string | undefined, extend?: LimitExtension): Promise<void> {
+    const more = extend === undefined ? {} : { extend };
+    await this.send(address, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }), ...more });
   }
 
   async repin(address: RunAddress, buildId: string, reason: string | undefined): Promise<void> {

@@ -6,6 +6,7 @@ import {
   ListQuery,
   ReasonBody,
   RefusedDto,
+  ResumeBody,
   RunExplanationDto,
   RunListDto,
   RunViewDto,
@@ -33,7 +34,7 @@ export class RunsController {
   @ApiOperation({ summary: 'Start a run; with an idempotency key, at most once.' })
   @ApiCreatedResponse({ type: StartedDto })
   async start(@Body() body: StartRunBody, @Res({ passthrough: true }) reply: Reply): Promise<StartedDto> {
-    const { tenant, name, input, idempotencyKey, deadlineMs, pool, by } = body;
+    const { tenant, name, input, idempotencyKey, deadlineMs, limits, pool, by } = body;
     const started = await this.runs.start({
       tenant,
       name,
@@ -41,6 +42,7 @@ export class RunsController {
       input: input ?? null,
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
       ...(deadlineMs === undefined ? {} : { deadlineMs }),
+      ...(limits === undefined ? {} : { limits }),
       ...(pool === undefined ? {} : { pool }),
     });
     reply.status(started.started ? HttpStatus.CREATED : HttpStatus.OK);
@@ -108,9 +110,12 @@ export class RunsController {
 
   @Post(':runId/resume')
   @HttpCode(HttpStatus.ACCEPTED)
-  @ApiOperation({ summary: 'End a pause, or take back the request for one.' })
-  async resume(@Param('runId') runId: string, @Body() { tenant, reason }: ReasonBody): Promise<{ readonly runId: string }> {
-    await this.runs.resume(addressOf(tenant, runId), reason);
+  @ApiOperation({ summary: 'End a pause, or take back the request for one; extends a limit that the run has used up.' })
+  async resume(
+    @Param('runId') runId: string,
+    @Body() { tenant, reason, extend }: ResumeBody,
+  ): Promise<{ readonly runId: string }> {
+    await this.runs.resume(addressOf(tenant, runId), reason, extend);
     return { runId };
   }
 }

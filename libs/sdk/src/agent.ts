@@ -1,10 +1,10 @@
 import { token } from '@perdure/kernel';
-import type { RetryPolicy } from '@perdure/tenant-contract';
+import type { LoopGuard, RetryPolicy } from '@perdure/tenant-contract';
 import type { z } from 'zod';
 import type { Agent, Model, Tool } from './engine/definitions';
-import { checkDisplayName, retryPolicy } from './policies';
+import { checkDisplayName, limitsOf, retryPolicy, type LimitOptions } from './policies';
 
-export interface AgentOptions<I extends z.ZodType> {
+export interface AgentOptions<I extends z.ZodType, O = string> {
   readonly name: string;
   readonly model: Model;
   readonly instructions: string | ((input: z.output<I>) => string);
@@ -14,14 +14,19 @@ export interface AgentOptions<I extends z.ZodType> {
   readonly tools?: readonly Tool[];
   /** Of calls of the model. Default: 3 attempts. */
   readonly retry?: Partial<RetryPolicy>;
-  readonly limits?: { readonly turnsMax?: number };
+  /** 100 turns, unless it says otherwise; a run that has used up a limit is paused, and somebody may extend it. */
+  readonly limits?: LimitOptions;
+  /** When it counts as going in circles. */
+  readonly guard?: LoopGuard;
+  /** The form of what its runs give: the model is asked for JSON of this schema. Without it they give the model's text. */
+  readonly output?: z.ZodType<O>;
   readonly pool?: string;
 }
 
 const TURNS_MAX = 100;
 
 /** Declared behaviour: the loop of model and tools is the engine's own, decided from the log. */
-export function agent<I extends z.ZodType>(options: AgentOptions<I>): Agent<I> {
+export function agent<I extends z.ZodType, O = string>(options: AgentOptions<I, O>): Agent<I, O> {
   const { name, model, instructions, input, prompt, tools = [], pool = 'default' } = options;
   return {
     kind: 'agent',
@@ -31,7 +36,9 @@ export function agent<I extends z.ZodType>(options: AgentOptions<I>): Agent<I> {
     input,
     tools,
     modelRetry: retryPolicy(options.retry),
-    limits: { turnsMax: options.limits?.turnsMax ?? TURNS_MAX },
+    limits: { turnsMax: TURNS_MAX, ...limitsOf(options.limits) },
+    guard: options.guard ?? {},
+    output: options.output,
     code: `${String(instructions)}\n${String(prompt)}`,
     instructionsFor: (given) => (typeof instructions === 'string' ? instructions : instructions(given)),
     promptFor: (given) => prompt?.(given) ?? (typeof given === 'string' ? given : JSON.stringify(given)),

@@ -7,6 +7,8 @@ import {
   runView,
   startAnswer,
   type CommandEnvelopeInput,
+  type LimitExtension,
+  type RunLimits,
   type RunOutcome,
   type RunView,
 } from '@perdure/run-contract';
@@ -28,12 +30,14 @@ export interface StartOptions {
   readonly idempotencyKey?: string;
   /** Wall-clock limit of the whole run. */
   readonly deadlineMs?: number;
+  /** Instead of those that its author gave it. */
+  readonly limits?: RunLimits;
   /** Only needed for a behaviour given by name that lives outside the pool it was registered with. */
   readonly pool?: string;
 }
 
 /** What the run of a behaviour gives. */
-export type OutputOf<B> = B extends Agent ? string : B extends Workflow<z.ZodType, infer O> ? O : unknown;
+export type OutputOf<B> = B extends Agent<z.ZodType, infer O> ? O : B extends Workflow<z.ZodType, infer O> ? O : unknown;
 export type InputOf<B> = B extends { readonly input: infer I extends z.ZodType } ? z.input<I> : unknown;
 
 export interface RunHandle<O = unknown> {
@@ -50,10 +54,13 @@ export interface RunHandle<O = unknown> {
   pause(reason?: string): Promise<void>;
   /** Tells it something: its code waits for it, or its model is shown it with its next turn. */
   signal(name: string, payload?: unknown): Promise<void>;
-  /** Ends a pause, after what caused it has been mended, or takes back the request for one. */
-  resume(reason?: string): Promise<void>;
   /** A workflow: lets another build go on with it, from its next activation on. */
   repin(buildId: string, reason?: string): Promise<void>;
+  /**
+   * Ends a pause, after what caused it has been mended, or takes back the request for one.
+   * @param extend of a run that has used up a limit: so much more, beyond what it has used
+   */
+  resume(reason?: string, extend?: LimitExtension): Promise<void>;
   /** Ends it at once, without telling its code; its error names what was open. */
   terminate(reason?: string): Promise<void>;
   /** See Client.resolveEffect. */
@@ -102,7 +109,7 @@ export class Client {
   async start(name: string, input: unknown, options?: StartOptions): Promise<RunHandle>;
   async start(what: Behaviour | string, input: unknown, options: StartOptions = {}): Promise<RunHandle> {
     const { host } = this.ports;
-    const { idempotencyKey, deadlineMs, pool } = options;
+    const { idempotencyKey, deadlineMs, limits, pool } = options;
     if (typeof what !== 'string') await checkInput(what, input);
     const plain = serialise(input, 'The input').value;
     const runId = this.runIdOf(idempotencyKey);
@@ -115,6 +122,7 @@ export class Client {
       ...known,
       input: plain,
       ...(deadlineMs === undefined ? {} : { deadlineMs: Math.ceil(deadlineMs) }),
+      ...(limits === undefined ? {} : { limits }),
     });
     host.crashPoint('client-started');
     return this.get(startAnswer.parse(answer).runId);
@@ -129,9 +137,9 @@ export class Client {
       view: () => this.view(runId),
       cancel: (reason) => this.cancel(runId, reason),
       pause: (reason) => this.pause(runId, reason),
-      resume: (reason) => this.resume(runId, reason),
       repin: (buildId, reason) => this.repin(runId, buildId, reason),
       signal: (name, payload) => this.signal(runId, name, payload),
+      resume: (reason, extend) => this.resume(runId, reason, extend),
       terminate: (reason) => this.terminate(runId, reason),
       resolveEffect: (call, resolution) => this.resolveEffect(runId, call, resolution),
     };
@@ -173,8 +181,9 @@ export class Client {
   }
 
   /** See RunHandle.resume. */
-  async resume(runId: string, reason?: string): Promise<void> {
-    await this.command(runId, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }) });
+  async resume(runId: string, reason?: string, extend?: LimitExtension): Promise<void> {
+    const more = extend === undefined ? {} : { extend };
+    await this.command(runId, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }), ...more });
   }
 
   /**

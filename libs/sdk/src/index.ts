@@ -1,5 +1,5 @@
 export { Cancelled, PerdureError, Retryable, Terminal } from '@perdure/kernel';
-export { aiSdkModel } from './adapters/ai-sdk';
+export { aiSdkModel, type AiSdkModelOptions, type ModelPrices } from './adapters/ai-sdk';
 export { agent, type AgentOptions } from './agent';
 export {
   Client,
@@ -14,24 +14,28 @@ export type { ConnectionOptions } from './connection';
 export type {
   Agent,
   Behaviour,
+  BehaviourLimits,
   Message,
   Model,
   ModelPrompt,
   ModelReply,
   ModelRequest,
   ModelTool,
+  OutputPrompt,
   Probed,
   ProbeScope,
   StepOptions,
   StepScope,
   Tool,
   ToolScope,
+  TypedReply,
   Waited,
   WaitOptions,
   Workflow,
   WorkflowContext,
 } from './engine/definitions';
 export { remoteTool, type RemoteToolOptions } from './remote-tool';
+export type { LimitOptions } from './policies';
 export { ruleModel, type RuleDecision } from './rule-model';
 export { tool, type ToolOptions } from './tool';
 export { workflow, type WorkflowOptions } from './workflow';

@@ -62,8 +62,11 @@ function manifestOfTool(tool: Tool, workerPool: string): unknown {
 function behaviourManifest(behaviour: Behaviour): unknown {
   const { name, kind, pool, modelRetry } = behaviour;
   const tools = behaviour.tools.map((tool) => tool.name);
-  const common = { name, kind, pool, modelRetry, tools, inputSchema: jsonSchema(behaviour.input) };
-  return behaviour.kind === 'workflow' ? common : { ...common, model: behaviour.model.id, limits: behaviour.limits };
+  const common = { name, kind, pool, modelRetry, tools, inputSchema: jsonSchema(behaviour.input), limits: behaviour.limits };
+  if (behaviour.kind === 'workflow') return common;
+  const { model, guard, output } = behaviour;
+  const form = output === undefined ? {} : { outputSchema: jsonSchema(output) };
+  return { ...common, model: model.id, ...(Object.keys(guard).length === 0 ? {} : { guard }), ...form };
 }
 
 function jsonSchema(schema: z.ZodType): unknown {

@@ -1,25 +1,46 @@
 import type { Model, ModelReply, ModelRequest } from './engine/definitions';
 
-/** What a rule decides: a text ends the loop, tool calls go on. */
+/** What a rule decides: a text, or an output of the form that was asked for, ends the loop; tool calls go on. */
 export type RuleDecision =
-  string | { readonly text?: string; readonly toolCalls?: readonly { readonly tool: string; readonly args: unknown }[] };
+  | string
+  | { readonly output: unknown }
+  | { readonly text?: string; readonly toolCalls?: readonly { readonly tool: string; readonly args: unknown }[] };
+
+export interface RuleModelOptions {
+  /** How the text comes when somebody watches: piece by piece. Without it, it comes whole. */
+  pieces?(text: string): Iterable<string> | AsyncIterable<string>;
+}
 
 /** A model without a provider and without a key: rules written in code. For examples, tests and fixed procedures. */
-export function ruleModel(id: string, rule: (request: ModelRequest) => RuleDecision | Promise<RuleDecision>): Model {
+export function ruleModel(
+  id: string,
+  rule: (request: ModelRequest) => RuleDecision | Promise<RuleDecision>,
+  { pieces }: RuleModelOptions = {},
+): Model {
+  const generate = async (request: ModelRequest): Promise<ModelReply> => replyOf(id, request, await rule(request));
+  if (pieces === undefined) return { id, generate };
   return {
     id,
-    generate: async (request): Promise<ModelReply> => {
-      const decided = await rule(request);
-      const { text = '', toolCalls = [] } = typeof decided === 'string' ? { text: decided } : decided;
-      const turn = request.messages.filter((message) => message.role === 'assistant').length + 1;
-      return {
-        text,
-        toolCalls: toolCalls.map(({ tool, args }, index) => ({ toolCallId: `rule-${turn}-${index}`, tool, args })),
-        finishReason: toolCalls.length === 0 ? 'stop' : 'tool-calls',
-        usage: { inputTokens: 0, outputTokens: 0 },
-        provider: 'rule',
-        modelVersion: id,
-      };
+    generate,
+    stream: async function* (request) {
+      const reply = await generate(request);
+      yield* pieces(reply.text);
+      return reply;
     },
+  };
+}
+
+function replyOf(id: string, request: ModelRequest, decided: RuleDecision): ModelReply {
+  const { text = '', toolCalls = [] } =
+    typeof decided === 'string' ? { text: decided } : 'output' in decided ? { text: JSON.stringify(decided.output) } : decided;
+  const turn = request.messages.filter((message) => message.role === 'assistant').length + 1;
+  return {
+    text,
+    toolCalls: toolCalls.map(({ tool, args }, index) => ({ toolCallId: `rule-${turn}-${index}`, tool, args })),
+    finishReason: toolCalls.length === 0 ? 'stop' : 'tool-calls',
+    usage: { inputTokens: 0, outputTokens: 0 },
+    cost: { microUsd: 0, source: 'provider' },
+    provider: 'rule',
+    modelVersion: id,
   };
 }

@@ -2,7 +2,7 @@ import { token } from '@perdure/kernel';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import type { z } from 'zod';
 import type { Tool, Workflow, WorkflowContext } from './engine/definitions';
-import { checkDisplayName, retryPolicy } from './policies';
+import { checkDisplayName, limitsOf, retryPolicy, type LimitOptions } from './policies';
 
 export interface WorkflowOptions<I extends z.ZodType> {
   readonly name: string;
@@ -12,6 +12,8 @@ export interface WorkflowOptions<I extends z.ZodType> {
   readonly tools?: readonly Tool[];
   /** Of calls of models made by the code. Default: 3 attempts. */
   readonly modelRetry?: Partial<RetryPolicy>;
+  /** None, unless it says otherwise; a run that has used one up is paused, and somebody may extend it. */
+  readonly limits?: Omit<LimitOptions, 'turnsMax'>;
 }
 
 /** Plain async code whose every consequence is recorded: after a crash it runs again over what is recorded. */
@@ -27,6 +29,7 @@ export function workflow<I extends z.ZodType, O>(
     input,
     tools,
     modelRetry: retryPolicy(options.modelRetry),
+    limits: limitsOf(options.limits),
     code: String(run),
     run: async (ctx, given) => run(ctx, given),
   };

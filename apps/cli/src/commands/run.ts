@@ -9,6 +9,7 @@ import { BadUsage, EXIT } from '../cli.errors';
 import { FactLines } from '../fact-lines';
 import { type ControlVerb, GatewayClient, type RunView } from '../gateway-client';
 import { ago, clip, columns, duration, note, pc, say, status } from '../paint';
+import { extensionOf, limitsOf, spendingLines } from './run-limits';
 import { readStackState } from '../stack/data-dir';
 
 export interface CommonOptions {
@@ -58,15 +59,23 @@ export function clientOf({ url, tenant }: CommonOptions): GatewayClient {
 
 export async function startRun(
   name: string,
-  options: CommonOptions & { input?: string; key?: string; deadline?: string; wait?: boolean; by?: string },
+  options: CommonOptions & {
+    input?: string;
+    key?: string;
+    deadline?: string;
+    limits?: string;
+    wait?: boolean;
+    by?: string;
+  },
 ): Promise<number> {
   const client = clientOf(options);
+  const limits = options.limits === undefined ? {} : { limits: limitsOf(options.limits) };
   const deadlineMs = options.deadline === undefined ? undefined : wholeNumber(options.deadline, '--deadline');
   // With a key, if need be one of our own, a start whose answer was lost is repeated and not doubled.
   const by = options.by ?? userInfo().username;
   const request = { name, input: inputOf(options.input), idempotencyKey: options.key ?? randomUUID(), by };
   const { runId, started } = await patiently(() =>
-    client.start({ ...request, ...(deadlineMs === undefined ? {} : { deadlineMs }) }),
+    client.start({ ...request, ...(deadlineMs === undefined ? {} : { deadlineMs }), ...limits }),
   );
   if (!options.wait) {
     if (options.json) say(JSON.stringify({ runId, started }));
@@ -168,9 +177,12 @@ const ASKED: Readonly<Record<ControlVerb, string>> = {
 export async function controlRun(
   verb: ControlVerb,
   runId: string,
-  options: CommonOptions & { reason?: string },
+  options: CommonOptions & { reason?: string; extend?: string },
 ): Promise<number> {
-  await clientOf(options).control(runId, verb, options.reason);
+  const { reason, extend } = options;
+  const client = clientOf(options);
+  if (extend === undefined) await client.control(runId, verb, reason);
+  else await client.extend(runId, extensionOf(extend), reason);
   say(options.json ? JSON.stringify({ runId, asked: verb }) : `${ASKED[verb]}: ${pc.bold(runId)}`);
   return EXIT.ok;
 }
@@ -223,6 +235,7 @@ function showView(view: RunView): void {
   row('requested', ago(view.requestedAtMs));
   if (view.endedAtMs !== undefined) row('took', duration(view.endedAtMs - view.requestedAtMs));
   row('facts', String(view.revision + 1));
+  for (const line of spendingLines(view)) row('used', line);
   if (view.workerId !== undefined) row('worker', `${view.workerId} (epoch ${view.epoch})`);
   if (view.buildId !== undefined) row('build', view.buildId);
   if (view.cancelRequested && !view.outcome) row('cancel', 'requested');

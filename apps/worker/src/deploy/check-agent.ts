@@ -56,7 +56,7 @@ async function checkTool(
 
 function checkTurns({ turn, turnsMax }: RecordedRun, { limits }: Agent): Verdict {
   const hasTurns = turnsMax === undefined || turn < turnsMax;
-  if (!hasTurns || turn < limits.turnsMax) return SAME;
+  if (!hasTurns || limits.turnsMax === undefined || turn < limits.turnsMax) return SAME;
   return different(`t${turn}`, `another turn after turn ${turn}`, `the limit of ${limits.turnsMax} turns`);
 }
 

@@ -1,5 +1,5 @@
 import { canonicalJson, type ErrorRecord, type Host } from '@perdure/kernel';
-import type { RunCommandOf } from '@perdure/run-contract';
+import type { RunCommandOf, RunLimits } from '@perdure/run-contract';
 import type { KnownCode, OpenRun, RequestRun } from '@perdure/run-domain';
 import type { BehaviourManifest, BuildManifest, ToolManifest } from '@perdure/tenant-contract';
 import type { BuildCatalogue, InputValidator } from './ports';
@@ -69,15 +69,17 @@ export class CodeBook {
 
   /** What is asked for, completed by what its author registered; or why it cannot be run. */
   async request(tenant: string, command: RunCommandOf<'StartRun'>): Promise<RequestRun | { readonly error: ErrorRecord }> {
-    const { name, input, deadlineMs } = command;
+    const { name, input } = command;
     const behaviour = await this.ports.builds.behaviour(tenant, name);
     if (behaviour === undefined) return { error: await this.unknownAgent(tenant, name) };
     const issues = behaviour.inputSchema === undefined ? [] : this.ports.validator.issues(behaviour.inputSchema, input);
     if (issues.length > 0) return { error: invalidInput(name, issues) };
     const pool = command.pool ?? behaviour.pool;
     // Of what was asked, not of what today's build makes of it: a repeat after a deployment is still a repeat.
-    const requestHash = this.ports.host.digest.sha256(canonicalJson({ name, input, pool: command.pool, deadlineMs }));
-    return { type: 'RequestRun', kind: behaviour.kind, name, pool, input: input ?? null, requestHash, deadlineMs };
+    const asked = { name, input, pool: command.pool, deadlineMs: command.deadlineMs, limits: command.limits };
+    const requestHash = this.ports.host.digest.sha256(canonicalJson(asked));
+    const bounds = { deadlineMs: command.deadlineMs ?? behaviour.limits.wallTimeMs, ...limitsOf(behaviour, command.limits) };
+    return { type: 'RequestRun', kind: behaviour.kind, name, pool, input: input ?? null, requestHash, ...bounds };
   }
 
   private async unknownAgent(tenant: string, name: string): Promise<ErrorRecord> {
@@ -87,6 +89,14 @@ export class CodeBook {
     const message = `No worker of tenant ${tenant} has registered an agent or workflow named ${JSON.stringify(name)}. ${hint}. Start a worker that hosts it.`;
     return { code: 'UnknownAgent', message, reaction: 'terminal', details: { name, known: known.slice(0, NAMES_SHOWN) } };
   }
+}
+
+/** Those of its author, as whoever starts it wants them. */
+function limitsOf({ kind, limits: declared }: BehaviourManifest, asked: RunLimits | undefined): { readonly limits?: RunLimits } {
+  const { wallTimeMs: _deadline, turnsMax, ...rest } = declared;
+  const limits: RunLimits = { ...rest, ...(kind === 'agent' ? { turnsMax } : {}), ...asked };
+  const { onLimit: _how, ...bounds } = limits;
+  return Object.values(bounds).some((bound) => bound !== undefined) ? { limits } : {};
 }
 
 function codeIn(build: BuildManifest, name: string): KnownCode {

@@ -3,6 +3,7 @@ import { HEARTBEAT_BUILDS_MAX } from './limits';
 import { offerMessage, stopMessage } from './pooled';
 import { shownSignal } from './signals';
 import { grant } from './approvals';
+import { runLimits, spending } from './spending';
 import { callId, displayName, errorRecord, executionId, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
@@ -72,6 +73,11 @@ export const runView = z.object({
   outcome: runOutcome.optional(),
   /** Of an ended run: effects of which it is not known whether they happened. Nobody will look for them any more. */
   unknownEffects: z.array(z.object({ call: callId, what: z.string() })).optional(),
+  /** Agents: the newest turn. */
+  turn: z.number().int().nonnegative().optional(),
+  /** What it has used so far, and what it may use; owners of earlier versions do not say. */
+  spent: spending.optional(),
+  limits: runLimits.optional(),
 });
 export type RunView = z.infer<typeof runView>;
 
@@ -97,6 +103,8 @@ export const instruction = z.discriminatedUnion('do', [
     attempt: z.number().int().positive(),
     /** Agents: what the model is shown for the first time, before it answers. */
     signals: z.array(shownSignal).optional(),
+    /** Agents: what the engine says to the model first. */
+    tell: z.string().optional(),
   }),
   z.object({
     do: z.literal('run-tool'),
@@ -148,7 +156,13 @@ export const journalItem = z.discriminatedUnion('type', [
     outcome,
   }),
   /** Agent: one turn of the conversation. */
-  z.object({ type: z.literal('decided'), call: callId, decision: modelDecision }),
+  z.object({
+    type: z.literal('decided'),
+    call: callId,
+    decision: modelDecision,
+    /** What the engine had said to the model before. */
+    told: z.string().optional(),
+  }),
   /** Agent: the model is shown this signal before it decides the turn `call`. */
   z.object({ type: z.literal('signalled'), call: callId, ...shownSignal.shape }),
   /** Agent: the outcome of a tool call, as the model will see it. */

@@ -4,6 +4,7 @@ import { approvalCommandSchemas } from './approvals';
 import { PROGRESS_ENTRIES_MAX, TIMER_DELAY_MS_MAX } from './limits';
 import { repinRun } from './pinning';
 import { pooledCommandSchemas } from './pooled';
+import { limitExtension, runLimits } from './spending';
 import {
   actor,
   callId,
@@ -79,6 +80,8 @@ export const runCommandSchemas = {
     pool: nameToken.optional(),
     /** Wall-clock limit of the whole run, from its request. */
     deadlineMs: z.number().int().positive().max(TIMER_DELAY_MS_MAX).optional(),
+    /** Instead of the bounds that its author gave it. */
+    limits: runLimits.optional(),
   }),
   CancelRun: z.object({ type: z.literal('CancelRun'), reason: z.string().max(2_000).default('cancelled by caller') }),
   /** Holds the run: nothing new begins, what is under way is finished, and it stays as it is until it is resumed. */
@@ -86,7 +89,12 @@ export const runCommandSchemas = {
   /** Ends the run at once, without telling its code: what was under way is named in the outcome. */
   TerminateRun: z.object({ type: z.literal('TerminateRun'), reason: z.string().max(2_000).default('terminated by caller') }),
   /** Ends a pause, or takes back the request for one. */
-  ResumeRun: z.object({ type: z.literal('ResumeRun'), reason: z.string().max(2_000).default('resumed by caller') }),
+  ResumeRun: z.object({
+    type: z.literal('ResumeRun'),
+    reason: z.string().max(2_000).default('resumed by caller'),
+    /** Of a run that has used up a limit: so much more, beyond what it has used. */
+    extend: limitExtension.optional(),
+  }),
   RepinRun: repinRun,
   /** Tells the run something: its code waits for it, or its model is shown it. */
   SignalRun: z.object({ type: z.literal('SignalRun'), name: nameToken, payload: userValue }),

@@ -3,6 +3,7 @@ import { runRepinned } from './pinning';
 import { pooledEventSchemas, pooledFields } from './pooled';
 import { SIGNAL_PAYLOAD_PATHS, signalEventSchemas } from './signals';
 import { APPROVAL_PAYLOAD_PATHS, approvalEventSchemas } from './approvals';
+import { guardEventSchemas, limitExtension, runLimits } from './spending';
 import {
   callId,
   displayName,
@@ -38,6 +39,7 @@ export const runEventSchemas = {
     deadlineAtMs: timestampMs.optional(),
     /** Who asked for it; owners of earlier versions do not say. */
     requestedBy: z.string().max(200).optional(),
+    limits: runLimits.optional(),
   }),
   RunRefused: z.object({
     code: z.string(),
@@ -71,6 +73,8 @@ export const runEventSchemas = {
     promptHash: z.string().max(128).optional(),
     /** Agents: revisions of the signals that the model is shown for the first time, oldest first. */
     signals: z.array(z.number().int().nonnegative()).optional(),
+    /** Agents: what the engine says to the model before this turn. */
+    tell: z.string().max(10_000).optional(),
   }),
   ModelCallCompleted: z.object({ call: callId, attempt, decision: modelDecision }),
   ModelCallFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
@@ -149,8 +153,8 @@ export const runEventSchemas = {
   /** The worker is asked to let go; what is under way is finished first, or given up after a while. */
   RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunPaused: z.object({ reason: z.string(), ...pooledFields.LettingGo }),
-  RunResumed: z.object({ reason: z.string(), commandId: z.string() }),
   RunRepinned: runRepinned,
+  RunResumed: z.object({ reason: z.string(), commandId: z.string(), extend: limitExtension.optional() }),
   RunCancelRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunCompleted: z.object({ output: userValue, endedAtMs: timestampMs }),
   RunFailed: z.object({ error: errorRecord, endedAtMs: timestampMs }),
@@ -162,6 +166,7 @@ export const runEventSchemas = {
     leftOpen: z.array(z.object({ call: callId, what: z.string().max(200) })),
     endedAtMs: timestampMs,
   }),
+  ...guardEventSchemas,
 } as const;
 
 export type RunEventType = keyof typeof runEventSchemas;
@@ -225,7 +230,8 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
     'entries.*.outcome.error.details',
     'entries.*.value',
   ],
-  ModelCallCompleted: ['decision.text', 'decision.toolCalls'],
+  ModelCallIntended: ['tell'],
+  ModelCallCompleted: ['decision.text', 'decision.toolCalls', 'decision.output', 'decision.outputProblem'],
   ModelCallFailed: ['error.message', 'error.details'],
   EffectIntended: ['args'],
   EffectConfirmed: ['result'],

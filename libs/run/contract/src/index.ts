@@ -11,4 +11,5 @@ export * from './published';
 export * from './recorded-run';
 export * from './rejections';
 export * from './signals';
+export * from './spending';
 export * from './values';

@@ -41,6 +41,7 @@ export type RunRejectionType =
   | 'NotTheExecutor'
   | 'EffectNotInQuestion'
   | 'EffectMayStillRun'
+  | 'LimitExhausted'
   | 'OnlyAPersonMay'
   | 'TooManySignals'
   | ApprovalRefusal

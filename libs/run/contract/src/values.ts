@@ -50,7 +50,18 @@ export type ToolCall = z.infer<typeof toolCall>;
 export const usage = z.object({
   inputTokens: z.number().int().nonnegative().default(0),
   outputTokens: z.number().int().nonnegative().default(0),
+  /** Of the input: read from the provider's cache. */
+  cachedInputTokens: z.number().int().nonnegative().optional(),
+  /** Of the output: not shown. */
+  reasoningTokens: z.number().int().nonnegative().optional(),
 });
+
+/** What one call of a model cost, in millionths of a US dollar, and who says so. */
+export const modelCost = z.object({
+  microUsd: z.number().int().nonnegative(),
+  source: z.enum(['provider', 'prices']),
+});
+export type ModelCost = z.infer<typeof modelCost>;
 
 /** What the model decided in one turn: the fact, not the transport. */
 export const modelDecision = z.object({
@@ -61,6 +72,11 @@ export const modelDecision = z.object({
   provider: z.string().max(200),
   modelVersion: z.string().max(200),
   promptHash: z.string().max(128),
+  cost: modelCost.optional(),
+  /** Where an output of a certain form was asked for: the answer in that form, … */
+  output: userValue.optional(),
+  /** … or what is wrong with the answer. */
+  outputProblem: z.string().max(4_000).optional(),
 });
 export type ModelDecision = z.infer<typeof modelDecision>;
 

@@ -1,7 +1,7 @@
 import { InvariantViolated } from '@perdure/kernel';
 import type { ModelDecision, RunEvent, ToolCall } from '@perdure/run-contract';
 import type { ToolManifest } from '@perdure/tenant-contract';
-import { TOOL_NAMES_SHOWN } from './bounds';
+import { INVALID_OUTPUTS_MAX, TOOL_NAMES_SHOWN } from './bounds';
 import { approvalOf } from './request-approval';
 import type { Circumstances, KnownCode } from './run.commands';
 import type { OpenRun } from './run.state';
@@ -16,7 +16,7 @@ export function turnCall(turn: number): string {
 }
 
 export function beginAgentLoop(run: OpenRun, code: KnownCode): RunEvent {
-  return intendModelCall(run, 1, code);
+  return intendModelCall(run, 1, { code });
 }
 
 /** What follows a decision of the model: its tool calls, or the end of the run. */
@@ -25,32 +25,61 @@ export function afterDecision(
   decision: ModelDecision,
   given: { at: Circumstances; code: KnownCode; hash(value: unknown): string },
 ): readonly RunEvent[] {
-  const turnsMax = given.code.behaviour?.limits.turnsMax;
+  const { behaviour } = given.code;
+  const turnsMax = run.limits.turnsMax ?? behaviour?.limits.turnsMax;
   if (decision.toolCalls.length === 0) {
     // What came while the model was answering is news to it: it gets to answer that as well, if it has a turn left.
     const isOutdated = run.signals.length > 0 && run.cancel === undefined && !(turnsMax !== undefined && run.turn >= turnsMax);
-    if (isOutdated) return [intendModelCall(run, run.turn + 1, given.code)];
-    return [{ type: 'RunCompleted', data: { output: decision.text, endedAtMs: given.at.nowMs } }];
+    return isOutdated ? [intendModelCall(run, run.turn + 1, given)] : afterAnswer(run, decision, given);
   }
-  if (turnsMax !== undefined && run.turn >= turnsMax) return [turnLimitReached(turnsMax, given.at.nowMs)];
+  const mayBeExtended = (run.limits.onLimit ?? behaviour?.limits.onLimit) === 'pause';
+  if (!mayBeExtended && turnsMax !== undefined && run.turn >= turnsMax) return [turnLimitReached(turnsMax, given.at.nowMs)];
   const call = turnCall(run.turn);
   const events = decision.toolCalls.flatMap((toolCall, index) => intendTool({ run, call: `${call}.${index}` }, toolCall, given));
   const allFailed = decision.toolCalls.every((toolCall) => offeredTool(toolCall.tool, given.code) === undefined);
-  return allFailed ? [...events, intendModelCall(run, run.turn + 1, given.code)] : events;
+  return allFailed ? [...events, intendModelCall(run, run.turn + 1, given)] : events;
+}
+
+/** The end of the run, where the answer has the form that was asked for. */
+function afterAnswer(
+  run: OpenRun,
+  { text, output, outputProblem }: ModelDecision,
+  { at, code }: { readonly at: Circumstances; readonly code: KnownCode },
+): readonly RunEvent[] {
+  if (code.behaviour?.outputSchema === undefined || (output !== undefined && outputProblem === undefined)) {
+    return [{ type: 'RunCompleted', data: { output: output === undefined ? text : output, endedAtMs: at.nowMs } }];
+  }
+  const problem = outputProblem ?? 'it was not checked by the worker';
+  const attemptsMax = code.behaviour.guard?.invalidOutputsMax ?? INVALID_OUTPUTS_MAX;
+  if (run.guard.invalidOutputs < attemptsMax && outputProblem !== undefined) {
+    const tell = `Your answer does not have the form that is asked for: ${problem}. Answer again, with JSON of that form and nothing else.`;
+    return [intendModelCall(run, run.turn + 1, { code, tell })];
+  }
+  const message = `The model did not answer in the form of the output, ${run.guard.invalidOutputs} times in a row; at last: ${problem}`;
+  return [
+    { type: 'RunFailed', data: { error: { code: 'InvalidModelOutput', message, reaction: 'terminal' }, endedAtMs: at.nowMs } },
+  ];
 }
 
 /** What follows when a tool call of the present turn has ended: the next turn, once all have. */
 export function afterToolResult(run: OpenRun, code: KnownCode): readonly RunEvent[] {
   if (run.calls.size > 0 || run.cancel !== undefined) return [];
-  return [intendModelCall(run, run.turn + 1, code)];
+  return [intendModelCall(run, run.turn + 1, { code })];
+}
+
+interface NextCall {
+  readonly code: KnownCode;
+  /** What the engine says to the model first. */
+  readonly tell?: string;
 }
 
 /** With it the model is shown whatever has been sent since its last turn. */
-function intendModelCall(run: OpenRun, turn: number, code: KnownCode): RunEvent {
+function intendModelCall(run: OpenRun, turn: number, { code, tell }: NextCall): RunEvent {
   const { behaviour } = code;
   if (behaviour === undefined) throw new InvariantViolated('An agent was assigned to a build that does not host it.');
   const shown = run.signals.length === 0 ? {} : { signals: run.signals.map(({ revision }) => revision) };
-  return { type: 'ModelCallIntended', data: { call: turnCall(turn), turn, model: behaviour.model, ...shown } };
+  const told = tell === undefined ? {} : { tell };
+  return { type: 'ModelCallIntended', data: { call: turnCall(turn), turn, model: behaviour.model, ...shown, ...told } };
 }
 
 function intendTool(

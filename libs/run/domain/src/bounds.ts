@@ -28,5 +28,17 @@ export const SIGNAL_RETRY_MS = 1_000;
 export const ARGUMENTS_SHOWN_MAX = 300;
 /** Attempts against an approval that a run tells as facts; whoever goes on trying is refused without one. */
 export const APPROVAL_REFUSALS_KEPT = 20;
+/** Results of tools that are remembered to notice that one comes again: a circle of so many steps is noticed. */
+export const RESULTS_REMEMBERED = 20;
+/** The same result so often among those remembered: three are a poll, four in twenty are a habit. */
+export const REPEATS_MAX = 4;
+/** Turns in a row without a result that was not there before. */
+export const BARREN_TURNS_MAX = 8;
+/** New results after which an agent that was suspected counts as recovered: as many as are remembered. */
+export const FORGIVEN_AFTER_RESULTS = 20;
+/** Turns in a row in which a model asks for nothing that could run: after so many explanations it will not learn. */
+export const MISTAKES_MAX = 3;
+/** Answers in a row that do not have the form asked for, after each of which the model is told what is wrong. */
+export const INVALID_OUTPUTS_MAX = 3;
 /** Tool names told to a model that asked for one that does not exist. */
 export const TOOL_NAMES_SHOWN = 50;

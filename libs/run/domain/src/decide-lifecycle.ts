@@ -5,6 +5,7 @@ import { LOST_ACTIVATIONS_MAX } from './bounds';
 import { recallCommand } from './command-memory';
 import { fitsPin, wrongBuild } from './decide-pin';
 import { approvalTimerFired } from './decide-approval';
+import { stillExhausted } from './decide-guard';
 import { commandExpired, refusal, notYet } from './rejection';
 import type {
   DecidedCommand,
@@ -30,11 +31,11 @@ export function decideRequest({ command, at }: Given<RequestRun>, state: RunStat
       'Another request was started under this run id or idempotency key. Use a new key for a new request.',
     );
   }
-  const { kind, name, pool, input, requestHash, deadlineMs, requestedBy } = command;
-  const who = requestedBy === undefined ? {} : { requestedBy };
+  const { kind, name, pool, input, requestHash, deadlineMs, requestedBy, limits } = command;
+  const given = { ...(requestedBy === undefined ? {} : { requestedBy }), ...(limits === undefined ? {} : { limits }) };
   const requested: RunEventOf<'RunRequested'> = {
     type: 'RunRequested',
-    data: { kind, name, pool, input, requestHash, requestedAtMs: at.nowMs, ...who },
+    data: { kind, name, pool, input, requestHash, requestedAtMs: at.nowMs, ...given },
   };
   if (deadlineMs === undefined) return accept<RunEvent>(requested);
   const deadlineAtMs = at.nowMs + deadlineMs;
@@ -169,7 +170,11 @@ export function decideResume({ command, at }: Given<RunCommandOf<'ResumeRun'>>, 
   if (memory === 'expired') return commandExpired();
   if (run.status !== 'paused' && run.pause === undefined)
     return refusal('RunNotPaused', `The run is ${run.status}; only a paused run can be resumed.`);
-  return accept<RunEvent>({ type: 'RunResumed', data: { reason: command.reason, commandId: at.commandId } });
+  const { reason, extend } = command;
+  const exhausted = stillExhausted(run, extend);
+  if (exhausted !== undefined) return exhausted;
+  const more = extend === undefined ? {} : { extend };
+  return accept<RunEvent>({ type: 'RunResumed', data: { reason, commandId: at.commandId, ...more } });
 }
 
 export function decideFire({ command, at, code }: Given<RunCommandOf<'FireTimer'>>, run: OpenRun): RunDecision {

@@ -209,7 +209,9 @@ function modelResult(entry: EntryOf<'model-result'>, run: OpenRun, report: Repor
   const isAgent = run.request.kind === 'agent';
   if (result.ok) {
     const completed: RunEvent = { type: 'ModelCallCompleted', data: { call, attempt, decision: result.decision } };
-    return accept(completed, ...(isAgent ? afterDecision(run, result.decision, report) : []));
+    if (!isAgent) return accept(completed);
+    const decided = evolve(run, completed);
+    return accept(completed, ...(isOpen(decided) ? afterDecision(decided, result.decision, report) : []));
   }
   // Its signal has fired: that it gave up is the cancel at work, and no failure of the run.
   if (run.cancel !== undefined)

@@ -6,6 +6,7 @@ export * from './decide-pin';
 export * from './decide-pooled';
 export * from './pooled';
 export * from './retry';
+export { nothingSpent, type Guard } from './run.guard';
 export * from './run.commands';
 export * from './run.decider';
 export * from './run.effects';

@@ -1,4 +1,4 @@
-import type { ApprovalRefusal, Executor, RunCommandOf, RunKind } from '@perdure/run-contract';
+import type { ApprovalRefusal, Executor, RunCommandOf, RunKind, RunLimits } from '@perdure/run-contract';
 import type { BehaviourManifest, EffectInQuestion, KnownPolicy, ToolManifest } from '@perdure/tenant-contract';
 
 /** What the owner knows of the code that a command concerns, from the build's registration. */
@@ -28,6 +28,7 @@ export interface RequestRun {
   readonly requestHash: string;
   readonly deadlineMs: number | undefined;
   readonly requestedBy?: string;
+  readonly limits?: RunLimits;
 }
 
 /** The owner found another worker for a run whose activation was lost. */

@@ -20,6 +20,7 @@ import { decideRepin } from './decide-pin';
 import { decideRefusal, decideVote } from './decide-approval';
 import { decideResolve, settled } from './decide-effect';
 import { decideClaim, decideLoseExecution, decideReport } from './decide-pooled';
+import { guarded } from './decide-guard';
 import { decideProgress } from './decide-progress';
 import { decideSignal } from './decide-signal';
 import type { DecidedCommand } from './run.commands';
@@ -35,7 +36,9 @@ export function runDecider(hash: HashValue) {
     evolve,
     decide: (given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection> => {
       const decision = decide(given, state, hash);
-      return 'rejected' in decision ? decision : { accepted: settled(state, decision.accepted, given.at.nowMs) };
+      return 'rejected' in decision
+        ? decision
+        : { accepted: settled(state, guarded(state, decision.accepted, given), given.at.nowMs) };
     },
   };
 }

@@ -36,7 +36,8 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
     if (!isRunnable(call)) continue;
     if (call.kind === 'model') {
       const shown = call.signals.length === 0 ? {} : { signals: [...call.signals] };
-      instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt, ...shown });
+      const told = call.tell === undefined ? {} : { tell: call.tell };
+      instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt, ...shown, ...told });
     } else instructions.push(toolInstruction(call));
   }
   return instructions;

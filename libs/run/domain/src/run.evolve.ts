@@ -5,6 +5,7 @@ import { pinnedBy, repinned } from './evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
 import * as approval from './evolve-approval';
 import * as effect from './evolve-effect';
+import { isOfGuard, watch, type GuardEventType } from './evolve-guard';
 import * as signal from './evolve-signal';
 import {
   callName,
@@ -22,10 +23,11 @@ export function evolve(state: RunState, event: RunEvent): RunState {
   if (event.type === 'RunRequested') return requested(state, event);
   if (!isOpen(state)) throw impossible(state, event);
   const run: OpenRun = { ...state, revision: state.revision + 1 };
-  return withTime(withReportMark(evolved(run, event), event), run, event);
+  return withTime(withReportMark(watch(evolved(run, event), run, event), event), run, event);
 }
 
 function evolved(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>): RunState {
+  if (isOfGuard(event)) return run;
   if (effect.isOfEffect(event)) return effect.evolveEffect(run, event);
   if (approval.isOfApproval(event)) return approval.evolveApproval(run, event);
   return signal.isOfSignal(event) ? signal.evolveSignal(run, event, timeOf(event, run)) : evolveOpen(run, event);
@@ -49,7 +51,8 @@ function withReportMark(state: RunState, event: RunEvent): RunState {
   return state.status === 'active' ? { ...state, lostInARow: 0, lastSeq: seq } : { ...state, lastSeq: seq };
 }
 
-type FoldedElsewhere = 'RunRequested' | effect.EffectEventType | signal.SignalEventType | approval.ApprovalEventType;
+type FoldedElsewhere =
+  'RunRequested' | GuardEventType | effect.EffectEventType | signal.SignalEventType | approval.ApprovalEventType;
 
 // One case a line: the table of what may follow what.
 function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: FoldedElsewhere }>): RunState {
@@ -120,10 +123,10 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: FoldedElsewhe
 
 function requested(state: RunState, event: RunEventOf<'RunRequested'>): RunState {
   if (state.status !== 'none') throw impossible(state, event);
-  const { kind, name, pool, input, requestHash, requestedAtMs, requestedBy } = event.data;
+  const { kind, name, pool, input, requestHash, requestedAtMs, requestedBy, limits } = event.data;
   const who = requestedBy === undefined ? {} : { requestedBy };
   const request = { kind, name, pool, input, requestHash, requestedAtMs, ...who };
-  return { ...newRunFields(0, request), status: 'queued', preferredWorkerId: undefined };
+  return { ...newRunFields(0, request, limits), status: 'queued', preferredWorkerId: undefined };
 }
 
 function assigned(run: OpenRun, event: RunEventOf<'RunAssigned'>): RunState {
@@ -203,9 +206,10 @@ function refused(run: OpenRun, event: RunEventOf<'RunRefused'>): RunState {
 }
 
 function modelIntended(run: OpenRun, event: RunEventOf<'ModelCallIntended'>): OpenRun {
-  const { call, turn, model, promptHash, signals } = event.data;
+  const { call, turn, model, promptHash, signals, tell } = event.data;
   const shown = run.signals.slice(0, signals?.length ?? 0);
-  const due = { attempt: 1, waitsForRetry: false, signals: shown };
+  const told = tell === undefined ? {} : { tell };
+  const due = { attempt: 1, waitsForRetry: false, signals: shown, ...told };
   const next = openCall(run, { kind: 'model', call, model, sinceMs: timeOf(event, run), ...due });
   if (turn !== undefined) return { ...signal.shownToModel(next, call, shown), turn };
   return withItem(next, {
@@ -221,7 +225,10 @@ function modelCompleted(run: OpenRun, event: RunEventOf<'ModelCallCompleted'>): 
   const { call, decision } = event.data;
   const open = knownCall(run, call, event);
   const closed = closeCall(run, call);
-  if (run.request.kind === 'agent') return withItem({ ...closed, inbound: [] }, { type: 'decided', call, decision });
+  if (run.request.kind === 'agent') {
+    const told = open.kind === 'model' && open.tell !== undefined ? { told: open.tell } : {};
+    return withItem({ ...closed, inbound: [] }, { type: 'decided', call, decision, ...told });
+  }
   return withItem(closed, { type: 'got', call, kind: 'model', name: callName(open), outcome: { ok: true, value: decision } });
 }
 
@@ -322,6 +329,9 @@ function ended(run: OpenRun, outcome: RunOutcome, endedAtMs: number): RunState {
     cancelRequested: run.cancel !== undefined,
     unknownEffects: unknownEffects(run),
     commands: run.commands,
+    turn: run.turn,
+    limits: run.limits,
+    spent: run.spent,
   };
 }
 

@@ -1,5 +1,16 @@
-import type { EffectClass, Executor, InboundFact, RunEvent, RunKind, RunOutcome, ShownSignal } from '@perdure/run-contract';
+import type {
+  EffectClass,
+  Executor,
+  InboundFact,
+  RunEvent,
+  RunKind,
+  RunLimits,
+  RunOutcome,
+  ShownSignal,
+  Spending,
+} from '@perdure/run-contract';
 import type { KnownRefusal, ToolApproval } from './approval.state';
+import { newGuard, nothingSpent, type Guard } from './run.guard';
 import type { Journal } from './run.journal';
 import { emptyJournal } from './run.journal';
 
@@ -76,6 +87,8 @@ export type OpenCall =
       readonly waitsForRetry: boolean;
       /** Agents: what the model is shown before it answers. */
       readonly signals: readonly ShownSignal[];
+      /** What the engine says to the model first. */
+      readonly tell?: string;
     }
   | { readonly kind: 'sleep'; readonly call: string; readonly sinceMs: number }
   | { readonly kind: 'wait'; readonly call: string; readonly signal: string; readonly sinceMs: number };
@@ -164,6 +177,9 @@ interface OpenRunFields {
   readonly commandsForgottenUpToMs: number;
   /** What was tried against approvals, bounded. */
   readonly refusals: readonly KnownRefusal[];
+  readonly limits: RunLimits;
+  readonly spent: Spending;
+  readonly guard: Guard;
 }
 
 export type OpenRun = OpenRunFields &
@@ -188,6 +204,9 @@ export interface EndedRun {
   /** Effects of which it is not known whether they happened. */
   readonly unknownEffects: readonly { readonly call: string; readonly what: string }[];
   readonly commands: readonly KnownCommand[];
+  readonly turn: number;
+  readonly limits: RunLimits;
+  readonly spent: Spending;
 }
 
 export type RunState = { readonly status: 'none'; readonly revision: -1 } | OpenRun | EndedRun;
@@ -209,7 +228,7 @@ export function woken(run: OpenRun): RunEvent {
   return { type: 'RunWoken', data: run.lastWorkerId === undefined ? {} : { preferredWorkerId: run.lastWorkerId } };
 }
 
-export function newRunFields(revision: number, request: RunRequest): OpenRunFields {
+export function newRunFields(revision: number, request: RunRequest, limits: RunLimits = {}): OpenRunFields {
   return {
     revision,
     request,
@@ -231,6 +250,9 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
     commands: [],
     commandsForgottenUpToMs: 0,
     refusals: [],
+    limits,
+    spent: nothingSpent,
+    guard: newGuard,
   };
 }
 
@@ -238,6 +260,7 @@ export function newRunFields(revision: number, request: RunRequest): OpenRunFiel
 export function commonFields(run: OpenRun): OpenRunFields {
   const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn } = run;
   const { calls, timers, inbound, signals, journal, cancel, pause, commands, commandsForgottenUpToMs, refusals } = run;
+  const { limits, spent, guard } = run;
   return {
     revision,
     request,
@@ -259,5 +282,8 @@ export function commonFields(run: OpenRun): OpenRunFields {
     commands,
     commandsForgottenUpToMs,
     refusals,
+    limits,
+    spent,
+    guard,
   };
 }

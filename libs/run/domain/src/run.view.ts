@@ -4,6 +4,7 @@ import type { ToolApproval } from './approval.state';
 import { ARGUMENTS_SHOWN_MAX } from './bounds';
 import { waitForBuild, type Surroundings } from './pin.view';
 import { whyWithheld } from './pooled';
+import { extendText } from './decide-guard';
 import {
   isOpen,
   type EffectExecution,
@@ -21,7 +22,9 @@ export function viewOf(
   surroundings: Surroundings = {},
 ): RunView {
   const { kind, name, requestedAtMs } = run.request;
-  const common = { ...address, kind, name, requestedAtMs, revision: run.revision, epoch: run.epoch };
+  const { spent, limits, turn } = run;
+  const used = { spent, ...(kind === 'agent' ? { turn } : {}), ...(Object.keys(limits).length === 0 ? {} : { limits }) };
+  const common = { ...address, kind, name, requestedAtMs, revision: run.revision, epoch: run.epoch, ...used };
   if (!isOpen(run)) {
     const { outcome, endedAtMs, cancelRequested } = run;
     return {
@@ -101,12 +104,17 @@ function standing(run: OpenRun, surroundings: Surroundings): readonly OpenPromis
           id: 'pause',
           sinceMs,
           detail: run.because,
-          closedBy: 'somebody resumes the run when the cause is gone, or cancels it',
+          closedBy: resumeText(run),
         },
       ];
     case 'suspended':
       return [];
   }
+}
+
+function resumeText({ guard: { hold } }: OpenRun): string {
+  if (hold === undefined || hold === 'loop') return 'somebody resumes the run when the cause is gone, or cancels it';
+  return `somebody extends the limit, or cancels the run. ${extendText(hold)}`;
 }
 
 function ofCall(run: OpenRun, call: OpenCall): OpenPromise {

@@ -72,4 +72,111 @@ describe('a model of the AI SDK', () => {
     ).rejects.toMatchObject({ reaction, code });
     expect(calls).toBe(1);
   });
+
+  const prices = { inputPerMillion: 3, outputPerMillion: 15, cachedInputPerMillion: 0.3 };
+  const ofCache = { ...usage, inputTokens: { total: 1_000, noCache: 400, cacheRead: 600, cacheWrite: undefined } };
+  const answering = (data: Partial<Awaited<ReturnType<Generate>>>) =>
+    modelThat(() =>
+      Promise.resolve({
+        content: [{ type: 'text', text: 'so be it' }],
+        finishReason: { unified: 'stop', raw: undefined },
+        usage: ofCache,
+        warnings: [],
+        ...data,
+      }),
+    );
+
+  it.each<[string, Partial<Awaited<ReturnType<Generate>>>, object | undefined]>([
+    ['by the prices, cached input apart, rounded up', {}, { microUsd: 1_425, source: 'prices' }],
+    [
+      'by its provider, where it says so',
+      { providerMetadata: { gateway: { cost: '0.0123' } } },
+      { microUsd: 12_300, source: 'provider' },
+    ],
+  ])('is paid for %s', async (_, data, cost) => {
+    const reply = await aiSdkModel(answering(data), { prices }).generate({ instructions: '', messages, tools, signal });
+    expect(reply.cost).toEqual(cost);
+    expect(reply.usage).toMatchObject({ inputTokens: 1_000, cachedInputTokens: 600 });
+  });
+
+  it('has no price of which nobody knows', async () => {
+    expect((await aiSdkModel(answering({})).generate({ instructions: '', messages, tools, signal })).cost).toBeUndefined();
+  });
+
+  it('is asked for JSON of a form, and what does not have it comes back as it is', async () => {
+    let format: unknown;
+    const model = aiSdkModel(
+      modelThat((options) => {
+        format = options.responseFormat;
+        return Promise.resolve({
+          content: [{ type: 'text', text: '{"total":"twelve"}' }],
+          finishReason: { unified: 'stop', raw: undefined },
+          usage,
+          warnings: [],
+        });
+      }),
+    );
+    const reply = await model.generate({
+      instructions: '',
+      messages,
+      tools: [],
+      output: z.object({ total: z.number() }),
+      signal,
+    });
+    expect(format).toMatchObject({ type: 'json', schema: { properties: { total: { type: 'number' } } } });
+    expect(reply.text).toBe('{"total":"twelve"}');
+  });
+
+  it('gives back arguments that do not fit, for the engine to refuse', async () => {
+    const content = [{ type: 'tool-call' as const, toolCallId: 'c1', toolName: 'add', input: '{"a":"x"}' }];
+    const reply = await aiSdkModel(answering({ content })).generate({ instructions: '', messages, tools, signal });
+    expect(reply.toolCalls).toEqual([{ toolCallId: 'c1', tool: 'add', args: { a: 'x' } }]);
+  });
+
+  describe('that streams', () => {
+    type Stream = Extract<Exclude<LanguageModel, string>, { specificationVersion: 'v3' }>['doStream'];
+    type Part = Awaited<ReturnType<Stream>>['stream'] extends ReadableStream<infer P> ? P : never;
+    const streaming = (...parts: readonly Part[]): LanguageModel => ({
+      ...(modelThat(() => Promise.reject(new Error('not asked for'))) as Exclude<LanguageModel, string> & {
+        specificationVersion: 'v3';
+      }),
+      doStream: () => Promise.resolve({ stream: ReadableStream.from(parts) as ReadableStream<Part> }),
+    });
+    const text = (delta: string): Part => ({ type: 'text-delta', id: '1', delta });
+    const begin: Part[] = [
+      { type: 'stream-start', warnings: [] },
+      { type: 'text-start', id: '1' },
+    ];
+    const end: Part[] = [
+      { type: 'text-end', id: '1' },
+      { type: 'finish', usage: ofCache, finishReason: { unified: 'stop', raw: undefined } },
+    ];
+
+    it('yields its text piece by piece, and returns the same reply as the call that does not', async () => {
+      const pieces: string[] = [];
+      const stream = aiSdkModel(streaming(...begin, text('so '), text('be it'), ...end), { prices }).stream;
+      const replying = stream?.({ instructions: '', messages, tools: [], signal });
+      for (;;) {
+        const next = await replying?.next();
+        if (next === undefined || next.done === true) {
+          expect(next?.value).toMatchObject({ text: 'so be it', toolCalls: [], cost: { microUsd: 1_425, source: 'prices' } });
+          break;
+        }
+        pieces.push(next.value);
+      }
+      expect(pieces).toEqual(['so ', 'be it']);
+    });
+
+    it('fails as the other call does when it breaks off', async () => {
+      const error = new APICallError({ message: 'no', url: 'mock', requestBodyValues: {}, statusCode: 429 });
+      const replying = aiSdkModel(streaming(...begin, text('so '), { type: 'error', error })).stream?.({
+        instructions: '',
+        messages,
+        tools: [],
+        signal,
+      });
+      expect(await replying?.next()).toEqual({ done: false, value: 'so ' });
+      await expect(replying?.next()).rejects.toMatchObject({ code: 'ModelUnavailable', reaction: 'retryable' });
+    });
+  });
 });

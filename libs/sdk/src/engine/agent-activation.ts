@@ -14,6 +14,8 @@ type RunTool = Extract<Instruction, { do: 'run-tool' }>;
 
 interface Turn {
   readonly call: string;
+  /** What the engine said to the model before. */
+  readonly told: string | undefined;
   readonly decision: ModelDecision;
   readonly outcomes: Map<string, Outcome>;
 }
@@ -34,6 +36,8 @@ export class AgentActivation extends Activation {
   private readonly signalsWritten = new Set<string>();
   private digest = '';
   private instructions = '';
+  /** The newest turn before which the engine's words are written. */
+  private toldBefore = '';
   private ready = false;
   private early: Instruction[] = [];
   /** Attempts begun in the present turn, by call: an instruction is repeated until its end is reported. */
@@ -71,7 +75,10 @@ export class AgentActivation extends Activation {
   }
 
   private remember(item: JournalItem): void {
-    if (item.type === 'decided') this.turns.push({ call: item.call, decision: item.decision, outcomes: new Map() });
+    if (item.type === 'decided') {
+      const { call, told, decision } = item;
+      this.turns.push({ call, told, decision, outcomes: new Map() });
+    }
     if (item.type === 'signalled') this.rememberSignal(item);
     if (item.type === 'tool-result') this.rememberOutcome(item.call, item.outcome);
   }
@@ -119,23 +126,21 @@ export class AgentActivation extends Activation {
     return present === undefined || turnOf(call) > turnOf(present.call);
   }
 
-  private async callModel({ call, attempt, signals }: CallModel): Promise<void> {
+  private async callModel({ call, attempt, signals, tell }: CallModel): Promise<void> {
     this.writeTurns();
     // A warm worker learns of them by the instruction alone.
     if (signals !== undefined) this.signals.set(call, signals);
     this.writeSignals(call);
+    this.writeTold(call, tell);
     const { agent, instructions, digest } = this;
-    const prompt = {
-      instructions,
-      messages: [...this.messages],
-      tools: agent.tools,
-      promptHash: this.home.host.digest.sha256(`${digest}${instructions}`),
-    };
-    const ended = await callModel(this.execution, agent.model, prompt);
+    const { model, tools, output } = agent;
+    const prompt = { instructions, messages: [...this.messages], tools, output };
+    const promptHash = this.home.host.digest.sha256(`${digest}${instructions}`);
+    const ended = await callModel(this.execution, { model, prompt, promptHash });
     this.running -= 1;
     if (!this.isActive) return;
     if (ended.ok) {
-      this.turns.push({ call, decision: ended.value as ModelDecision, outcomes: new Map() });
+      this.turns.push({ call, told: tell, decision: ended.value as ModelDecision, outcomes: new Map() });
       this.begun.clear();
     }
     this.reporter.add(modelResultEntry(call, attempt, ended.text));
@@ -189,8 +194,9 @@ export class AgentActivation extends Activation {
   }
 
   private writeTurns(): void {
-    for (const { call, decision, outcomes } of this.turns.slice(this.turnsWritten)) {
+    for (const { call, told, decision, outcomes } of this.turns.slice(this.turnsWritten)) {
       this.writeSignals(call);
+      this.writeTold(call, told);
       const { text, toolCalls } = decision;
       this.write({ role: 'assistant', text, toolCalls });
       toolCalls.forEach(({ toolCallId, tool }, index) => {
@@ -207,6 +213,13 @@ export class AgentActivation extends Activation {
     this.signalsWritten.add(call);
     for (const { name, payload } of this.signals.get(call) ?? [])
       this.write({ role: 'user', text: `${name}: ${typeof payload === 'string' ? payload : JSON.stringify(payload)}` });
+  }
+
+  /** Once a turn, however often its call is tried. */
+  private writeTold(call: string, text: string | undefined): void {
+    if (text === undefined || this.toldBefore === call) return;
+    this.toldBefore = call;
+    this.write({ role: 'user', text });
   }
 
   /** The digest of a conversation is that of what went before and of what is new: it costs what is new. */

@@ -1,6 +1,6 @@
 import type { Logger } from '@perdure/kernel';
-import type { EffectClass, Outcome, ToolCall } from '@perdure/run-contract';
-import type { RetryPolicy } from '@perdure/tenant-contract';
+import type { EffectClass, ModelCost, Outcome, RunLimits, ToolCall } from '@perdure/run-contract';
+import type { LoopGuard, RetryPolicy } from '@perdure/tenant-contract';
 import type { z } from 'zod';
 
 /** What a tool is given beside its input. */
@@ -69,6 +69,9 @@ export interface ModelRequest {
   readonly instructions: string;
   readonly messages: readonly Message[];
   readonly tools: readonly ModelTool[];
+  /** The form that the answer shall have when it asks for no tool: JSON of this schema. */
+  readonly output?: z.ZodType | undefined;
+  /** Fires when the run is cancelled, the time is up, or another worker has taken over. */
   readonly signal: AbortSignal;
 }
 
@@ -76,7 +79,15 @@ export interface ModelReply {
   readonly text: string;
   readonly toolCalls: readonly ToolCall[];
   readonly finishReason: string;
-  readonly usage: { readonly inputTokens: number; readonly outputTokens: number };
+  readonly usage: {
+    readonly inputTokens: number;
+    readonly outputTokens: number;
+    /** Of the input: read from the provider's cache. */
+    readonly cachedInputTokens?: number;
+    /** Of the output: not shown. */
+    readonly reasoningTokens?: number;
+  };
+  readonly cost?: ModelCost;
   readonly provider: string;
   readonly modelVersion: string;
 }
@@ -85,10 +96,18 @@ export interface ModelReply {
 export interface Model {
   readonly id: string;
   generate(request: ModelRequest): Promise<ModelReply>;
+  /** The same call, whose text is yielded piece by piece as it comes; what it returns is what counts. */
+  stream?(request: ModelRequest): AsyncGenerator<string, ModelReply, undefined>;
+}
+
+/** What a run may use up before a person is asked, or the run fails. */
+export interface BehaviourLimits extends RunLimits {
+  /** Becomes the deadline of a run that is started without one. */
+  readonly wallTimeMs?: number;
 }
 
 /** Declared behaviour whose loop is the engine's. Made by `agent()`. */
-export interface Agent<I extends z.ZodType = z.ZodType> {
+export interface Agent<I extends z.ZodType = z.ZodType, O = unknown> {
   readonly kind: 'agent';
   readonly name: string;
   readonly pool: string;
@@ -96,7 +115,10 @@ export interface Agent<I extends z.ZodType = z.ZodType> {
   readonly input: I;
   readonly tools: readonly Tool[];
   readonly modelRetry: RetryPolicy;
-  readonly limits: { readonly turnsMax: number };
+  readonly limits: BehaviourLimits;
+  readonly guard: LoopGuard;
+  /** The form of what its runs give; without it that is the text of the model. */
+  readonly output: z.ZodType<O> | undefined;
   /** What its author wrote, by which builds are told apart. */
   readonly code: string;
   instructionsFor(input: z.output<I>): string;
@@ -111,6 +133,7 @@ export interface Workflow<I extends z.ZodType = z.ZodType, O = unknown> {
   readonly input: I;
   readonly tools: readonly Tool[];
   readonly modelRetry: RetryPolicy;
+  readonly limits: BehaviourLimits;
   /** What its author wrote, by which builds are told apart. */
   readonly code: string;
   run(ctx: WorkflowContext, input: z.output<I>): Promise<O>;
@@ -135,9 +158,17 @@ export interface StepOptions {
   readonly retry?: Partial<RetryPolicy>;
 }
 
-export type ModelPrompt = { readonly instructions?: string; readonly tools?: readonly ModelTool[] } & (
-  { readonly prompt: string } | { readonly messages: readonly Message[] }
-);
+/** The reply to a prompt that asks for a form: the answer in it. */
+export type TypedReply<O> = ModelReply & { readonly output: O };
+
+/** Asks for an answer of a form: without tools, since whoever may use them need not answer. */
+export type OutputPrompt<O extends z.ZodType> = ModelPrompt & { readonly output: O; readonly tools?: undefined };
+
+export type ModelPrompt = {
+  readonly instructions?: string;
+  readonly tools?: readonly ModelTool[];
+  readonly output?: z.ZodType;
+} & ({ readonly prompt: string } | { readonly messages: readonly Message[] });
 
 export interface WaitOptions<T = unknown> {
   /** What is sent has to fit it; else the wait fails with `InvalidSignal`. */
@@ -162,6 +193,11 @@ export interface WorkflowContext {
   readonly log: Logger;
   step<T>(name: string, run: (scope: StepScope) => T | Promise<T>, options?: StepOptions): Promise<T>;
   tool<I extends z.ZodType, R>(tool: Tool<I, R>, args: z.input<I>): Promise<R>;
+  /**
+   * Asks for an answer of the form `output`; one that does not have it is given back to the model, three times at most.
+   * @throws Terminal `InvalidModelOutput`
+   */
+  model<O extends z.ZodType>(model: Model, prompt: OutputPrompt<O>): Promise<TypedReply<z.output<O>>>;
   model(model: Model, prompt: ModelPrompt): Promise<ModelReply>;
   sleep(durationMs: number): Promise<void>;
   /** A durable wait for a signal; one that was sent before and nobody has read answers at once. */

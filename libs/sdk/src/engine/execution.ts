@@ -1,9 +1,10 @@
 import { Cancelled, Retryable, Terminal, type Host, type Logger, type Reaction } from '@perdure/kernel';
-import { modelDecision } from '@perdure/run-contract';
+import { modelDecision, type ModelDecision } from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import { MODEL_TIMEOUT_MS } from './bounds';
-import type { Model, ModelRequest, StepScope, Tool } from './definitions';
+import type { Model, ModelReply, ModelRequest, StepScope, Tool } from './definitions';
 import { failed, recordOf, succeeded, type Ended } from './outcome';
+import { checkedOutput, issuesText } from './structured-output';
 
 /** Runs code of users. Whatever it does, what comes back is a typed end; nothing here rejects. */
 export interface Execution {
@@ -50,28 +51,29 @@ export async function parsedArguments(tool: Tool, args: unknown): Promise<Parsed
 
 export function invalidArguments(tool: Tool, error: unknown): ReturnType<typeof recordOf> {
   return recordOf(
-    new Terminal('InvalidArguments', `The arguments of ${tool.name} do not fit its input: ${textOf(error)}`),
+    new Terminal('InvalidArguments', `The arguments of ${tool.name} do not fit its input: ${issuesText(error)}`),
     'terminal',
   );
 }
 
-function textOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+export interface ModelUse {
+  readonly model: Model;
+  readonly prompt: Omit<ModelRequest, 'signal'>;
+  readonly promptHash: string;
+  /** Hears the text as it comes, if the model can tell it so. */
+  onText?(piece: string): void;
 }
 
-export async function callModel(
-  execution: Execution,
-  model: Model,
-  request: Omit<ModelRequest, 'signal'> & { promptHash: string },
-): Promise<Ended> {
-  const { promptHash, ...prompt } = request;
+export async function callModel(execution: Execution, use: ModelUse): Promise<Ended> {
+  const { model, prompt, promptHash } = use;
   return limited(execution, {
     what: `The reply of the model ${model.id}`,
     reaction: 'retryable',
     timeoutMs: MODEL_TIMEOUT_MS,
     timedOut: () => new Retryable('ModelTimedOut', `${model.id} did not answer within ${MODEL_TIMEOUT_MS} ms.`),
     run: async (signal) => {
-      const reply = modelDecision.safeParse({ ...(await model.generate({ ...prompt, signal })), promptHash });
+      const given = await replyOf(use, { ...prompt, signal });
+      const reply = modelDecision.safeParse({ ...given, ...(await outputOf(given, prompt.output)), promptHash });
       if (reply.success) return reply.data;
       throw new Terminal(
         'InvalidModelReply',
@@ -79,6 +81,26 @@ export async function callModel(
       );
     },
   });
+}
+
+async function replyOf({ model, onText }: ModelUse, request: ModelRequest): Promise<ModelReply> {
+  if (onText === undefined || model.stream === undefined) return model.generate(request);
+  const pieces = model.stream(request);
+  for (;;) {
+    const next = await pieces.next();
+    if (next.done === true) return next.value;
+    onText(next.value);
+  }
+}
+
+/** An answer is checked; a decision to use tools is none yet. */
+async function outputOf(
+  { text, toolCalls }: ModelReply,
+  schema: ModelRequest['output'],
+): Promise<Pick<ModelDecision, 'output' | 'outputProblem'>> {
+  if (schema === undefined || toolCalls.length > 0) return {};
+  const checked = await checkedOutput(text, schema);
+  return checked.ok ? { output: checked.value ?? null } : { outputProblem: checked.problem };
 }
 
 interface Limited {

@@ -157,7 +157,7 @@ export class WorkflowCalls implements CallPort {
 
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown> {
     const { execution, workflow } = this.given;
-    const { instructions = '', tools = [] } = prompt;
+    const { instructions = '', tools = [], output } = prompt;
     const messages = 'prompt' in prompt ? [{ role: 'user' as const, text: prompt.prompt }] : prompt.messages;
     const promptHash = execution.host.digest.sha256(
       canonicalJson({ instructions, messages, tools: tools.map((tool) => tool.name) }),
@@ -167,7 +167,7 @@ export class WorkflowCalls implements CallPort {
       {
         begin: () => this.desk.intend(call, entry.modelIntendedEntry(call, model.id, promptHash)),
         attempt: async (attempt) => {
-          const ended = await callModel(execution, model, { instructions, messages, tools, promptHash });
+          const ended = await callModel(execution, { model, prompt: { instructions, messages, tools, output }, promptHash });
           const text = entry.modelResultEntry(call, attempt, ended.text);
           return { text, ended: unlessRepeated(ended, attempt, workflow.modelRetry.attemptsMax) };
         },

@@ -5,13 +5,16 @@ import type {
   Model,
   ModelPrompt,
   ModelReply,
+  OutputPrompt,
   StepOptions,
   StepScope,
   Tool,
+  TypedReply,
   Waited,
   WaitOptions,
   WorkflowContext,
 } from './definitions';
+import { askForOutput } from './structured-output';
 
 /** Where the calls of a workflow's code go. Call ids are given by the scope that makes them. */
 export interface CallPort {
@@ -57,8 +60,13 @@ export class Scope implements WorkflowContext {
     return this.port.tool(this.next(), tool as unknown as Tool, args) as Promise<R>;
   }
 
+  model<O extends z.ZodType>(model: Model, prompt: OutputPrompt<O>): Promise<TypedReply<z.output<O>>>;
+  model(model: Model, prompt: ModelPrompt): Promise<ModelReply>;
   model(model: Model, prompt: ModelPrompt): Promise<ModelReply> {
-    return this.port.model(this.next(), model, prompt) as Promise<ModelReply>;
+    const call = this.next();
+    const ask = (again: string, asked: ModelPrompt): Promise<ModelReply> =>
+      this.port.model(again, model, asked) as Promise<ModelReply>;
+    return prompt.output === undefined ? ask(call, prompt) : askForOutput(call, { prompt, output: prompt.output, ask });
   }
 
   sleep(durationMs: number): Promise<void> {

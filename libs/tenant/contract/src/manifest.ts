@@ -31,6 +31,33 @@ export const toolManifest = z.object({
 });
 export type ToolManifest = z.infer<typeof toolManifest>;
 
+const count = z.number().int().positive();
+
+/** What a run may use up before its author wants to be asked. */
+export const behaviourLimits = z.object({
+  turnsMax: count.max(1_000_000).default(100),
+  toolCallsMax: count.optional(),
+  tokensMax: count.optional(),
+  costMicroUsdMax: count.optional(),
+  /** Becomes the deadline of a run that is started without one. */
+  wallTimeMs: count.optional(),
+  /** Builds of earlier versions do not say: their runs fail. */
+  onLimit: z.enum(['pause', 'fail']).optional(),
+});
+
+/** When an agent counts as going in circles; what is left out is the engine's to say, and 0 is never. */
+export const loopGuard = z.object({
+  /** The same result of the same tool for the same arguments, among the newest results. */
+  repeatsMax: z.number().int().nonnegative().max(20).optional(),
+  /** Turns in a row that brought no new result. */
+  barrenTurnsMax: z.number().int().nonnegative().max(1_000).optional(),
+  /** Turns in a row in which every tool that was asked for does not exist or was given arguments that do not fit. */
+  mistakesMax: z.number().int().nonnegative().max(1_000).optional(),
+  /** Answers in a row that do not fit the form of the output. */
+  invalidOutputsMax: z.number().int().nonnegative().max(1_000).optional(),
+});
+export type LoopGuard = z.infer<typeof loopGuard>;
+
 /** An agent or a workflow, as the engine needs to know it. */
 export const behaviourManifest = z.object({
   name: displayName,
@@ -41,7 +68,10 @@ export const behaviourManifest = z.object({
   tools: z.array(displayName).max(500).default([]),
   model: z.string().max(200).default(''),
   modelRetry: retryPolicy.optional(),
-  limits: z.object({ turnsMax: z.number().int().positive().max(1_000_000).default(100) }).default({ turnsMax: 100 }),
+  limits: behaviourLimits.default({ turnsMax: 100 }),
+  guard: loopGuard.optional(),
+  /** Agents: the form of the output; without it the output is the text of the model. */
+  outputSchema: jsonSchema.optional(),
 });
 export type BehaviourManifest = z.infer<typeof behaviourManifest>;
 

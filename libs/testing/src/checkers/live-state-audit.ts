@@ -6,7 +6,9 @@ import { oracleOf, type OracleRun, type StoredRunEvent } from '../oracle/run-ora
 function seen(state: RunState): Partial<OracleRun> {
   if (state.status === 'none') return { status: 'none' };
   const { status, epoch } = state;
-  if (status === 'ended') return { status, epoch, outcome: state.outcome.status };
+  const { inputTokens, outputTokens, costMicroUsd, toolCalls } = state.spent;
+  const spent = { tokens: inputTokens + outputTokens, costMicroUsd, toolCalls };
+  if (status === 'ended') return { status, epoch, outcome: state.outcome.status, spent };
   const delivered = tailItems(state.journal).filter((item) => item.type !== 'made');
   return {
     status,
@@ -20,6 +22,7 @@ function seen(state: RunState): Partial<OracleRun> {
     unread: state.signals.map(({ name }) => name),
     approvals: approvalsIn(state),
     deliveredCalls: delivered.map((item) => item.call),
+    spent,
   };
 }
 

@@ -32,6 +32,8 @@ export interface OracleRun {
   readonly journalLength: number;
   /** Calls whose result the code, or the conversation, has been given; in order. */
   readonly deliveredCalls: readonly string[];
+  /** What its model calls used, and how many tools were asked for. */
+  readonly spent: { readonly tokens: number; readonly costMicroUsd: number; readonly toolCalls: number };
 }
 
 interface Notes {
@@ -59,6 +61,7 @@ interface Notes {
   arrived: Map<number, string>;
   journalLength: number;
   delivered: string[];
+  spent: { tokens: number; costMicroUsd: number; toolCalls: number };
 }
 
 type Data = Readonly<Record<string, unknown>>;
@@ -161,6 +164,8 @@ const RULES: Readonly<Record<string, Rule>> = {
   RunCancelRequested: () => undefined,
   RunPauseRequested: () => undefined,
   RunPaused: becomes('paused'),
+  LimitReached: () => undefined,
+  LoopSuspected: () => undefined,
   ModelCallIntended: (notes, data) => {
     const shown = (data['signals'] ?? []) as readonly unknown[];
     begin(notes, String(data['call']));
@@ -168,11 +173,17 @@ const RULES: Readonly<Record<string, Rule>> = {
     for (let index = 0; index < shown.length; index += 1) give(notes, String(data['call']));
     if (notes.isAgent) notes.turn = Number(data['turn']);
   },
-  ModelCallCompleted: succeeds,
+  ModelCallCompleted: (notes, data, revision) => {
+    const { usage, cost } = data['decision'] as { readonly usage: Readonly<Record<string, number>>; readonly cost?: Data };
+    notes.spent.tokens += (usage['inputTokens'] ?? 0) + (usage['outputTokens'] ?? 0);
+    notes.spent.costMicroUsd += Number(cost?.['microUsd'] ?? 0);
+    succeeds(notes, data, revision);
+  },
   ModelCallFailed: fails('model'),
   EffectIntended: (notes, data) => {
     begin(notes, String(data['call']));
     if (data['pool'] !== undefined) notes.pooled.add(String(data['call']));
+    notes.spent.toolCalls += 1;
   },
   EffectDispatched: stands('under-way'),
   EffectLost: isOver,
@@ -273,6 +284,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     arrived: new Map(),
     journalLength: 0,
     delivered: [],
+    spent: { tokens: 0, costMicroUsd: 0, toolCalls: 0 },
   };
   events.forEach((event, revision) => {
     const rule = RULES[event.type];
@@ -299,5 +311,6 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     executions: ended ? [] : [...notes.executions].map(([call, how]) => `${call} ${how}`).sort(),
     approvals: ended ? [] : [...notes.approvals].map(([call, how]) => `${call} ${how}`).sort(),
     deliveredCalls: notes.delivered,
+    spent: notes.spent,
   };
 }
