@@ -61,6 +61,14 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
       return hasEnded || has('ApprovalVoted') || has('ApprovalDenied') ? undefined : 'no fact says what was decided';
     case 'RecordRefusal':
       return has('ApprovalRefused') ? undefined : 'no fact says what was tried';
+    case 'RedriveEffect':
+      return hasEnded || has('EffectRedriven', ({ call }) => call === command.call)
+        ? undefined
+        : 'no fact says that it is tried again';
+    case 'GiveUpEffect':
+      return hasEnded || has('EffectGivenUp', ({ call }) => call === command.call)
+        ? undefined
+        : 'no fact says that it was given up';
     case 'ReleaseRun':
       return has('RunAssigned', ({ permitId }) => permitId === command.permitId) ? undefined : 'no assignment holds its permit';
     case 'RecordProgress': {

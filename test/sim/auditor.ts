@@ -54,6 +54,19 @@ export class Auditor {
     });
   }
 
+  /** What waits for a person to have it tried again. */
+  deadLetters(): readonly { readonly runId: string; readonly call: string }[] {
+    return this.story.wishes.flatMap(({ runId }) => {
+      const open = new Set<string>();
+      for (const { type, data } of this.log.of(runStream.build(runAddress(TENANT, runId)))) {
+        const { call = '' } = data as { readonly call?: string };
+        if (type === 'EffectDeadLettered') open.add(call);
+        else if (type === 'EffectRedriven') open.delete(call);
+      }
+      return [...open].map((call) => ({ runId, call }));
+    });
+  }
+
   /** @returns how many pure steps were run again */
   conclude(): number {
     const { simulation, premises, faults, wishes } = this.story;

@@ -85,6 +85,7 @@ function toolOf(place: Workplace, name: ToolName, effect: 'idempotent' | 'pure')
     effect,
     pool: poolOf(name),
     retry: RETRY,
+    ...(name === 'charge' ? { ...IMPATIENT, ...undoable(place) } : {}),
     execute: async ({ runId, id, value, fails, ms }, { idempotencyKey, attempt }) => {
       begin(place, { kind: 'tool', runId, name: id });
       await pause(place, ms);
@@ -99,6 +100,28 @@ const CAN_BE_ASKED: ReadonlySet<ToolName> = new Set(['transfer', 'remit']);
 function poolOf(name: ToolName): string | undefined {
   return name === 'settle' || name === 'remit' || name === 'pledge' ? TOOL_POOL : undefined;
 }
+
+/** It fails once in each process, and takes its time. */
+function undoable(place: Workplace) {
+  const failed = new Set<string>();
+  return {
+    compensation: { retry: { ...RETRY, attemptsMax: 1_000 } },
+    compensate: async ({ ms }: { ms: number }, _: unknown, { idempotencyKey }: { idempotencyKey: string }) => {
+      await pause(place, ms);
+      place.world.undo(place.process, idempotencyKey);
+      if (failed.has(idempotencyKey)) return;
+      failed.add(idempotencyKey);
+      throw new Retryable('NotNow', 'it cannot be undone yet');
+    },
+  };
+}
+
+/** Fewer attempts than some uses need, and little time for them: an operator has what is exhausted tried again. */
+const IMPATIENT = {
+  retry: { ...RETRY, attemptsMax: 2 },
+  timeouts: { totalMs: 1_500, scheduleToStartMs: 700 },
+  onExhausted: 'dead-letter',
+} as const;
 
 /** Longer than any work that is drawn. */
 const CLAIMED_TIMEOUT_MS = 400;
@@ -127,6 +150,7 @@ function claimedToolOf(place: Workplace, name: ClaimedToolName | 'remit' | 'pled
       return result;
     },
     ...(CAN_BE_ASKED.has(name) ? { probe } : {}),
+    ...(name === 'transfer' ? undoable(place) : {}),
   });
 }
 

@@ -66,6 +66,15 @@ export class Client {
     this.resolving.delete(key);
   }
 
+  /** The attempts of an effect are exhausted: the operator has it tried again. */
+  async redrive({ runId, call }: { runId: string; call: string }): Promise<void> {
+    const key = `${runId} ${call}`;
+    if (this.resolving.has(key)) return;
+    this.resolving.add(key);
+    await this.ask(runId, this.envelope({ type: 'RedriveEffect', call }));
+    this.resolving.delete(key);
+  }
+
   private async live(wish: Wish): Promise<void> {
     const { runId } = wish;
     const { kind, ...plan } = wish.plan;

@@ -1,7 +1,7 @@
 import type { AppendResult, Bus, EventStore, FactBus, Position } from '@perdure/kernel';
 import type { RunEvent } from '@perdure/run-contract';
-import type { DecidedCommand, RunState } from '@perdure/run-domain';
 import { BUILDS } from './builds';
+import { undoMutants, type Decide, type Decision } from './mutants-undo';
 import type { Ports, Role } from './roles';
 import type { Mutant, RoleName } from './story';
 
@@ -9,8 +9,6 @@ import type { Mutant, RoleName } from './story';
  * Planted faults: each takes one defence away, in the simulated process only, by wrapping what it is given or by
  * replacing a method of what it has made. One that is not found is an invariant that nobody checks.
  */
-type Decision = { readonly accepted: readonly RunEvent[] } | { readonly rejected: unknown };
-type Decide = (given: DecidedCommand, state: RunState) => Decision;
 type Json = Record<string, unknown>;
 type GivePorts = NonNullable<Mutant['ports']>;
 type Alter = NonNullable<Mutant['alter']>;
@@ -343,6 +341,7 @@ export const MUTANTS: readonly Mutant[] = [
         withoutEvents(decide(given, state), ({ type, data }) => type === 'TimerSet' && data.purpose === 'retry'),
     ),
   },
+  ...undoMutants({ deciding, withoutEvents }),
   { name: 'loses facts that its follower should see', ports: followerSkips },
   { name: 'never gives permits back', alter: leaksPermits },
   { name: 'runs tools before their intention is recorded', ports: doesNotWaitForIntentions },

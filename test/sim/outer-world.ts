@@ -28,6 +28,9 @@ export class OuterWorld {
   /** By execution: a destination without keys does what it is asked each time. */
   readonly moves = new Map<string, { readonly use: string; readonly result: number }>();
 
+  /** By idempotency key of the undoing. */
+  readonly undone = new Map<string, number>();
+
   constructor(private readonly simulation: Simulation) {}
 
   begin(process: SimProcess, work: Omit<WorkDone, 'atMs' | 'process'>): void {
@@ -41,6 +44,12 @@ export class OuterWorld {
     if (!process.alive) return;
     this.simulation.note(`${process.name} moves ${move.use} by ${move.execution}`);
     this.moves.set(move.execution, move);
+  }
+
+  undo(process: SimProcess, key: string): void {
+    if (!process.alive) return;
+    this.simulation.note(`${process.name} undoes ${key}`);
+    this.undone.set(key, (this.undone.get(key) ?? 0) + 1);
   }
 
   movesOf(use: string): readonly number[] {

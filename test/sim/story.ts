@@ -283,6 +283,7 @@ export class Story {
       if (this.client.ended.has(runId)) continue;
       void this.client.resolve({ runId, call, result: this.premises.world.movesOf(use)[0] });
     }
+    for (const letter of this.auditor.deadLetters()) if (!this.client.ended.has(letter.runId)) void this.client.redrive(letter);
     if (this.allEnded) this.simulation.at(SETTLE_MS, () => this.simulation.stop(), { label: 'the end' });
     else this.simulation.at(LOOK_EVERY_MS, () => this.look(), { label: 'look' });
   }

@@ -32,6 +32,7 @@ export function auditWork(world: OuterWorld, log: LogView, wishes: readonly Wish
     const pure = work.filter(({ kind }) => kind === 'pure-step').map(({ name }) => name);
     reexecutedPure += pure.length - new Set(pure).size;
     for (const id of toolUsesOf(plan)) checkUse(world, `${runId}/${id}`, found);
+    checkUndone(world, facts, found);
     if (plan.kind === 'workflow') checkCausality(plan.operations, recorded, (message) => found(`${runId}: ${message}`));
   }
   return { findings, reexecutedPure };
@@ -47,6 +48,8 @@ function recordedWork(facts: readonly RecordedEvent[]): ReadonlyMap<string, Reco
     const call = data.call ?? '';
     switch (event.type) {
       case 'EffectIntended':
+        // What undoes is another use, of the same arguments.
+        if (data['undoes'] !== undefined) break;
         nameOf.set(call, String((data['args'] as { id?: unknown } | null)?.id ?? call));
         note(nameOf.get(call) ?? call, { intended: event });
         break;
@@ -93,6 +96,21 @@ function checkUse(world: OuterWorld, use: string, found: (message: string) => vo
   if (keys !== undefined && keys.size > 1) found(`${use} was asked for under the keys ${[...keys].join(', ')}`);
   const moves = world.movesOf(use).length;
   if (moves > 1) found(`${use} was moved ${moves} times`);
+}
+
+/** What the log says is undone was undone in the world, and nothing else. */
+function checkUndone(world: OuterWorld, facts: readonly RecordedEvent[], found: (message: string) => void): void {
+  const [first] = facts;
+  if (first === undefined) return;
+  const { tenant, runId } = runStream.parse(first.stream);
+  const intended = facts.flatMap(({ data }) => (data as { undoes?: string }).undoes ?? []);
+  for (const { type, data } of facts) {
+    const key = `${tenant}/${runId}/0/${(data as { call?: string }).call ?? ''}/undo`;
+    if (type === 'EffectCompensated' && !world.undone.has(key)) found(`${key} is said to be undone, and was not`);
+  }
+  for (const key of world.undone.keys())
+    if (key.startsWith(`${tenant}/${runId}/0/`) && !intended.some((call) => key === `${tenant}/${runId}/0/${call}/undo`))
+      found(`${key} was undone, and no fact says that it was to be`);
 }
 
 /** Whatever is recorded was made from what is recorded before it: nothing outside rests on what a crash could take away. */

@@ -122,6 +122,24 @@ export class FactLines {
         return ['?', pc.magenta, `${this.nameOf(data)}: a person is asked: ${text(data.why)}`];
       case 'EffectReconciled':
         return ['!', pc.green, `${this.nameOf(data)}: ${text(data.verdict)}, says ${text(data.by)}`];
+      case 'EffectDeadLettered':
+        return [
+          '✉',
+          pc.red,
+          `${this.nameOf(data)} is exhausted (${text(data.because)}) and waits for a person: ${errorOf(data)}`,
+        ];
+      case 'EffectRedriven':
+        return ['↻', pc.green, `${this.nameOf(data)} is tried again, says ${text(data.by)}`];
+      case 'EffectGivenUp':
+        return ['✗', pc.yellow, `${this.nameOf(data)} is given up, says ${text(data.by)}`];
+      case 'UndoRegistered':
+        return ['↶', pc.dim, `registered to undo: ${text(data.tool)} ${shortArgs(data.args)}`];
+      case 'RunEnding':
+        return ['↶', pc.yellow, `ends as ${text((data.outcome as Data).status)}: ${text(data.toUndo)} effects are to be undone`];
+      case 'EffectCompensated':
+        return ['↶', pc.green, `undone: ${text(data.tool)} ${text(data.call)}`];
+      case 'EffectNotCompensated':
+        return ['✗', pc.red, `not undone: ${text(data.tool)} ${text(data.call)}: ${text(data.why)}`];
       default:
         return undefined;
     }
@@ -130,7 +148,7 @@ export class FactLines {
   private intended(data: Data, atMs: number): Told {
     const args = shortArgs(data.args);
     this.tools.set(text(data.call), { tool: text(data.tool), args, atMs });
-    return ['→', pc.dim, `${text(data.tool)} ${args}`];
+    return ['→', pc.dim, `${data.undoes === undefined ? '' : `undo ${text(data.undoes)}: `}${text(data.tool)} ${args}`];
   }
 
   private confirmed(data: Data, atMs: number): Told {

@@ -31,6 +31,23 @@ export interface RunView {
   readonly turn?: number;
   readonly spent?: Spending;
   readonly limits?: RunLimits;
+  /** How it ends is decided, and its effects are being undone. */
+  readonly ending?: { readonly outcome: string; readonly undone: number; readonly left: number };
+  readonly effects?: EffectsLeft;
+}
+
+interface NamedEffect {
+  readonly call: string;
+  readonly what: string;
+}
+
+/** What became of the effects of a run that did not complete. */
+export interface EffectsLeft {
+  readonly undone: readonly NamedEffect[];
+  readonly notUndone: readonly (NamedEffect & { readonly why: string })[];
+  readonly stays: readonly NamedEffect[];
+  readonly unknown: readonly NamedEffect[];
+  readonly staysBeyond?: number;
 }
 
 /** A build that workers have registered. */
@@ -112,6 +129,33 @@ export interface EffectAnswer {
   readonly by?: string;
 }
 
+/** An effect whose attempts are exhausted, and that waits for a person. */
+export interface DeadLetter {
+  readonly runId: string;
+  readonly call: string;
+  readonly tool: string;
+  readonly attempt: number;
+  readonly because: string;
+  readonly errorCode: string;
+  readonly deadLetteredAtMs: number;
+}
+
+export interface Redriven {
+  readonly redriven: number;
+  readonly results: readonly {
+    readonly runId: string;
+    readonly call: string;
+    readonly redriven: boolean;
+    readonly error?: ErrorRecord;
+  }[];
+}
+
+/** What is recorded with what a person decides. */
+export interface Said {
+  readonly reason?: string;
+  readonly by?: string;
+}
+
 export interface StartRequest {
   readonly name: string;
   readonly input: unknown;
@@ -185,6 +229,22 @@ export class GatewayClient {
 
   resolveEffect(runId: string, call: string, answer: EffectAnswer): Promise<{ readonly runId: string }> {
     return this.post(`/v1/runs/${encodeURIComponent(runId)}/effects/${encodeURIComponent(call)}/resolve`, answer);
+  }
+
+  deadLetters(query: {
+    readonly tool?: string;
+    readonly limit?: number;
+  }): Promise<{ readonly complete: boolean; readonly deadLetters: readonly DeadLetter[] }> {
+    return this.ask('GET', '/v1/dead-letters', query);
+  }
+
+  decideDeadLetter(runId: string, call: string, asked: { readonly verb: 'redrive' | 'fail' } & Said): Promise<object> {
+    const { verb, ...said } = asked;
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/effects/${encodeURIComponent(call)}/${verb}`, said);
+  }
+
+  redriveDeadLetters(asked: { readonly tool?: string } & Said): Promise<Redriven> {
+    return this.post('/v1/dead-letters/redrive', asked);
   }
 
   list(query: {

@@ -3,6 +3,7 @@ import { Command, CommanderError, InvalidArgumentError } from 'commander';
 import { addApprovalCommands } from './approval-commands';
 import { EXIT, exitCodeOf } from './cli.errors';
 import { addControlCommands } from './control-commands';
+import { addDeadLetterCommands } from './dead-letter-commands';
 import { pc } from './paint';
 
 type Act = (...args: never[]) => Promise<number>;
@@ -285,6 +286,7 @@ async function main(): Promise<void> {
   addBuildCommands(program);
   addEffectCommands(program);
   addApprovalCommands(program, { withGateway, act });
+  addDeadLetterCommands(program, { withGateway, act });
   addProofCommands(program);
   try {
     await program.parseAsync(process.argv);

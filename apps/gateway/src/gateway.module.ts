@@ -23,6 +23,8 @@ import { AgentsController } from './agents.controller';
 import { BuildList } from './build-list';
 import { BuildsController } from './builds.controller';
 import { DeployController } from './deploy.controller';
+import { DeadLetterDirectory } from './dead-letter-directory';
+import { DeadLettersController } from './dead-letters.controller';
 import { EffectsController } from './effects.controller';
 import { ErrorFilter } from './error.filter';
 import { FactReader } from './fact-stream';
@@ -56,6 +58,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     AgentsController,
     BuildsController,
     DeployController,
+    DeadLettersController,
     HealthController,
   ],
   providers: [
@@ -82,6 +85,15 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
       provide: StoredBuildCatalogue,
       inject: [EVENT_STORE, HOST],
       useFactory: (store: EventStore, host: Host) => new StoredBuildCatalogue({ store, host }),
+    },
+    {
+      provide: DeadLetterDirectory,
+      inject: [LOG_FOLLOWER],
+      useFactory: (follower: LogFollower) => {
+        const directory = new DeadLetterDirectory();
+        follower.register(directory);
+        return directory;
+      },
     },
     {
       provide: RunDirectory,

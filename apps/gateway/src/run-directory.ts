@@ -68,6 +68,7 @@ const CHANGES: Partial<Record<RunEventType, RunListStatus>> = {
   ...ENDED,
   RunAssigned: 'active',
   RunSuspended: 'suspended',
+  RunEnding: 'suspended',
   RunWoken: 'queued',
   RunQuarantined: 'paused',
   RunPaused: 'paused',

@@ -116,6 +116,15 @@ export class RunRequests {
     await this.send(address, { type: 'ResolveEffect', call, ...said }, { actorId: by });
   }
 
+  /** Has an effect in the dead letters tried again, or gives it up. */
+  async decideDeadLetter(
+    address: RunAddress,
+    type: 'RedriveEffect' | 'GiveUpEffect',
+    { call, reason, by }: { readonly call: string; readonly reason?: string; readonly by: string },
+  ): Promise<void> {
+    await this.send(address, { type, call, ...(reason === undefined ? {} : { reason }) }, { actorId: by });
+  }
+
   /** The run as it stands when it has ended, or after `waitMs`. */
   async awaitEnd(address: RunAddress, waitMs: number): Promise<RunView> {
     const until = this.host.clock.monotonicMs() + waitMs;

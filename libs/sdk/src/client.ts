@@ -65,6 +65,10 @@ export interface RunHandle<O = unknown> {
   terminate(reason?: string): Promise<void>;
   /** See Client.resolveEffect. */
   resolveEffect(call: string, resolution: EffectResolution): Promise<void>;
+  /** See Client.redriveEffect. */
+  redriveEffect(call: string, reason?: string): Promise<void>;
+  /** See Client.giveUpEffect. */
+  giveUpEffect(call: string, reason?: string): Promise<void>;
 }
 
 /** What a person has found out about an effect. */
@@ -142,6 +146,8 @@ export class Client {
       resume: (reason, extend) => this.resume(runId, reason, extend),
       terminate: (reason) => this.terminate(runId, reason),
       resolveEffect: (call, resolution) => this.resolveEffect(runId, call, resolution),
+      redriveEffect: (call, reason) => this.redriveEffect(runId, call, reason),
+      giveUpEffect: (call, reason) => this.giveUpEffect(runId, call, reason),
     };
   }
 
@@ -149,7 +155,7 @@ export class Client {
   async await(runId: string): Promise<unknown> {
     for (;;) {
       const view = runView.parse(await this.command(runId, { type: 'AwaitRun', holdMs: AWAIT_HOLD_MS }, AWAIT_TIMEOUT_MS));
-      if (view.outcome !== undefined) return resultOf(runId, view.outcome);
+      if (view.outcome !== undefined) return resultOf(runId, view.outcome, view.effects);
       if (view.status === 'ended') throw new InvariantViolated(`The run ${runId} has ended without an outcome.`);
     }
   }
@@ -206,6 +212,16 @@ export class Client {
     await this.command(runId, { type: 'ResolveEffect', call, resolution: as, ...result, ...said });
   }
 
+  /** Has an effect in the dead letters tried again. @throws Terminal `EffectNotDeadLettered` */
+  async redriveEffect(runId: string, call: string, reason?: string): Promise<void> {
+    await this.command(runId, { type: 'RedriveEffect', call, ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /** Gives an effect in the dead letters up: its caller is given `EffectExhausted`. @throws Terminal `EffectNotDeadLettered` */
+  async giveUpEffect(runId: string, call: string, reason?: string): Promise<void> {
+    await this.command(runId, { type: 'GiveUpEffect', call, ...(reason === undefined ? {} : { reason }) });
+  }
+
   private command(runId: string, command: CommandEnvelopeInput['command'], timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {
     const { host } = this.ports;
     const envelope: CommandEnvelopeInput = { v: 1, id: host.entropy.uuid(), actor: { kind: 'user', id: 'sdk' }, command };
@@ -232,21 +248,23 @@ async function checkInput(behaviour: Behaviour, input: unknown): Promise<void> {
   });
 }
 
-function resultOf(runId: string, outcome: RunOutcome): unknown {
+function resultOf(runId: string, outcome: RunOutcome, effects: RunView['effects']): unknown {
+  // What of it is undone, what is not and why, and what nobody knows of.
+  const details = { runId, ...(effects === undefined ? {} : { effects }) };
   switch (outcome.status) {
     case 'completed':
       return outcome.output;
     case 'failed':
-      throw errorOf({ ...outcome.error, details: { ...outcome.error.details, runId } });
+      throw errorOf({ ...outcome.error, details: { ...outcome.error.details, ...details } });
     case 'cancelled':
-      throw new Cancelled('RunCancelled', `The run was cancelled: ${outcome.reason}`, { details: { runId } });
+      throw new Cancelled('RunCancelled', `The run was cancelled: ${outcome.reason}`, { details });
     case 'timed-out':
       throw new Terminal('RunTimedOut', 'The run did not end before its deadline.', {
-        details: { runId, deadlineAtMs: outcome.deadlineAtMs },
+        details: { ...details, deadlineAtMs: outcome.deadlineAtMs },
       });
     case 'terminated':
       throw new Terminal('RunTerminated', `The run was terminated: ${outcome.reason}`, {
-        details: { runId, leftOpen: outcome.leftOpen },
+        details: { ...details, leftOpen: outcome.leftOpen },
       });
     case 'refused': {
       const { code, message, retryAfterMs } = outcome;

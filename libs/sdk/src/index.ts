@@ -15,6 +15,7 @@ export type {
   Agent,
   Behaviour,
   BehaviourLimits,
+  Compensation,
   Message,
   Model,
   ModelPrompt,

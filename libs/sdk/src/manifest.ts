@@ -1,7 +1,7 @@
 import { canonicalJson, Terminal, type Digest } from '@perdure/kernel';
 import { buildManifest, type BuildManifest } from '@perdure/tenant-contract';
 import { z } from 'zod';
-import type { Behaviour, Tool } from './engine/definitions';
+import type { Behaviour, Compensation, Tool } from './engine/definitions';
 
 export interface Offer {
   readonly behaviours: readonly Behaviour[];
@@ -45,7 +45,7 @@ export function manifestOf(offer: Offer, digest: Digest, { build, compatibleWith
 }
 
 function manifestOfTool(tool: Tool, workerPool: string): unknown {
-  const { name, effect, timeoutMs, retry, input, probe, pool, approval } = tool;
+  const { name, effect, timeoutMs, retry, input, probe, pool, timeouts, onExhausted, compensation, approval } = tool;
   return {
     name,
     effectClass: effect,
@@ -56,7 +56,14 @@ function manifestOfTool(tool: Tool, workerPool: string): unknown {
     ...(pool === undefined ? {} : { pool }),
     ...(approval === undefined ? {} : { approval }),
     ...(isExecutedIn(workerPool, tool) ? {} : { declaredOnly: true }),
+    ...(timeouts === undefined ? {} : { timeouts }),
+    ...(onExhausted === undefined ? {} : { onExhausted }),
+    ...(compensation === undefined ? {} : { compensation: declared(compensation) }),
   };
+}
+
+function declared({ effect: effectClass, timeoutMs, retry }: Compensation) {
+  return { effectClass, timeoutMs, retry };
 }
 
 function behaviourManifest(behaviour: Behaviour): unknown {

@@ -1,6 +1,12 @@
 import { Terminal } from '@perdure/kernel';
 import type { BehaviourLimits } from './engine/definitions';
-import { behaviourLimits, retryPolicy as retryPolicySchema, type RetryPolicy } from '@perdure/tenant-contract';
+import {
+  behaviourLimits,
+  retryPolicy as retryPolicySchema,
+  toolTimeouts as toolTimeoutsSchema,
+  type RetryPolicy,
+  type ToolTimeouts,
+} from '@perdure/tenant-contract';
 
 const DEFAULTS: RetryPolicy = { attemptsMax: 3, initialDelayMs: 500, factor: 2, delayMaxMs: 30_000 };
 
@@ -32,6 +38,22 @@ export function limitsOf({ costUsdMax, ...limits }: LimitOptions = {}): Behaviou
   const parsed = behaviourLimits.safeParse(given);
   if (parsed.success) return given;
   throw new Terminal('InvalidLimits', `The limits are positive whole numbers: ${parsed.error.message}`);
+}
+
+/** @throws Terminal `InvalidTimeouts` */
+export function toolTimeouts(given: ToolTimeouts, tool: { readonly name: string; readonly timeoutMs: number }): ToolTimeouts {
+  const parsed = toolTimeoutsSchema.strict().safeParse(given);
+  if (!parsed.success) throw new Terminal('InvalidTimeouts', `The timeouts of ${tool.name}: ${parsed.error.message}`);
+  const { heartbeatMs } = parsed.data;
+  if (heartbeatMs === undefined || heartbeatMs < tool.timeoutMs) return parsed.data;
+  const message = `The tool ${tool.name} would have to show a sign of life every ${heartbeatMs} ms, and its attempts are over after ${tool.timeoutMs} ms. Make heartbeatMs shorter, or timeoutMs longer.`;
+  throw new Terminal('InvalidTimeouts', message);
+}
+
+/** What undoes is run by whoever holds the run. */
+export function undoneElsewhere(tool: string): Terminal {
+  const message = `The tool ${tool} has a pool of its own, and what undoes is run by the worker that holds the run. Use a tool without a pool.`;
+  return new Terminal('UndoneElsewhere', message);
 }
 
 export function checkDisplayName(name: string, what: string): string {

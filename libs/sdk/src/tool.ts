@@ -1,9 +1,9 @@
 import { mustBeClaimed, Terminal, token } from '@perdure/kernel';
 import type { EffectClass } from '@perdure/run-contract';
-import type { RetryPolicy } from '@perdure/tenant-contract';
+import type { RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
 import type { z } from 'zod';
-import type { Probed, ProbeScope, Tool, ToolScope } from './engine/definitions';
-import { checkDisplayName, retryPolicy } from './policies';
+import type { Compensation, Probed, ProbeScope, Tool, ToolScope } from './engine/definitions';
+import { checkDisplayName, retryPolicy, toolTimeouts, undoneElsewhere } from './policies';
 
 export interface ToolOptions<I extends z.ZodType, R> {
   readonly name: string;
@@ -23,7 +23,12 @@ export interface ToolOptions<I extends z.ZodType, R> {
   readonly pool?: string | undefined;
   /** Per attempt; 60 s by default. The signal fires when it is over. What became of an effect is asked after it, at the earliest. */
   readonly timeoutMs?: number;
-  /** Default: 3 attempts for `pure` and `idempotent` tools, 1 for the others. */
+  /**
+   * `scheduleToStartMs`: how long an attempt that is due may wait to be begun; `totalMs`: from the intention, no attempt begins later;
+   * `heartbeatMs`: between two calls of `scope.heartbeat`. The time limit of an attempt is `timeoutMs`.
+   */
+  readonly timeouts?: ToolTimeouts | undefined;
+  /** Default: 3 attempts for `pure` and `idempotent` tools, 1 for the others. `nonRetryable` names codes of errors that end it at once. */
   readonly retry?: Partial<RetryPolicy>;
   /**
    * `required`: the worker runs it under a signed grant only, whatever the owner of the run says. Without a policy of the tenant that
@@ -31,10 +36,23 @@ export interface ToolOptions<I extends z.ZodType, R> {
    */
   readonly approval?: 'required' | undefined;
   /**
+   * When the attempts or the time given to them are used up. Default: the call fails with the last error. `fail`: it fails with
+   * `EffectExhausted`, which names the attempts and the last error. `dead-letter`: it waits until a person has it tried again or gives it up.
+   */
+  readonly onExhausted?: 'fail' | 'dead-letter' | undefined;
+  /**
    * Of a `probeable` or `irreversible` tool: a `Terminal` or `Retryable` thrown here says that nothing happened; whatever else is
    * thrown, that nobody knows.
    */
   execute(input: z.output<I>, scope: ToolScope): R | Promise<R>;
+  /**
+   * Undoes a use that was confirmed, should its run fail, be cancelled or time out: newest first, once. It may be begun more than once
+   * under one key of its own, unless `compensation.effect` says `irreversible`; then it is claimed, as effects of that class are.
+   */
+  readonly compensate?: ((input: z.output<I>, result: Awaited<R>, scope: ToolScope) => unknown) | undefined;
+  /** Of `compensate`. Default: `idempotent`, the time limit of the tool, and patience of about an hour. */
+  readonly compensation?:
+    (Partial<Pick<Compensation, 'effect' | 'timeoutMs'>> & { readonly retry?: Partial<RetryPolicy> }) | undefined;
   /** Asks the destination what became of an execution whose end is not known; it begins after the time limit of that execution. */
   readonly probe?: ((input: z.output<I>, scope: ProbeScope) => Probed<R> | Promise<Probed<R>>) | undefined;
 }
@@ -49,6 +67,7 @@ export function tool<I extends z.ZodType, R>(options: ToolOptions<I, R>): Tool<I
 export function tool(options: ToolOptions<z.ZodType, unknown> & { readonly output?: z.ZodType }): Tool {
   const { name, description, input, output, effect = 'irreversible', timeoutMs = TIMEOUT_MS } = options;
   checkProbe(name, effect, options.probe !== undefined);
+  if (options.compensate !== undefined && options.pool !== undefined) throw undoneElsewhere(name);
   const attemptsMax = effect === 'pure' || effect === 'idempotent' ? 3 : 1;
   return {
     kind: 'tool',
@@ -60,9 +79,27 @@ export function tool(options: ToolOptions<z.ZodType, unknown> & { readonly outpu
     ...(options.pool === undefined ? {} : { pool: token(options.pool, 'pool') }),
     retry: retryPolicy({ attemptsMax, ...options.retry }),
     ...(options.approval === undefined ? {} : { approval: options.approval }),
-    code: `${String(options.execute)}\n${String(options.probe)}`,
+    ...(options.timeouts === undefined ? {} : { timeouts: toolTimeouts(options.timeouts, { name, timeoutMs }) }),
+    ...(options.onExhausted === undefined ? {} : { onExhausted: options.onExhausted }),
+    ...(options.compensate === undefined ? {} : { compensation: compensationOf(options, timeoutMs) }),
+    code: `${String(options.execute)}\n${String(options.probe)}\n${String(options.compensate)}`,
     execute: async (args, scope) => checked(await options.execute(args, scope), { name, effect, output }),
     ...(options.probe === undefined ? {} : { probe: probeOf(options) }),
+  };
+}
+
+/** As patient as the causes of its failing last. */
+const UNDO_RETRY: RetryPolicy = { attemptsMax: 15, initialDelayMs: 1_000, factor: 2.5, delayMaxMs: 300_000 };
+
+function compensationOf({ compensate, compensation = {} }: ToolOptions<z.ZodType, unknown>, timeoutMs: number): Compensation {
+  return {
+    effect: compensation.effect ?? 'idempotent',
+    timeoutMs: compensation.timeoutMs ?? timeoutMs,
+    retry: retryPolicy({ ...UNDO_RETRY, ...compensation.retry }),
+    undo: async (input, result, scope) => {
+      await compensate?.(input, result, scope);
+      return null;
+    },
   };
 }
 

@@ -7,7 +7,7 @@ import { PerdureError } from '@perdure/kernel';
 import Table from 'cli-table3';
 import { BadUsage, EXIT } from '../cli.errors';
 import { FactLines } from '../fact-lines';
-import { type ControlVerb, GatewayClient, type RunView } from '../gateway-client';
+import { type ControlVerb, type EffectsLeft, GatewayClient, type RunView } from '../gateway-client';
 import { ago, clip, columns, duration, note, pc, say, status } from '../paint';
 import { extensionOf, limitsOf, spendingLines } from './run-limits';
 import { readStackState } from '../stack/data-dir';
@@ -247,7 +247,17 @@ function showView(view: RunView): void {
       'waits on',
       `${wait.promise} ${pc.dim(`${wait.id}, kept by ${wait.keeper}, since ${ago(wait.sinceMs)}`)}${wait.detail === undefined ? '' : ` ${wait.detail}`}`,
     );
+  if (view.ending) row('ending', `as ${view.ending.outcome}: ${view.ending.undone} undone, ${view.ending.left} left`);
   if (view.outcome) showOutcome(view.outcome, row);
+  if (view.effects) showEffects(view.effects, row);
+}
+
+function showEffects(effects: EffectsLeft, row: (label: string, value: string) => void): void {
+  for (const { call, what } of effects.undone) row('undone', pc.green(`${what} ${call}`));
+  for (const { call, what, why } of effects.notUndone) row('not undone', pc.red(`${what} ${call}: ${why}`));
+  for (const { call, what } of effects.unknown) row('unknown', pc.magenta(`${what} ${call}: nobody knows whether it happened`));
+  for (const { call, what } of effects.stays) row('stays', `${what} ${pc.dim(call)}`);
+  if (effects.staysBeyond !== undefined) row('stay', `${effects.staysBeyond} more, which are older`);
 }
 
 function showOutcome(outcome: NonNullable<RunView['outcome']>, row: (label: string, value: string) => void): void {

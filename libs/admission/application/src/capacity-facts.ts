@@ -17,6 +17,7 @@ const READERS: Readonly<Record<string, (data: unknown) => CapacityChange>> = {
   RunAssigned: (data) => ({ type: 'assigned', ...assigned.parse(data) }),
   ActivationLost: () => ({ type: 'unplaced' }),
   RunSuspended: () => ({ type: 'let-go' }),
+  RunEnding: () => ({ type: 'let-go' }),
   RunQuarantined: () => ({ type: 'let-go' }),
   RunPaused: () => ({ type: 'let-go' }),
   CodeDiverged: () => ({ type: 'let-go', unpins: true }),

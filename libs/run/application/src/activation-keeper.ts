@@ -167,20 +167,24 @@ function activation(address: RunAddress, run: ActiveRun, cold: boolean): Activat
     type: 'activate',
     v: 1,
     ...address,
-    kind,
+    // What undoes needs no code of the run, and none of what it has done.
+    kind: run.ending === undefined ? kind : 'undo',
     name,
     buildId: run.activation.buildId,
     epoch: run.epoch,
     sessionId: run.activation.sessionId,
     revision: run.revision,
     input,
-    segments: run.journal.segments.length,
-    ...(cold ? { journal: tailItems(run.journal) } : {}),
+    ...(run.ending === undefined ? journalOf(run, cold) : { segments: 0, journal: [] }),
     inbound: [...run.inbound],
     instructions: [...instructionsOf(run)],
     cancelRequested: run.cancel !== undefined,
     ...(run.pause === undefined ? {} : { pauseRequested: true }),
   };
+}
+
+function journalOf({ journal }: ActiveRun, cold: boolean): Pick<Activate, 'segments' | 'journal'> {
+  return { segments: journal.segments.length, ...(cold ? { journal: tailItems(journal) } : {}) };
 }
 
 function inbound(address: RunAddress, run: ActiveRun): InboundMessage {

@@ -16,7 +16,14 @@ export interface OwnedRun {
 type Indexed = readonly (readonly [stream: string, revision: number, sessionId: string | null])[];
 
 const OPENING: readonly string[] = ['RunAssigned', 'ActivationLost'];
-const CLOSING: readonly string[] = ['RunSuspended', 'RunQuarantined', 'RunPaused', 'CodeDiverged', ...TERMINAL_EVENT_TYPES];
+const CLOSING: readonly string[] = [
+  'RunSuspended',
+  'RunEnding',
+  'RunQuarantined',
+  'RunPaused',
+  'CodeDiverged',
+  ...TERMINAL_EVENT_TYPES,
+];
 
 export class OwnerKeeper implements Keeper {
   readonly name = 'orchestrator';

@@ -102,6 +102,8 @@ export class RunDesk {
       case 'RepinRun':
         return this.withBuild(address, envelope, command);
       case 'ResolveEffect':
+      case 'RedriveEffect':
+      case 'GiveUpEffect':
         return this.resolveEffect(address, envelope, command);
       case 'ClaimEffect':
         return this.pooled.claim(address, envelope, command);
@@ -159,7 +161,7 @@ export class RunDesk {
   private async resolveEffect(
     address: RunAddress,
     envelope: CommandEnvelope,
-    command: RunCommandOf<'ResolveEffect'>,
+    command: RunCommandOf<'ResolveEffect' | 'RedriveEffect' | 'GiveUpEffect'>,
   ): Promise<Answer> {
     const state = await this.ports.runs.of(address).settled();
     // The run may be held by nobody: an agent goes on with its newest build.
@@ -186,9 +188,9 @@ export class RunDesk {
     return refused({ code: refusal.code, message: refusal.message, reaction: 'terminal', details: { runId: address.runId } });
   }
 
-  /** When the time of an approval is over, an agent goes on with its newest build. */
+  /** Most timers say nothing of what comes next: only with the end of a tool call does an agent decide, with its newest build. */
   private async fireTimer(address: RunAddress, envelope: CommandEnvelope, command: RunCommandOf<'FireTimer'>): Promise<Answer> {
-    if (!command.timerId.startsWith('approval-'))
+    if (!MAY_END_A_CALL.test(command.timerId))
       return answered(address, await this.submit(address, { envelope, command, code: NO_CODE }));
     const state = await this.ports.runs.of(address).settled();
     const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
@@ -264,6 +266,8 @@ function progressOf(state: RunState, command: RunCommandOf<'RecordProgress'>): P
     ...(granted.length === 0 ? {} : { mayBegin: [...granted] }),
   };
 }
+
+const MAY_END_A_CALL = /^(approval|start|total)-/;
 
 const NOT_FOUND: ErrorRecord = {
   code: 'RunNotFound',

@@ -4,6 +4,7 @@ import { offerMessage, stopMessage } from './pooled';
 import { shownSignal } from './signals';
 import { grant } from './approvals';
 import { runLimits, spending } from './spending';
+import { effectsLeft, endingView } from './undo';
 import { callId, displayName, errorRecord, executionId, modelDecision, nameToken, outcome, runKind, userValue } from './values';
 
 /** How a run ended. */
@@ -32,6 +33,8 @@ export const openPromise = z.object({
     'timer',
     'resume',
     'answer',
+    'dead-letter',
+    'compensation',
     'signal',
     'approval',
   ]),
@@ -78,6 +81,10 @@ export const runView = z.object({
   /** What it has used so far, and what it may use; owners of earlier versions do not say. */
   spent: spending.optional(),
   limits: runLimits.optional(),
+  /** Of an ended run that did not complete: what became of its effects. Absent when there is nothing to say. */
+  effects: effectsLeft.optional(),
+  /** How the run ends is decided, and its effects are being undone. */
+  ending: endingView.optional(),
 });
 export type RunView = z.infer<typeof runView>;
 
@@ -119,6 +126,19 @@ export const instruction = z.discriminatedUnion('do', [
     grant: grant.optional(),
     /** Who has put these arguments in the place of those intended. */
     editedBy: z.array(nameToken).optional(),
+    /** The effect that it undoes. */
+    undoes: callId.optional(),
+  }),
+  /** Run what the tool declares to undo an effect of its own. */
+  z.object({
+    do: z.literal('undo-tool'),
+    call: callId,
+    tool: displayName,
+    args: userValue,
+    result: userValue,
+    undoes: callId,
+    attempt: z.number().int().positive(),
+    mustClaim: z.boolean().optional(),
   }),
   /** Ask the destination what became of an execution. */
   z.object({
@@ -129,6 +149,7 @@ export const instruction = z.discriminatedUnion('do', [
     attempt: z.number().int().positive(),
     executionId,
     probe: z.number().int().positive(),
+    undoes: callId.optional(),
   }),
 ]);
 export type Instruction = z.infer<typeof instruction>;
@@ -151,7 +172,7 @@ export const journalItem = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('got'),
     call: callId,
-    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep', 'wait']),
+    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep', 'undo', 'wait']),
     name: displayName,
     outcome,
   }),
@@ -223,7 +244,8 @@ const news = {
 export const activate = z.object({
   type: z.literal('activate'),
   ...ofActivation,
-  kind: runKind,
+  /** `undo`: none of its code is run, only what undoes its effects. */
+  kind: z.enum([...runKind.options, 'undo']),
   name: displayName,
   buildId: nameToken,
   sessionId: nameToken,

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { executionEntries, ofExecution } from './effect-entries';
 import { approvalCommandSchemas } from './approvals';
+import { deadLetterCommandSchemas } from './dead-letters';
 import { PROGRESS_ENTRIES_MAX, TIMER_DELAY_MS_MAX } from './limits';
 import { repinRun } from './pinning';
 import { pooledCommandSchemas } from './pooled';
@@ -49,6 +50,14 @@ export const progressEntry = z.discriminatedUnion('type', [
       z.object({ ok: z.literal(true), decision: modelDecision }),
       z.object({ ok: z.literal(false), error: errorRecord }),
     ]),
+  }),
+  /** The code of a workflow has said what would undo what it does. */
+  z.object({
+    type: z.literal('undo-registered'),
+    call: callId,
+    tool: displayName,
+    args: userValue,
+    argsHash: z.string().max(128),
   }),
   z.object({ type: z.literal('timer-set'), call: callId, delayMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX) }),
   z.object({ type: z.literal('timer-cancelled'), call: callId }),
@@ -109,6 +118,7 @@ export const runCommandSchemas = {
     reason: z.string().max(2_000).optional(),
   }),
   ...approvalCommandSchemas,
+  ...deadLetterCommandSchemas,
   /** From admission: capacity is granted. */
   ReleaseRun: z.object({
     type: z.literal('ReleaseRun'),
@@ -157,6 +167,8 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.ResolveEffect,
   runCommandSchemas.RecordVote,
   runCommandSchemas.RecordRefusal,
+  runCommandSchemas.RedriveEffect,
+  runCommandSchemas.GiveUpEffect,
   runCommandSchemas.ReleaseRun,
   runCommandSchemas.RefuseRun,
   runCommandSchemas.FireTimer,

@@ -19,7 +19,14 @@ export type ProbeFinding = z.infer<typeof probeFinding>;
 export const executionEntries = [
   /** The window of its claim was over: it was not begun. */
   z.object({ type: z.literal('effect-not-started'), ...ofExecution }),
-  z.object({ type: z.literal('effect-result'), call: callId, attempt, outcome }),
+  z.object({
+    type: z.literal('effect-result'),
+    call: callId,
+    attempt,
+    outcome,
+    /** With a failure that is worth another attempt: the worker gives the code no end before the owner has said whether there is one. */
+    asks: z.boolean().optional(),
+  }),
   /** It was begun, and whether it happened is not known. */
   z.object({
     type: z.literal('effect-unknown'),

@@ -4,6 +4,8 @@ import { pooledEventSchemas, pooledFields } from './pooled';
 import { SIGNAL_PAYLOAD_PATHS, signalEventSchemas } from './signals';
 import { APPROVAL_PAYLOAD_PATHS, approvalEventSchemas } from './approvals';
 import { guardEventSchemas, limitExtension, runLimits } from './spending';
+import { compensation, effectsLeft, UNDO_PAYLOAD_PATHS, undoEventSchemas } from './undo';
+import { DEAD_LETTER_PAYLOAD_PATHS, deadLetterEventSchemas, effectLimits, exhaustion } from './dead-letters';
 import {
   callId,
   displayName,
@@ -88,6 +90,10 @@ export const runEventSchemas = {
     toolCallId: z.string().max(200).optional(),
     intendedAtMs: timestampMs,
     ...pooledFields.EffectIntended,
+    limits: effectLimits.optional(),
+    compensation: compensation.optional(),
+    /** It undoes this effect. */
+    undoes: callId.optional(),
   }),
   /** A worker may begin this execution, until `startByMs`; by `overByMs` it has ended or never began. */
   EffectDispatched: z.object({
@@ -137,11 +143,31 @@ export const runEventSchemas = {
     commandId: z.string().optional(),
   }),
   EffectConfirmed: z.object({ call: callId, attempt, result: userValue }),
-  EffectFailed: z.object({ call: callId, attempt, error: errorRecord, retryAtMs: timestampMs.optional() }),
+  EffectFailed: z.object({
+    call: callId,
+    attempt,
+    error: errorRecord,
+    retryAtMs: timestampMs.optional(),
+    /** The owner has ended it: whoever asked for the effect learns of it by this fact alone. */
+    exhausted: z.union([exhaustion, z.literal('given-up')]).optional(),
+  }),
+  ...deadLetterEventSchemas,
+  ...undoEventSchemas,
   ...approvalEventSchemas,
   TimerSet: z.object({
     timerId,
-    purpose: z.enum(['sleep', 'retry', 'deadline', 'probe', 'wait', 'approval-expiry', 'approval-escalation']),
+    purpose: z.enum([
+      'sleep',
+      'retry',
+      'deadline',
+      'probe',
+      'start',
+      'total',
+      'undo',
+      'wait',
+      'approval-expiry',
+      'approval-escalation',
+    ]),
     /** The call that the timer serves; absent for the deadline of the run. */
     call: callId.optional(),
     dueAtMs: timestampMs,
@@ -157,14 +183,15 @@ export const runEventSchemas = {
   RunResumed: z.object({ reason: z.string(), commandId: z.string(), extend: limitExtension.optional() }),
   RunCancelRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunCompleted: z.object({ output: userValue, endedAtMs: timestampMs }),
-  RunFailed: z.object({ error: errorRecord, endedAtMs: timestampMs }),
-  RunCancelled: z.object({ reason: z.string(), endedAtMs: timestampMs }),
-  RunTimedOut: z.object({ deadlineAtMs: timestampMs, endedAtMs: timestampMs }),
+  RunFailed: z.object({ error: errorRecord, endedAtMs: timestampMs, effects: effectsLeft.optional() }),
+  RunCancelled: z.object({ reason: z.string(), endedAtMs: timestampMs, effects: effectsLeft.optional() }),
+  RunTimedOut: z.object({ deadlineAtMs: timestampMs, endedAtMs: timestampMs, effects: effectsLeft.optional() }),
   /** Ended by force: whatever was open is named, since nobody will look after it any more. */
   RunTerminated: z.object({
     reason: z.string(),
     leftOpen: z.array(z.object({ call: callId, what: z.string().max(200) })),
     endedAtMs: timestampMs,
+    effects: effectsLeft.optional(),
   }),
   ...guardEventSchemas,
 } as const;
@@ -240,17 +267,20 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   EffectQuestioned: ['args', 'why'],
   EffectReconciled: ['reason'],
   EffectFailed: ['error.message', 'error.details'],
+  ...DEAD_LETTER_PAYLOAD_PATHS,
+  ...UNDO_PAYLOAD_PATHS,
   CodeDiverged: ['divergence.expected', 'divergence.found'],
   RunPauseRequested: ['reason'],
   RunPaused: ['reason'],
   RunResumed: ['reason'],
   RunRepinned: ['reason'],
   RunCancelRequested: ['reason'],
-  RunCancelled: ['reason'],
-  RunTerminated: ['reason'],
+  RunCancelled: ['reason', 'effects.notUndone.*.why'],
+  RunTimedOut: ['effects.notUndone.*.why'],
+  RunTerminated: ['reason', 'effects.notUndone.*.why'],
   RunRefused: ['message'],
   RunCompleted: ['output'],
-  RunFailed: ['error.message', 'error.details'],
+  RunFailed: ['error.message', 'error.details', 'effects.notUndone.*.why'],
   ...SIGNAL_PAYLOAD_PATHS,
   ...APPROVAL_PAYLOAD_PATHS,
 };

@@ -42,6 +42,8 @@ export type RunRejectionType =
   | 'EffectNotInQuestion'
   | 'EffectMayStillRun'
   | 'LimitExhausted'
+  | 'EffectNotDeadLettered'
+  | 'UndoNeedsApproval'
   | 'OnlyAPersonMay'
   | 'TooManySignals'
   | ApprovalRefusal

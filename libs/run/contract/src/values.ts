@@ -11,7 +11,7 @@ export const displayName = z.string().min(1).max(200);
 /** Position of a call in a run's code or conversation: its identity, never derived from the model's text. */
 export const callId = z.string().min(1).max(200);
 
-/** A sleep's timer has the id of its call; the engine's own have longer ones: `retry-<call>-<attempt>`, `probe-<call>-<attempt>-<probe>`, `approval-<call>-…`. */
+/** A sleep's timer has the id of its call; the engine's own have longer ones: `retry-<call>-<attempt>`, `start-…`, `total-…`, `probe-<call>-<attempt>-<probe>`, `approval-<call>-…`. */
 export const timerId = z.string().min(1).max(240);
 
 export const errorRecord = z.object({

@@ -3,6 +3,7 @@ import type { ModelDecision, RunEvent, ToolCall } from '@perdure/run-contract';
 import type { ToolManifest } from '@perdure/tenant-contract';
 import { INVALID_OUTPUTS_MAX, TOOL_NAMES_SHOWN } from './bounds';
 import { approvalOf } from './request-approval';
+import { compensationOf, limitsOf } from './exhaustion';
 import type { Circumstances, KnownCode } from './run.commands';
 import type { OpenRun } from './run.state';
 
@@ -97,6 +98,7 @@ function intendTool(
     toolCallId: toolCall.toolCallId,
     intendedAtMs: given.at.nowMs,
     ...(manifest?.pool === undefined ? {} : { pool: manifest.pool }),
+    ...(manifest === undefined ? {} : { ...limitsOf(manifest), ...compensationOf(manifest) }),
   };
   const intended: RunEvent = { type: 'EffectIntended', data: effect };
   if (manifest !== undefined) return [intended, ...approvalOf({ run, effect, manifest }, given)];

@@ -24,6 +24,16 @@ export const PROBE_RETRY: RetryPolicy = { attemptsMax: 10, initialDelayMs: 1_000
 export const SIGNALS_UNREAD_MAX = 100;
 /** Somebody may read soon: a sender that comes back after this is not in the way. */
 export const SIGNAL_RETRY_MS = 1_000;
+/** Undoing is tried as patiently as the causes of its failing last: soon, then seldom; over about an hour in all. */
+export const UNDO_RETRY: RetryPolicy = { attemptsMax: 15, initialDelayMs: 1_000, factor: 2.5, delayMaxMs: 300_000 };
+/** A run does not end later than this after its end was decided, whatever its tools or persons do. */
+export const UNDO_MS_MAX = 7 * 24 * 60 * 60 * 1_000;
+/** Effects with something that would undo them, kept with their arguments and results in the state of a run. */
+export const UNDO_ENTRIES_MAX = 1_000;
+/** Effects that stay, named in a terminal fact: more than a person would look after. */
+export const STAYS_NAMED_MAX = 200;
+/** Characters of why an effect is not undone. */
+export const NOT_UNDONE_WHY_MAX = 2_000;
 /** Characters of arguments shown to who has to answer for an effect; the whole is in the log. */
 export const ARGUMENTS_SHOWN_MAX = 300;
 /** Attempts against an approval that a run tells as facts; whoever goes on trying is refused without one. */

@@ -1,15 +1,27 @@
 import { accept, mustBeClaimed, type Decision, type ErrorRecord } from '@perdure/kernel';
 import type { ProgressEntry, RunEvent, RunEventOf, RunRejection } from '@perdure/run-contract';
 import { EFFECT_SKEW_MS, EFFECT_START_WITHIN_MS, EXECUTIONS_MAX, PROBE_RETRY } from './bounds';
-import { closing } from './closing';
+import { closing, isUnknownAgent } from './closing';
 import { recallCommand } from './command-memory';
 import { notingPooled } from './pooled';
 import { needsClaim, refusedClaim, resultWithoutGrant, underGrant } from './decide-approval';
+import { patienceEndedWith } from './patience';
 import { commandExpired, notYet, refusal, unknownCall } from './rejection';
 import { retryDelayMs } from './retry';
 import type { DecidedCommand, ResolveEffect } from './run.commands';
+import { isStillAsked } from './evolve-undo';
 import { evolve } from './run.evolve';
-import { hasWork, isOpen, woken, type EffectExecution, type OpenRun, type OpenTool, type RunState } from './run.state';
+import {
+  hasWork,
+  isOpen,
+  woken,
+  type EffectExecution,
+  type OpenCall,
+  type OpenRun,
+  type OpenTool,
+  type RunState,
+} from './run.state';
+import { undoLimits } from './undoing';
 
 /**
  * The ledger of effects that must not be doubled.
@@ -26,6 +38,7 @@ type Unknown = RunEventOf<'EffectUnknown'>['data'];
 export function effectClaimed(entry: EntryOf<'effect-claimed'>, run: OpenRun, report: Report): RunDecision {
   const { call, attempt, executionId } = entry;
   const open = run.calls.get(call);
+  if (isTold(run, call)) return accept();
   if (open?.kind !== 'tool' || open.attempt !== attempt || open.waitsForRetry) return unknownCall(call);
   if (!needsClaim(open))
     return refusal('EffectNotClaimed', `The effect ${call} is ${open.effectClass}: it runs without a claim.`);
@@ -34,20 +47,37 @@ export function effectClaimed(entry: EntryOf<'effect-claimed'>, run: OpenRun, re
     return isRepeat ? accept() : alreadyClaimed(call, attempt);
   }
   const execution = { call, attempt, executionId };
+  // The claim and the end of the owner's patience have crossed.
+  if (open.deadLetter !== undefined)
+    return accept<RunEvent>({ type: 'EffectNotStarted', data: { ...execution, reason: 'too-late' } });
   if (run.cancel !== undefined)
     return accept<RunEvent>({ type: 'EffectNotStarted', data: { ...execution, reason: 'cancel-requested' } });
   if (run.pause !== undefined)
     return accept<RunEvent>({ type: 'EffectNotStarted', data: { ...execution, reason: 'pause-requested' } });
   const refused = refusedClaim(entry, run, report);
   if (refused !== undefined) return refused;
+  const ended = patienceEndedWith(run, call, report);
+  if (ended.length > 0) return accept(...ended);
   const manifest = report.code.tool(open.tool);
   if (manifest === undefined) return refusal('UnknownTool', `This build registered no tool named ${open.tool}.`);
   const startByMs = report.at.nowMs + EFFECT_START_WITHIN_MS;
-  const overByMs = startByMs + manifest.timeoutMs + EFFECT_SKEW_MS;
+  const undo = undoLimits(run, open, manifest);
+  const overByMs = startByMs + (undo.timeoutMs ?? manifest.timeoutMs) + EFFECT_SKEW_MS;
   return accept<RunEvent>({
     type: 'EffectDispatched',
-    data: { ...execution, startByMs, overByMs, hasProbe: manifest.hasProbe === true, ...underGrant(open) },
+    data: {
+      ...execution,
+      startByMs,
+      overByMs,
+      hasProbe: manifest.hasProbe === true && !undo.isDeclared,
+      ...underGrant(open),
+    },
   });
+}
+
+/** The owner has ended it, and whoever holds the run has not heard of it: what is said of it meanwhile is late, and not wrong. */
+export function isTold(run: OpenRun, call: string): boolean {
+  return !run.calls.has(call) && run.inbound.some((fact) => fact.call === call && fact.kind === 'tool');
 }
 
 export function effectNotStarted(entry: EntryOf<'effect-not-started'>, run: OpenRun): RunDecision {
@@ -96,7 +126,7 @@ export function probeResult(entry: EntryOf<'probe-result'>, run: OpenRun, report
         const why = `${attempt} executions were begun, and by the probe of ${open.tool} none of them happened.`;
         return accept<RunEvent>(question(open, execution, { because: 'never-happens', why }));
       }
-      return accept<RunEvent>({ type: 'EffectReconciled', data: { ...of, verdict: 'absent', by: 'probe' } });
+      return accept(...dueAgain(run, report, { type: 'EffectReconciled', data: { ...of, verdict: 'absent', by: 'probe' } }));
     case 'unknown':
       return accept(...undecided(open, execution, { error: found.error, report }));
   }
@@ -119,6 +149,16 @@ function undecided(
   return [{ type: 'EffectProbed', data: { ...probed, retryAtMs } }, probeTimer({ ...probed, probe: probe + 1 }, retryAtMs)];
 }
 
+/** It may run again, unless the time for all of its attempts is over. */
+function dueAgain(
+  run: OpenRun,
+  given: Pick<DecidedCommand, 'at' | 'code'>,
+  reconciled: RunEventOf<'EffectReconciled'>,
+): readonly RunEvent[] {
+  const after = evolve(run, { ...reconciled, atMs: given.at.nowMs });
+  return isOpen(after) ? [reconciled, ...patienceEndedWith(after, reconciled.data.call, given)] : [reconciled];
+}
+
 /** A person's answer. Whatever it is, it is given once, and never lets an effect run beside an execution that may be under way. */
 export function decideResolve(
   { command, at, code }: DecidedCommand & { readonly command: ResolveEffect },
@@ -136,7 +176,7 @@ export function decideResolve(
     const message = `The execution ${executionId} may be under way until ${new Date(overByMs).toISOString()}. Look again then: only afterwards may it run again.`;
     return notYet('EffectMayStillRun', message, overByMs - at.nowMs);
   }
-  if (run.request.kind === 'agent' && code.behaviour === undefined)
+  if (run.ending === undefined && isUnknownAgent(run, code))
     return refusal('UnknownAgent', `No registered build hosts ${run.request.name}: start a worker that does, then answer again.`);
   const { attempt } = open;
   const said = reason === undefined ? {} : { reason };
@@ -145,7 +185,7 @@ export function decideResolve(
     data: { call, attempt, executionId, verdict: resolution, by: `${by.kind}:${by.id}`, ...said, commandId: at.commandId },
   };
   const end = endByPerson(open, command);
-  const events = end === undefined ? [reconciled] : closing(run, code, [reconciled, end]);
+  const events = end === undefined ? dueAgain(run, { at, code }, reconciled) : closing(run, code, [reconciled, end]);
   const after = events.reduce<RunState>(evolve, run);
   return accept(...events, ...(isOpen(after) && after.status === 'suspended' && hasWork(after) ? [woken(after)] : []));
 }
@@ -191,9 +231,11 @@ export function settled(run: RunState, events: readonly RunEvent[], nowMs: numbe
   let state: RunState = run;
   for (const event of events) {
     const after = evolve(state, event);
-    if (isOpen(state) && after.status !== state.status) {
+    if (isOpen(state) && (after.status !== state.status || event.type === 'RunEnding')) {
       const mark = event.report === undefined ? {} : { report: event.report };
-      for (const unknown of unknownIn(state, { isOver: after.status === 'ended', isEnd, nowMs })) {
+      const isEndOf = (call: OpenCall): boolean => isEnd || (event.type === 'RunEnding' && !isStillAsked(call));
+      const isOver = after.status === 'ended' || event.type === 'RunEnding';
+      for (const unknown of unknownIn(state, { isOver, isEndOf, nowMs })) {
         all.push({ ...unknown, ...mark });
         state = evolve(state, { ...unknown, ...mark });
       }
@@ -215,20 +257,21 @@ interface Letting {
   /** With this very fact. What a pool executes does not end before. */
   readonly isOver: boolean;
   /** The run ends with what is decided, so nobody will find out any more. */
-  readonly isEnd: boolean;
+  isEndOf(call: OpenCall): boolean;
   readonly nowMs: number;
 }
 
-function unknownIn(run: OpenRun, { isOver, isEnd, nowMs }: Letting): readonly RunEvent[] {
+function unknownIn(run: OpenRun, { isOver, isEndOf, nowMs }: Letting): readonly RunEvent[] {
   return [...run.calls.values()].flatMap((call) => {
     if (call.kind !== 'tool' || call.execution?.stage !== 'under-way') return [];
     const isPooled = call.pool !== undefined;
     if (isPooled ? !isOver : run.status !== 'active') return [];
     const open = { ...call, execution: call.execution };
     const because = isPooled ? 'run-ended' : 'activation-ended';
-    if (!isEnd && run.status === 'active' && !mustBeClaimed(call.effectClass)) return [again(open, run.activation.workerId)];
+    if (!isEndOf(call) && run.status === 'active' && !mustBeClaimed(call.effectClass))
+      return [again(open, run.activation.workerId)];
     const [unknown, ...next] = becomesUnknown(open, { because }, nowMs);
-    return isEnd ? [unknown] : [unknown, ...next];
+    return isEndOf(call) ? [unknown] : [unknown, ...next];
   });
 }
 

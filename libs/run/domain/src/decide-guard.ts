@@ -19,7 +19,8 @@ type NextTurn = RunEventOf<'ModelCallIntended'>;
 
 /** Adds to what was decided what the guard makes of it. */
 export function guarded(run: RunState, events: readonly RunEvent[], given: Given): readonly RunEvent[] {
-  if (!isOpen(run) || events.length === 0) return events;
+  // What undoes is no use of tools that anybody has limited.
+  if (!isOpen(run) || run.ending !== undefined || events.length === 0) return events;
   if (run.request.kind === 'workflow' && !hasLimits(run)) return events;
   return withLimits(run, run.request.kind === 'agent' ? withCircles(run, events, given) : events, given);
 }

@@ -6,6 +6,7 @@ import { recallCommand } from './command-memory';
 import { fitsPin, wrongBuild } from './decide-pin';
 import { approvalTimerFired } from './decide-approval';
 import { stillExhausted } from './decide-guard';
+import { patienceEnded, patienceEnds } from './patience';
 import { commandExpired, refusal, notYet } from './rejection';
 import type {
   DecidedCommand,
@@ -16,6 +17,7 @@ import type {
   PlaceRun,
   RequestRun,
 } from './run.commands';
+import { lastOf } from './undoing';
 import { pooledUnderWay } from './pooled';
 import { evolve } from './run.evolve';
 import { callName, hasWork, isOpen, woken, type EndedRun, type OpenRun, type Permit, type RunState } from './run.state';
@@ -74,7 +76,7 @@ export function decidePlace({ command, at, code }: Given<PlaceRun>, run: OpenRun
 
 /** Only an agent that has not begun needs it: its first turn is decided with its assignment. */
 function isUnknownCode(run: OpenRun, code: KnownCode): boolean {
-  return code.behaviour === undefined && run.request.kind === 'agent' && run.turn === 0;
+  return code.behaviour === undefined && run.request.kind === 'agent' && run.turn === 0 && run.ending === undefined;
 }
 
 interface Assignment {
@@ -90,7 +92,9 @@ function assignment({ run, permit, worker, given }: Assignment): readonly RunEve
     type: 'RunAssigned',
     data: { epoch: run.epoch + 1, workerId, sessionId, buildId, ...permit, assignedAtMs: given.at.nowMs },
   };
-  return run.request.kind === 'agent' && run.turn === 0 ? [assigned, beginAgentLoop(run, given.code)] : [assigned];
+  if (run.request.kind === 'agent' && run.turn === 0 && run.ending === undefined)
+    return [assigned, beginAgentLoop(run, given.code)];
+  return [...patienceEnded(run, given), assigned];
 }
 
 export function decideRefuse({ command, at }: Given<RunCommandOf<'RefuseRun'>>, run: OpenRun): RunDecision {
@@ -125,7 +129,8 @@ export function afterLoss(
 
 export function decideCancel({ command, at }: Given<RunCommandOf<'CancelRun'>>, run: OpenRun): RunDecision {
   const memory = recallCommand(run, at.commandId);
-  if (memory === 'repeated' || run.cancel !== undefined) return accept();
+  // How it ends is decided already, and that its effects are undone is what one who cancels wants.
+  if (memory === 'repeated' || run.cancel !== undefined || run.ending !== undefined) return accept();
   if (memory === 'expired') return commandExpired();
   const requested: RunEvent = {
     type: 'RunCancelRequested',
@@ -194,6 +199,9 @@ export function decideFire({ command, at, code }: Given<RunCommandOf<'FireTimer'
   if (timer.purpose === 'deadline') {
     return accept<RunEvent>(fired, { type: 'RunTimedOut', data: { deadlineAtMs: timer.dueAtMs, endedAtMs: at.nowMs } });
   }
+  if (timer.purpose === 'undo')
+    return accept<RunEvent>(fired, ...(run.ending === undefined ? [] : [lastOf(run.ending, at.nowMs)]));
+  if (timer.purpose === 'start' || timer.purpose === 'total') return accept(...patienceEnds(run, fired, { timer, at, code }));
   const after = evolve(run, fired);
   // What is due at a worker of another pool is no work for one that holds the run.
   const isWork = isOpen(after) && after.status === 'suspended' && after.cancel === undefined && hasWork(after);
@@ -244,6 +252,8 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'ReportEffect':
     case 'RecordVote':
     case 'RecordRefusal':
+    case 'RedriveEffect':
+    case 'GiveUpEffect':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {
     details: { outcome: run.outcome.status },

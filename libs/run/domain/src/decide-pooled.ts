@@ -6,6 +6,7 @@ import { refusedClaim, underGrant } from './decide-approval';
 import { becomesUnknown, effectNotStarted, effectUnknown, probeResult } from './decide-effect';
 import { cancelled } from './decide-lifecycle';
 import { effectResult } from './decide-progress';
+import { overdue } from './exhaustion';
 import { notTheExecutor } from './not-the-executor';
 import { isPooled, isUnderWay, pooledUnderWay, whyWithheld, type PooledExecution } from './pooled';
 import { notYet, refusal } from './rejection';
@@ -44,6 +45,8 @@ export function decideClaim({ command, at, code }: Given<ClaimEffect>, run: Open
   if (!command.isOffered) return notTheExecutor(open, executor.workerId);
   const withheld = whyWithheld(run);
   if (withheld !== undefined) return notDue(call, withheld);
+  if (open.deadLetter !== undefined || overdue(run, open, at.nowMs) !== undefined)
+    return notDue(call, 'it is exhausted, and no attempt of it begins any more');
   const startByMs = at.nowMs + EFFECT_START_WITHIN_MS;
   const overByMs = startByMs + manifest.timeoutMs + EFFECT_SKEW_MS;
   const { effectClass, hasProbe = false } = manifest;

@@ -12,7 +12,7 @@ import type { RetryPolicy } from '@perdure/tenant-contract';
 import { afterDecision } from './agent-loop';
 import { RETRY_AFTER_MS_MAX } from './bounds';
 import { closing } from './closing';
-import { effectClaimed, effectNotStarted, effectUnknown, probeResult, refusedResult } from './decide-effect';
+import { effectClaimed, effectNotStarted, isTold, effectUnknown, probeResult, refusedResult } from './decide-effect';
 import { afterLoss, cancelled, paused } from './decide-lifecycle';
 import { notTheExecutor } from './not-the-executor';
 import { isPooled, pooledUnderWay } from './pooled';
@@ -20,10 +20,12 @@ import { signalAwaited } from './decide-signal';
 import { callConflict, refusal, unknownCall } from './rejection';
 import { refusedByWorker } from './decide-approval';
 import { approvalOf } from './request-approval';
+import { compensationOf, failedEffect, limitsOf, mayBeTriedAgain } from './exhaustion';
 import { NO_RETRY, retryDelayMs } from './retry';
 import type { DecidedCommand } from './run.commands';
 import { evolve } from './run.evolve';
-import { hasWork, isOpen, woken, type OpenRun, type RunState, type WorkedCall } from './run.state';
+import { undoLimits } from './undoing';
+import { hasWork, isOpen, woken, type OpenCall, type OpenRun, type RunState } from './run.state';
 
 /**
  * A worker's report. 1. An older epoch is refused, whatever the worker believes. 2. A repeated report changes
@@ -70,6 +72,7 @@ function decideEntries(report: Report, run: OpenRun): RunDecision {
     if (!isOpen(state) && entries.slice(index).every(isLettingGo)) break;
     if (!isOpen(state) || state.status !== 'active') return nothingMayFollow(entries[index]);
     const entry = entries[index] as ProgressEntry;
+    if (state.ending !== undefined && !OF_ENDING.has(entry.type)) return notWhileEnding(entry);
     if (state.request.kind === 'agent' && !OF_AGENTS.has(entry.type)) return notForAgents(entry);
     if (isJournalEntry(entry)) {
       const steps = entriesFrom(entries, index);
@@ -101,6 +104,21 @@ const OF_AGENTS: ReadonlySet<ProgressEntry['type']> = new Set([
   'failed',
 ]);
 
+/** Of a run whose end is decided only what undoes its effects is told. */
+const OF_ENDING: ReadonlySet<ProgressEntry['type']> = new Set([
+  'effect-claimed',
+  'effect-not-started',
+  'effect-result',
+  'effect-unknown',
+  'probe-result',
+  'suspended',
+  'handed-over',
+]);
+
+function notWhileEnding({ type }: ProgressEntry): RunDecision {
+  return refusal('UnknownCall', `How this run ends is decided, and its effects are being undone: ${type} is too late.`);
+}
+
 function notForAgents(entry: ProgressEntry): RunDecision {
   return refusal('NotForAgents', `What an agent does next is decided by its owner; a worker may not report ${entry.type} of it.`);
 }
@@ -126,6 +144,8 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
       return modelIntended(entry, run);
     case 'model-result':
       return modelResult(entry, run, report);
+    case 'undo-registered':
+      return undoRegistered(entry, run, report);
     case 'timer-set':
       return timerSet(entry, run, nowMs);
     case 'timer-cancelled':
@@ -156,21 +176,34 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
 
 function effectIntended(entry: EntryOf<'effect-intended'>, run: OpenRun, report: Report): RunDecision {
   const manifest = report.code.tool(entry.tool);
-  if (manifest === undefined) {
-    return refusal(
-      'UnknownTool',
-      `This build registered no tool named ${entry.tool}. Give it to the worker that hosts the workflow.`,
-      { details: { tool: entry.tool } },
-    );
-  }
+  if (manifest === undefined) return unknownTool(entry.tool);
   const { call, tool, args } = entry;
   if (run.calls.has(call)) return callConflict(call);
   const { effectClass, pool } = manifest;
-  const intended = { call, tool, effectClass, args, intendedAtMs: report.at.nowMs };
+  const declared = { ...limitsOf(manifest), ...compensationOf(manifest) };
+  const intended = { call, tool, effectClass, args, intendedAtMs: report.at.nowMs, ...declared };
   // What another worker will execute is held to the arguments, not to what the proposing one says of them.
   const effect =
     pool === undefined ? { ...intended, argsHash: entry.argsHash } : { ...intended, argsHash: report.hash(args), pool };
   return accept<RunEvent>({ type: 'EffectIntended', data: effect }, ...approvalOf({ run, effect, manifest }, report));
+}
+
+function undoRegistered({ call, tool, args, argsHash }: EntryOf<'undo-registered'>, run: OpenRun, report: Report): RunDecision {
+  const manifest = report.code.tool(tool);
+  if (manifest === undefined) return unknownTool(tool);
+  if (run.calls.has(call)) return callConflict(call);
+  // Nobody would be asked when it is made.
+  if (report.code.approvalOf?.({ tool, args, isRequired: manifest.approval === 'required' }) !== undefined)
+    return refusal(
+      'UndoNeedsApproval',
+      `A use of ${tool} needs an approval, and cannot be registered to undo. Declare what undoes with its tool: compensate.`,
+    );
+  return accept<RunEvent>({ type: 'UndoRegistered', data: { call, tool, effectClass: manifest.effectClass, args, argsHash } });
+}
+
+function unknownTool(tool: string): RunDecision {
+  const message = `This build registered no tool named ${tool}. Give it to the worker that hosts the workflow.`;
+  return refusal('UnknownTool', message, { details: { tool } });
 }
 
 export function effectResult(
@@ -179,16 +212,24 @@ export function effectResult(
   report: Pick<DecidedCommand, 'at' | 'code'>,
 ): RunDecision {
   const open = run.calls.get(entry.call);
+  if (isTold(run, entry.call) || (open?.kind === 'tool' && open.deadLetter !== undefined)) return accept();
   if (open?.kind !== 'tool' || open.attempt !== entry.attempt || open.waitsForRetry) return unknownCall(entry.call);
   const refused = refusedResult(entry, open, { run, report });
   if (refused !== undefined) return refused;
   const { call, attempt, outcome } = entry;
-  const policy = report.code.tool(open.tool)?.retry ?? NO_RETRY;
+  const manifest = report.code.tool(open.tool);
+  const policy = open.undoes === undefined ? (manifest?.retry ?? NO_RETRY) : undoLimits(run, open, manifest).retry;
+  const isAgent = run.request.kind === 'agent';
   const events = outcome.ok
     ? [{ type: 'EffectConfirmed', data: { call, attempt, result: outcome.value } } satisfies RunEvent]
     : [
         ...refusedByWorker(outcome.error, run, { open, report }),
-        ...failedAttempt({ open, error: outcome.error, policy, report, type: 'EffectFailed' }),
+        ...failedEffect(open, {
+          error: outcome.error,
+          policy,
+          at: report.at,
+          asks: isAgent || open.pool !== undefined || entry.asks === true,
+        }),
       ];
   const last = events[events.length - 1] as RunEvent;
   return accept(...(last.type === 'TimerSet' ? events : closing(run, report.code, events)));
@@ -217,23 +258,23 @@ function modelResult(entry: EntryOf<'model-result'>, run: OpenRun, report: Repor
   if (run.cancel !== undefined)
     return accept<RunEvent>({ type: 'ModelCallFailed', data: { call, attempt, error: result.error } });
   const policy = report.code.behaviour?.modelRetry ?? NO_RETRY;
-  const events = failedAttempt({ open, error: result.error, policy, report, type: 'ModelCallFailed' });
+  const events = failedModelCall({ open, error: result.error, policy, report });
   if (!isAgent || events.length > 1) return accept(...events);
   return accept<RunEvent>(...events, { type: 'RunFailed', data: { error: result.error, endedAtMs: report.at.nowMs } });
 }
 
-interface FailedAttempt {
-  readonly type: 'EffectFailed' | 'ModelCallFailed';
-  readonly open: WorkedCall;
+interface FailedModelCall {
+  readonly open: Extract<OpenCall, { kind: 'model' }>;
   readonly error: ErrorRecord;
   readonly policy: RetryPolicy;
   readonly report: Pick<DecidedCommand, 'at'>;
 }
 
-/** Either the end of the call, or a durable timer for the next attempt: the one retry layer. */
-function failedAttempt({ type, open, error, policy, report }: FailedAttempt): readonly RunEvent[] {
+/** Either the end of the call, or a durable timer for the next attempt. */
+function failedModelCall({ open, error, policy, report }: FailedModelCall): readonly RunEvent[] {
   const { call, attempt } = open;
-  const delayMs = error.reaction === 'retryable' ? retryDelayMs(policy, attempt, report.at.fraction) : undefined;
+  const type = 'ModelCallFailed';
+  const delayMs = mayBeTriedAgain(error, policy) ? retryDelayMs(policy, attempt, report.at.fraction) : undefined;
   const data = { call, attempt, error };
   if (delayMs === undefined) return [{ type, data }];
   const retryAtMs = report.at.nowMs + Math.max(delayMs, Math.min(error.retryAfterMs ?? 0, RETRY_AFTER_MS_MAX));

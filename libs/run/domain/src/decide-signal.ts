@@ -3,7 +3,7 @@ import type { ProgressEntry, RunCommandOf, RunEvent, RunRejection } from '@perdu
 import { SIGNAL_RETRY_MS, SIGNALS_UNREAD_MAX } from './bounds';
 import { recallCommand } from './command-memory';
 import { oldestWait, unreadFor } from './evolve-signal';
-import { callConflict, commandExpired, notYet } from './rejection';
+import { callConflict, commandExpired, notYet, refusal } from './rejection';
 import type { DecidedCommand } from './run.commands';
 import { woken, type OpenRun } from './run.state';
 
@@ -21,6 +21,11 @@ export function decideSignal(
   const memory = recallCommand(run, at.commandId);
   if (memory === 'repeated') return accept();
   if (memory === 'expired') return commandExpired();
+  if (run.ending !== undefined)
+    return refusal(
+      'RunAlreadyEnded',
+      'How the run ends is decided, and its effects are being undone: nobody reads a signal any more.',
+    );
   const { name, payload } = command;
   const received: RunEvent = { type: 'SignalReceived', data: { name, payload: payload ?? null, commandId: at.commandId } };
   const waiting = oldestWait(run, name);

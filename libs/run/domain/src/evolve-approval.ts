@@ -61,7 +61,9 @@ function granted(run: OpenRun, event: RunEventOf<'ApprovalGranted'>): OpenRun {
   const isEdited = 'args' in event.data;
   const approval = { ...open.approval, stage: 'granted' as const, grantId, votes, argsHash, expiresAtMs, isEdited };
   const args = isEdited ? event.data.args : open.args;
-  return replaced(run, { ...open, args, approval, sinceMs: event.atMs ?? open.sinceMs });
+  const sinceMs = event.atMs ?? open.sinceMs;
+  // The time that persons took is not the tool's.
+  return replaced(run, { ...open, args, approval, sinceMs, series: { ...open.series, sinceMs } });
 }
 
 function refused(

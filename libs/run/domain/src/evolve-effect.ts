@@ -2,6 +2,7 @@ import { InvariantViolated, unreachable } from '@perdure/kernel';
 import type { Outcome, RunEvent, RunEventOf, RunEventType } from '@perdure/run-contract';
 import { rememberCommand } from './command-memory';
 import { closeCall, impossible, openCall, withItem, with_ } from './evolve-calls';
+import { withEntry, withStaying, type UndoLedger } from './undo-ledger';
 import type { EffectExecution, OpenRun, OpenTool } from './run.state';
 
 /** What the facts of one effect change; that it failed is told with the failures of models. */
@@ -15,6 +16,9 @@ const TYPES = [
   'EffectReconciled',
   'EffectConfirmed',
   'EffectLost',
+  'EffectDeadLettered',
+  'EffectRedriven',
+  'EffectGivenUp',
 ] as const satisfies readonly RunEventType[];
 export type EffectEventType = (typeof TYPES)[number];
 
@@ -39,7 +43,13 @@ export function evolveEffect(run: OpenRun, event: RunEventOf<EffectEventType>): 
     case 'EffectReconciled':
       return effectReconciled(remembering(run, event.data.commandId), event);
     case 'EffectConfirmed':
-      return closeTool(run, event.data.call, { ok: true, value: event.data.result });
+      return closeTool(run, event.data.call, { outcome: { ok: true, value: event.data.result } });
+    case 'EffectDeadLettered':
+      return deadLettered(run, event);
+    case 'EffectRedriven':
+      return redriven(rememberCommand(run, event.data.commandId), event);
+    case 'EffectGivenUp':
+      return givenUp(rememberCommand(run, event.data.commandId), event);
     case 'EffectLost':
       return effectLost(run, event);
     default:
@@ -52,7 +62,7 @@ function remembering(run: OpenRun, commandId: string | undefined): OpenRun {
 }
 
 function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): OpenRun {
-  const { call, tool, effectClass, pool, args, argsHash, toolCallId, intendedAtMs } = event.data;
+  const { call, tool, effectClass, pool, args, argsHash, toolCallId, intendedAtMs, limits, compensation, undoes } = event.data;
   const next = openCall(run, {
     kind: 'tool',
     call,
@@ -67,7 +77,14 @@ function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): Open
     waitsForRetry: false,
     losses: 0,
     execution: undefined,
+    limits,
+    series: { attemptsBefore: 0, sinceMs: intendedAtMs },
+    lastError: undefined,
+    deadLetter: undefined,
+    compensation,
+    undoes,
   });
+  if (undoes !== undefined) return next;
   if (run.request.kind === 'agent') return next;
   return withItem(next, { type: 'made', call, kind: 'tool', name: tool, hash: argsHash });
 }
@@ -123,24 +140,70 @@ function effectQuestioned(run: OpenRun, event: RunEventOf<'EffectQuestioned'>): 
 function effectReconciled(run: OpenRun, event: RunEventOf<'EffectReconciled'>): OpenRun {
   const open = inExecution(run, event, ['probe-due', 'in-question']);
   if (event.data.verdict !== 'absent') return moved(run, open, { stage: 'answered', note: event.data.by }, event);
+  // Nothing happened, and nothing new begins.
+  if (run.ending !== undefined && open.undoes === undefined) return closeCall(run, open.call);
   return replaced(run, { ...open, execution: undefined, attempt: open.attempt + 1, sinceMs: event.atMs ?? open.sinceMs });
 }
 
-export function closeTool(run: OpenRun, call: string, outcome: Outcome): OpenRun {
+/** `isNews`: the owner has ended it, so the worker that holds the run learns of it by this fact alone. */
+interface ToolEnd {
+  readonly outcome: Outcome;
+  readonly isNews?: boolean;
+}
+
+export function closeTool(run: OpenRun, call: string, { outcome, isNews = false }: ToolEnd): OpenRun {
   const open = run.calls.get(call);
   if (open?.kind !== 'tool') throw new InvariantViolated(`The effect ${call} ended without having been intended.`, { call });
   const closed = closeCall(run, call);
   const name = open.tool;
   // The worker that holds the run learns of it by this alone: it did not report it.
+  if (open.undoes !== undefined) return closed;
+  const listed = outcome.ok ? { ...closed, undo: withEffect(closed.undo, open, outcome.value) } : closed;
+  // Its code has nothing more to say: only what it did is of interest.
+  if (run.ending !== undefined) return listed;
   const isAnswer =
+    isNews ||
     open.pool !== undefined ||
     open.approval?.stage === 'refused' ||
     (open.execution?.stage === 'answered' && open.execution.note !== 'probe');
   const arrived = { revision: run.revision, call, outcome, kind: 'tool' as const, name };
-  const told = isAnswer ? { ...closed, inbound: [...closed.inbound, arrived] } : closed;
+  const told = isAnswer ? { ...listed, inbound: [...listed.inbound, arrived] } : listed;
   if (run.request.kind === 'agent')
     return withItem(told, { type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: name, outcome });
-  return isAnswer ? told : withItem(closed, { type: 'got', call, kind: 'tool', name, outcome });
+  return isAnswer ? told : withItem(listed, { type: 'got', call, kind: 'tool', name, outcome });
+}
+
+/** What is confirmed can be undone, or stays; what is pure has changed nothing. */
+function withEffect(ledger: UndoLedger, open: OpenTool, result: unknown): UndoLedger {
+  const { call, tool, args, argsHash, compensation, effectClass } = open;
+  if (compensation !== undefined)
+    return withEntry(ledger, { call, tool, args, argsHash, effectClass: compensation.effectClass, by: { kind: 'tool', result } });
+  return effectClass === 'pure' ? ledger : withStaying(ledger, { call, what: tool });
+}
+
+function deadLettered(run: OpenRun, event: RunEventOf<'EffectDeadLettered'>): OpenRun {
+  const { call, attempt, because, error } = event.data;
+  const open = run.calls.get(call);
+  // Nobody knows what an execution under way has done: it cannot lie there.
+  const mayLie = open?.kind === 'tool' && open.attempt === attempt && open.deadLetter === undefined;
+  if (!mayLie || (open.execution !== undefined && open.execution.stage !== 'under-way')) throw impossible(run, event);
+  const dead = { execution: undefined, waitsForRetry: false, lastError: error, deadLetter: { because } };
+  return replaced(run, { ...open, ...dead, sinceMs: event.atMs ?? open.sinceMs });
+}
+
+function redriven(run: OpenRun, event: RunEventOf<'EffectRedriven'>): OpenRun {
+  const { call, attempt } = event.data;
+  const open = run.calls.get(call);
+  if (open?.kind !== 'tool' || open.deadLetter === undefined || attempt !== open.attempt + 1) throw impossible(run, event);
+  const sinceMs = event.atMs ?? open.sinceMs;
+  return replaced(run, { ...open, attempt, deadLetter: undefined, series: { attemptsBefore: open.attempt, sinceMs }, sinceMs });
+}
+
+/** The end of the call follows. */
+function givenUp(run: OpenRun, event: RunEventOf<'EffectGivenUp'>): OpenRun {
+  const open = run.calls.get(event.data.call);
+  if (open?.kind !== 'tool' || open.deadLetter === undefined) throw impossible(run, event);
+  return run;
 }
 
 type OfExecution = RunEventOf<

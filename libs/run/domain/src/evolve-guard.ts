@@ -43,10 +43,10 @@ function watched(run: OpenRun, event: RunEventOf<WatchedType>): Partial<Pick<Ope
       return { spent: afterModelCall(spent, event), guard: { ...guard, invalidOutputs } };
     }
     case 'EffectIntended':
-      return { spent: { ...spent, toolCalls: spent.toolCalls + 1 } };
+      return event.data.undoes === undefined ? { spent: { ...spent, toolCalls: spent.toolCalls + 1 } } : {};
     case 'EffectConfirmed':
     case 'EffectFailed':
-      return run.request.kind === 'agent' ? { guard: afterResult(run, event) } : {};
+      return run.request.kind === 'agent' && run.ending === undefined ? { guard: afterResult(run, event) } : {};
     case 'LimitReached':
       return event.data.action === 'pause' ? { guard: { ...guard, hold: event.data.limit } } : {};
     case 'LoopSuspected':

@@ -14,3 +14,4 @@ export * from './run.evolve';
 export * from './run.journal';
 export * from './run.state';
 export * from './run.view';
+export * from './undo-ledger';

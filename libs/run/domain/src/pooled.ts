@@ -33,7 +33,7 @@ export function pooledWork(state: RunState): readonly PooledWork[] {
   const mayBegin = whyWithheld(state) === undefined;
   return pooledTools(state).flatMap((open): readonly PooledWork[] => {
     if (isUnderWay(open)) return [{ do: 'watch', open, isToStop: state.cancel !== undefined }];
-    if (!mayBegin || open.waitsForRetry || isWithheld(open)) return NOTHING;
+    if (!mayBegin || open.waitsForRetry || isWithheld(open) || open.deadLetter !== undefined) return NOTHING;
     if (open.execution === undefined) return [{ do: 'run', open }];
     return open.execution.stage === 'probe-due' ? [{ do: 'probe', open }] : NOTHING;
   });
@@ -47,6 +47,7 @@ function isWithheld({ approval }: PooledTool): boolean {
 /** Nothing new begins then; what is under way comes to its end. */
 export function whyWithheld(run: OpenRun): string | undefined {
   if (run.cancel !== undefined) return 'the run is being cancelled';
+  if (run.ending !== undefined) return 'the run is about to end';
   if (run.pause !== undefined) return 'the run is to pause';
   return run.status === 'paused' ? 'the run is paused' : undefined;
 }

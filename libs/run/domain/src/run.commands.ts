@@ -68,6 +68,12 @@ export interface RecordVote extends RunCommandOf<'RecordVote'>, Examined {}
 /** A person has tried what it may not. */
 export interface RecordRefusal extends RunCommandOf<'RecordRefusal'>, Examined {}
 
+/** A person has an effect in the dead letters tried again, or gives it up. */
+export interface DeadLetterCommand extends Omit<RunCommandOf<'RedriveEffect' | 'GiveUpEffect'>, 'type'> {
+  readonly type: 'RedriveEffect' | 'GiveUpEffect';
+  readonly by: ResolveEffect['by'];
+}
+
 /** The worker did not let go of a cancelled run in time. */
 export interface EnforceCancel {
   readonly type: 'EnforceCancel';
@@ -113,6 +119,7 @@ export type DomainCommand =
   | LoseExecution
   | RecordVote
   | RecordRefusal
+  | DeadLetterCommand
   | RunCommandOf<'FireTimer'>
   | RunCommandOf<'RecordProgress'>;
 

@@ -261,6 +261,9 @@ describe('a pause that somebody asks for', () => {
   });
 });
 
+const inDoubt = (unknown: readonly { call: string; what: string }[]) =>
+  unknown.length === 0 ? {} : { effects: { undone: [], notUndone: [], stays: [], unknown: [...unknown] } };
+
 describe('a termination', () => {
   const TERMINATE = at({ type: 'TerminateRun', reason: 'wild' });
 
@@ -270,7 +273,8 @@ describe('a termination', () => {
     ['suspended', suspended, [{ call: '1', what: 'sleep' }]],
     ['paused', paused, []],
   ])('ends at once a run that is %s, and names what was open', (_, facts, leftOpen) => {
-    const terminated = fact('RunTerminated', { reason: 'wild', leftOpen: [...leftOpen], endedAtMs: START_MS });
+    const doubt = inDoubt(leftOpen.filter(({ what }) => what === 'pay'));
+    const terminated = fact('RunTerminated', { reason: 'wild', leftOpen: [...leftOpen], endedAtMs: START_MS, ...doubt });
     given(...facts)
       .when(TERMINATE)
       .then(terminated);
@@ -373,17 +377,21 @@ describe('a timer', () => {
       .thenNothing();
   });
 
-  it.each<[string, readonly RunEvent[]]>([
-    ['queued', [requested(), deadlineSet()]],
-    ['active', [requested(), deadlineSet(), assigned(), intendedEffect('1')]],
-    ['suspended', [requested(), deadlineSet(), assigned(), sleepSet('1', START_MS + 9e9), fact('RunSuspended', { epoch: 1 })]],
-  ])('that is the deadline ends a run that is %s', (_, facts) => {
+  it.each<[string, readonly RunEvent[], readonly { call: string; what: string }[]]>([
+    ['queued', [requested(), deadlineSet()], []],
+    ['active', [requested(), deadlineSet(), assigned(), intendedEffect('1')], [{ call: '1', what: 'pay' }]],
+    [
+      'suspended',
+      [requested(), deadlineSet(), assigned(), sleepSet('1', START_MS + 9e9), fact('RunSuspended', { epoch: 1 })],
+      [],
+    ],
+  ])('that is the deadline ends a run that is %s, and names what is in doubt', (_, facts, unknown) => {
     const nowMs = START_MS + 60_005;
     given(...facts)
       .when(fire('deadline', nowMs))
       .then(
         fact('TimerFired', { timerId: 'deadline', dueAtMs: START_MS + 60_000 }),
-        fact('RunTimedOut', { deadlineAtMs: START_MS + 60_000, endedAtMs: nowMs }),
+        fact('RunTimedOut', { deadlineAtMs: START_MS + 60_000, endedAtMs: nowMs, ...inDoubt(unknown) }),
       );
   });
 });

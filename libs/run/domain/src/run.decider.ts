@@ -18,12 +18,15 @@ import {
 } from './decide-lifecycle';
 import { decideRepin } from './decide-pin';
 import { decideRefusal, decideVote } from './decide-approval';
+import { decideDeadLetter } from './decide-dead-letter';
 import { decideResolve, settled } from './decide-effect';
 import { decideClaim, decideLoseExecution, decideReport } from './decide-pooled';
 import { guarded } from './decide-guard';
 import { decideProgress } from './decide-progress';
 import { decideSignal } from './decide-signal';
+import { withTimers } from './exhaustion';
 import type { DecidedCommand } from './run.commands';
+import { undoing } from './undoing';
 import { evolve } from './run.evolve';
 import { noRun, type RunState } from './run.state';
 
@@ -36,9 +39,10 @@ export function runDecider(hash: HashValue) {
     evolve,
     decide: (given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection> => {
       const decision = decide(given, state, hash);
-      return 'rejected' in decision
-        ? decision
-        : { accepted: settled(state, guarded(state, decision.accepted, given), given.at.nowMs) };
+      if ('rejected' in decision) return decision;
+      const { nowMs } = given.at;
+      const events = undoing(state, guarded(state, decision.accepted, given), nowMs);
+      return { accepted: settled(state, withTimers(state, events, nowMs), nowMs) };
     },
   };
 }
@@ -87,6 +91,9 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideVote({ command, at, code, hash }, state);
     case 'RecordRefusal':
       return decideRefusal({ command, at, code }, state);
+    case 'RedriveEffect':
+    case 'GiveUpEffect':
+      return decideDeadLetter({ command, at, code }, state);
     case 'FireTimer':
       return decideFire({ command, at, code }, state);
     case 'RecordProgress':

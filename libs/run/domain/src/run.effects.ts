@@ -2,7 +2,8 @@ import type { GrantedExecution, Instruction, RunCommandOf } from '@perdure/run-c
 import type { ToolApproval } from './approval.state';
 import { CANCEL_GRACE_MS, EFFECT_START_WITHIN_MS, PAUSE_GRACE_MS } from './bounds';
 import { needsClaim } from './decide-approval';
-import { isOpen, isRunnable, type OpenTool, type RunState } from './run.state';
+import { isOpen, isRunnable, type OpenRun, type OpenTool, type RunState } from './run.state';
+import { entryOf } from './undoing';
 
 /** What the owner of a run has to bring about, from state alone: after a crash, fold and ask again. */
 export type RunEffect =
@@ -38,15 +39,20 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
       const shown = call.signals.length === 0 ? {} : { signals: [...call.signals] };
       const told = call.tell === undefined ? {} : { tell: call.tell };
       instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt, ...shown, ...told });
-    } else instructions.push(toolInstruction(call));
+    } else instructions.push(toolInstruction(state, call));
   }
   return instructions;
 }
 
-function toolInstruction(open: OpenTool): Instruction {
+function toolInstruction(run: OpenRun, open: OpenTool): Instruction {
   const { call, tool, args, attempt, toolCallId, execution, approval } = open;
+  const undoes = open.undoes === undefined ? {} : { undoes: open.undoes };
   if (execution !== undefined)
-    return { do: 'probe-tool', call, tool, args, attempt, executionId: execution.executionId, probe: execution.probe };
+    return { do: 'probe-tool', call, tool, args, attempt, executionId: execution.executionId, probe: execution.probe, ...undoes };
+  const mustClaim = needsClaim(open) ? { mustClaim: true } : {};
+  const entry = entryOf(run, open);
+  if (entry?.by.kind === 'tool')
+    return { do: 'undo-tool', call, tool, args, result: entry.by.result, undoes: entry.call, attempt, ...mustClaim };
   return {
     do: 'run-tool',
     call,
@@ -54,7 +60,8 @@ function toolInstruction(open: OpenTool): Instruction {
     args,
     attempt,
     ...(toolCallId === undefined ? {} : { toolCallId }),
-    ...(needsClaim(open) ? { mustClaim: true } : {}),
+    ...mustClaim,
+    ...undoes,
     ...(approval?.grantId === undefined ? {} : granted(approval, approval.grantId)),
   };
 }

@@ -1,5 +1,5 @@
 import { InvariantViolated, unreachable } from '@perdure/kernel';
-import type { JournalEntry, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
+import type { EffectsLeft, JournalEntry, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
 import { rememberCommand } from './command-memory';
 import { pinnedBy, repinned } from './evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
@@ -7,6 +7,7 @@ import * as approval from './evolve-approval';
 import * as effect from './evolve-effect';
 import { isOfGuard, watch, type GuardEventType } from './evolve-guard';
 import * as signal from './evolve-signal';
+import * as undo from './evolve-undo';
 import {
   callName,
   commonFields,
@@ -23,14 +24,16 @@ export function evolve(state: RunState, event: RunEvent): RunState {
   if (event.type === 'RunRequested') return requested(state, event);
   if (!isOpen(state)) throw impossible(state, event);
   const run: OpenRun = { ...state, revision: state.revision + 1 };
-  return withTime(withReportMark(watch(evolved(run, event), run, event), event), run, event);
+  const next = watch(nextOf(run, event), run, event);
+  return withTime(withReportMark(next, event), run, event);
 }
 
-function evolved(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>): RunState {
+function nextOf(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>): RunState {
   if (isOfGuard(event)) return run;
   if (effect.isOfEffect(event)) return effect.evolveEffect(run, event);
   if (approval.isOfApproval(event)) return approval.evolveApproval(run, event);
-  return signal.isOfSignal(event) ? signal.evolveSignal(run, event, timeOf(event, run)) : evolveOpen(run, event);
+  if (signal.isOfSignal(event)) return signal.evolveSignal(run, event, timeOf(event, run));
+  return undo.isOfUndo(event) ? undo.evolveUndo(run, event) : evolveOpen(run, event);
 }
 
 /** Since when it is what it is. */
@@ -52,7 +55,12 @@ function withReportMark(state: RunState, event: RunEvent): RunState {
 }
 
 type FoldedElsewhere =
-  'RunRequested' | GuardEventType | effect.EffectEventType | signal.SignalEventType | approval.ApprovalEventType;
+  | 'RunRequested'
+  | GuardEventType
+  | effect.EffectEventType
+  | undo.UndoEventType
+  | signal.SignalEventType
+  | approval.ApprovalEventType;
 
 // One case a line: the table of what may follow what.
 function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: FoldedElsewhere }>): RunState {
@@ -105,15 +113,31 @@ function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: FoldedElsewhe
     case 'TimerCancelled':
       return timerCancelled(run, event);
     case 'RunRefused':
+    case 'RunCompleted':
+    case 'RunFailed':
+    case 'RunCancelled':
+    case 'RunTimedOut':
+    case 'RunTerminated':
+      return lastFact(run, event);
+    default:
+      return unreachable(event);
+  }
+}
+
+type LastFact = RunEventOf<'RunRefused' | 'RunCompleted' | 'RunFailed' | 'RunCancelled' | 'RunTimedOut' | 'RunTerminated'>;
+
+function lastFact(run: OpenRun, event: LastFact): RunState {
+  switch (event.type) {
+    case 'RunRefused':
       return refused(run, event);
     case 'RunCompleted':
-      return ended(run, { status: 'completed', output: event.data.output }, event.data.endedAtMs);
+      return ended(run, { status: 'completed', output: event.data.output }, event.data);
     case 'RunFailed':
-      return ended(run, { status: 'failed', error: event.data.error }, event.data.endedAtMs);
+      return ended(run, { status: 'failed', error: event.data.error }, event.data);
     case 'RunCancelled':
-      return ended(run, { status: 'cancelled', reason: event.data.reason }, event.data.endedAtMs);
+      return ended(run, { status: 'cancelled', reason: event.data.reason }, event.data);
     case 'RunTimedOut':
-      return ended(run, { status: 'timed-out', deadlineAtMs: event.data.deadlineAtMs }, event.data.endedAtMs);
+      return ended(run, { status: 'timed-out', deadlineAtMs: event.data.deadlineAtMs }, event.data);
     case 'RunTerminated':
       return terminated(run, event);
     default:
@@ -186,8 +210,8 @@ function paused(run: OpenRun, event: RunEventOf<'RunPaused'>): OpenRun {
 }
 
 function terminated(run: OpenRun, event: RunEventOf<'RunTerminated'>): RunState {
-  const { endedAtMs, ...how } = event.data;
-  return ended(run, { status: 'terminated', ...how }, endedAtMs);
+  const { reason, leftOpen } = event.data;
+  return ended(run, { status: 'terminated', reason, leftOpen }, event.data);
 }
 
 function resumed(run: OpenRun, event: RunEventOf<'RunResumed'>): OpenRun {
@@ -202,7 +226,7 @@ function resumed(run: OpenRun, event: RunEventOf<'RunResumed'>): OpenRun {
 function refused(run: OpenRun, event: RunEventOf<'RunRefused'>): RunState {
   if (run.status !== 'queued' || run.epoch > 0) throw impossible(run, event);
   const { endedAtMs, ...why } = event.data;
-  return ended(run, { status: 'refused', ...why }, endedAtMs);
+  return ended(run, { status: 'refused', ...why }, { endedAtMs });
 }
 
 function modelIntended(run: OpenRun, event: RunEventOf<'ModelCallIntended'>): OpenRun {
@@ -238,10 +262,13 @@ function attemptFailed(run: OpenRun, event: RunEventOf<'ModelCallFailed'> | RunE
   if (isWaiting(open)) throw impossible(run, event);
   if (retryAtMs !== undefined) {
     const since = { sinceMs: timeOf(event, run), waitsForRetry: true };
-    const waiting = open.kind === 'tool' ? { ...open, ...since, execution: undefined } : { ...open, ...since };
+    const waiting = open.kind === 'tool' ? { ...open, ...since, execution: undefined, lastError: error } : { ...open, ...since };
     return { ...run, calls: with_(run.calls, call, waiting) };
   }
-  if (open.kind === 'tool') return effect.closeTool(run, call, { ok: false, error });
+  if (open.kind === 'tool') {
+    const isNews = event.type === 'EffectFailed' && event.data.exhausted !== undefined;
+    return effect.closeTool(run, call, { outcome: { ok: false, error }, isNews });
+  }
   const closed = closeCall(run, call);
   if (run.request.kind === 'agent') return closed;
   return withItem(closed, { type: 'got', call, kind: 'model', name: open.model, outcome: { ok: false, error } });
@@ -295,6 +322,8 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
     return { ...closeCall(next, timer.call), inbound: [...run.inbound, arrived] };
   }
   if (timer.purpose === 'wait') return signal.waitTimedOut(next, event, timer.call);
+  // They only wake their owner, who judges by the time.
+  if (timer.purpose === 'start' || timer.purpose === 'total' || timer.purpose === 'undo') return next;
   if (timer.purpose === 'probe') return effect.probeFired(next, event, timer.call);
   const open = knownCall(run, timer.call, event);
   if (isWaiting(open)) throw impossible(run, event);
@@ -317,7 +346,11 @@ function timerCancelled(run: OpenRun, event: RunEventOf<'TimerCancelled'>): Open
   return { ...run, timers: without(run.timers, timerId), calls: without(run.calls, timerId), inbound };
 }
 
-function ended(run: OpenRun, outcome: RunOutcome, endedAtMs: number): RunState {
+function ended(
+  run: OpenRun,
+  outcome: RunOutcome,
+  { endedAtMs, effects }: { readonly endedAtMs: number; readonly effects?: EffectsLeft | undefined },
+): RunState {
   return {
     status: 'ended',
     revision: run.revision,
@@ -326,8 +359,9 @@ function ended(run: OpenRun, outcome: RunOutcome, endedAtMs: number): RunState {
     lastSeq: run.lastSeq,
     outcome,
     endedAtMs,
-    cancelRequested: run.cancel !== undefined,
-    unknownEffects: unknownEffects(run),
+    cancelRequested: run.cancel !== undefined || run.ending?.cancelRequested === true,
+    unknownEffects: [...(run.ending?.unknown ?? []), ...unknownEffects(run)],
+    effects,
     commands: run.commands,
     turn: run.turn,
     limits: run.limits,

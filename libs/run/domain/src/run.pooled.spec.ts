@@ -246,6 +246,9 @@ describe('the loss of a worker that executes', () => {
   });
 });
 
+const PAY = { call: '1', what: 'pay' };
+const NONE = { undone: [], notUndone: [], stays: [], unknown: [] };
+
 describe('the end of a run with effects of another pool under way', () => {
   const requestedCancel = fact('RunCancelRequested', {
     reason: 'enough',
@@ -262,7 +265,7 @@ describe('the end of a run with effects of another pool under way', () => {
     given(...state).thenPending([{ type: 'EnforceCancel', epoch: 1, atMs: START_MS + CANCEL_GRACE_MS }]);
     given(...state)
       .when(by('probeable', report(result)))
-      .then(confirmed, fact('RunCancelled', { reason: 'enough', endedAtMs: START_MS }));
+      .then(confirmed, fact('RunCancelled', { reason: 'enough', endedAtMs: START_MS, effects: { ...NONE, stays: [PAY] } }));
   });
 
   it('says that nobody knows of them when it comes first', () => {
@@ -270,7 +273,7 @@ describe('the end of a run with effects of another pool under way', () => {
       .when(own({ type: 'TerminateRun', reason: 'now' }))
       .then(
         fact('EffectUnknown', { ...of, because: 'run-ended' }),
-        fact('RunTerminated', { reason: 'now', leftOpen: [{ call: '1', what: 'pay' }], endedAtMs: START_MS }),
+        fact('RunTerminated', { reason: 'now', leftOpen: [PAY], endedAtMs: START_MS, effects: { ...NONE, unknown: [PAY] } }),
       );
   });
 });

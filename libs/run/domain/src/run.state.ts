@@ -1,8 +1,13 @@
+import type { ErrorRecord } from '@perdure/kernel';
 import type {
   EffectClass,
+  EffectLimits,
+  EffectsLeft,
   Executor,
+  Exhaustion,
   InboundFact,
   RunEvent,
+  RunEventOf,
   RunKind,
   RunLimits,
   RunOutcome,
@@ -13,6 +18,7 @@ import type { KnownRefusal, ToolApproval } from './approval.state';
 import { newGuard, nothingSpent, type Guard } from './run.guard';
 import type { Journal } from './run.journal';
 import { emptyJournal } from './run.journal';
+import { emptyLedger, type Ending, type UndoLedger } from './undo-ledger';
 
 export interface RunRequest {
   readonly kind: RunKind;
@@ -73,6 +79,18 @@ export interface OpenTool {
   readonly execution: EffectExecution | undefined;
   /** Absent when it needs none. */
   readonly approval?: ToolApproval;
+  /** What its tool asked the owner to see to; most ask nothing. */
+  readonly limits: EffectLimits | undefined;
+  /** The attempts that count for its retries: all of them, or those since it was re-driven. */
+  readonly series: { readonly attemptsBefore: number; readonly sinceMs: number };
+  /** Of the newest attempt that failed. */
+  readonly lastError: ErrorRecord | undefined;
+  /** Exhausted: a person has it tried again, or gives it up. */
+  readonly deadLetter: { readonly because: Exhaustion } | undefined;
+  /** What undoing it would do if it were repeated; undefined when nothing would undo it. */
+  readonly compensation: { readonly effectClass: EffectClass } | undefined;
+  /** The effect that it undoes. */
+  readonly undoes: string | undefined;
 }
 
 /** Something that was intended and has no end yet. */
@@ -111,6 +129,7 @@ export function callName(call: OpenCall): string {
 /** Whether the worker that holds the run can go on with it now; what is under way at a worker is not to be begun. */
 export function isRunnable(call: OpenCall): call is WorkedCall {
   if (isWaiting(call) || call.waitsForRetry) return false;
+  if (call.kind === 'tool' && call.deadLetter !== undefined) return false;
   // Whoever holds the run has no part in it.
   if (call.kind === 'tool' && call.pool !== undefined) return false;
   if (call.kind === 'tool' && call.approval !== undefined && call.approval.stage !== 'granted') return false;
@@ -125,7 +144,7 @@ export interface ArrivedFact extends InboundFact {
 
 export interface OpenTimer {
   readonly timerId: string;
-  readonly purpose: 'sleep' | 'retry' | 'deadline' | 'probe' | 'wait' | 'approval-expiry' | 'approval-escalation';
+  readonly purpose: RunEventOf<'TimerSet'>['data']['purpose'];
   readonly call: string | undefined;
   readonly dueAtMs: number;
 }
@@ -172,6 +191,9 @@ interface OpenRunFields {
   readonly cancel: CancelRequest | undefined;
   /** Asked for, and the worker has not let go yet. */
   readonly pause: PauseRequest | undefined;
+  readonly undo: UndoLedger;
+  /** How it ends is decided: nothing begins but what undoes its effects. */
+  readonly ending: Ending | undefined;
   readonly commands: readonly KnownCommand[];
   /** Ids at or before this time may have been forgotten. */
   readonly commandsForgottenUpToMs: number;
@@ -203,6 +225,8 @@ export interface EndedRun {
   readonly cancelRequested: boolean;
   /** Effects of which it is not known whether they happened. */
   readonly unknownEffects: readonly { readonly call: string; readonly what: string }[];
+  /** What became of the effects of a run that did not complete. */
+  readonly effects: EffectsLeft | undefined;
   readonly commands: readonly KnownCommand[];
   readonly turn: number;
   readonly limits: RunLimits;
@@ -215,6 +239,20 @@ export const noRun: RunState = { status: 'none', revision: -1 };
 
 export function isOpen(state: RunState): state is OpenRun {
   return state.status !== 'none' && state.status !== 'ended';
+}
+
+/** Effects of which it is not known whether they happened. */
+export function inDoubt(run: OpenRun): readonly { readonly call: string; readonly what: string }[] {
+  return [...run.calls.values()].flatMap((call) =>
+    call.kind === 'tool' && isInDoubt(call) ? [{ call: call.call, what: call.tool }] : [],
+  );
+}
+
+/** A claimed one that was not begun has certainly not happened; of what needs no claim nobody can say. */
+function isInDoubt({ execution, effectClass, undoes, approval, pool, losses }: OpenTool): boolean {
+  if (undoes !== undefined) return false;
+  const isClaimed = approval !== undefined || pool !== undefined;
+  return execution !== undefined || (effectClass === 'idempotent' && (!isClaimed || losses > 0));
 }
 
 /** Whether a worker would find something to do. */
@@ -247,6 +285,8 @@ export function newRunFields(revision: number, request: RunRequest, limits: RunL
     journal: emptyJournal,
     cancel: undefined,
     pause: undefined,
+    undo: emptyLedger,
+    ending: undefined,
     commands: [],
     commandsForgottenUpToMs: 0,
     refusals: [],
@@ -259,7 +299,8 @@ export function newRunFields(revision: number, request: RunRequest, limits: RunL
 /** Removes what only one status carries, so that a transition cannot leave it behind. */
 export function commonFields(run: OpenRun): OpenRunFields {
   const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn } = run;
-  const { calls, timers, inbound, signals, journal, cancel, pause, commands, commandsForgottenUpToMs, refusals } = run;
+  const { calls, timers, inbound, signals, journal, cancel, pause, undo, ending, commands, commandsForgottenUpToMs, refusals } =
+    run;
   const { limits, spent, guard } = run;
   return {
     revision,
@@ -279,6 +320,8 @@ export function commonFields(run: OpenRun): OpenRunFields {
     journal,
     cancel,
     pause,
+    undo,
+    ending,
     commands,
     commandsForgottenUpToMs,
     refusals,

@@ -36,6 +36,7 @@ export function viewOf(
       waitingOn: [],
       outcome,
       ...unknownOf(run),
+      ...(run.effects === undefined ? {} : { effects: run.effects }),
     };
   }
   return {
@@ -45,15 +46,39 @@ export function viewOf(
     ...(run.status === 'active' ? { workerId: run.activation.workerId } : {}),
     ...(run.pin === undefined ? {} : { buildId: run.pin }),
     ...(run.status === 'paused' ? { pausedBecause: run.because } : {}),
-    cancelRequested: run.cancel !== undefined,
+    cancelRequested: run.cancel !== undefined || run.ending?.cancelRequested === true,
+    ...endingOf(run),
     ...(run.pause === undefined ? {} : { pauseRequested: true }),
     ...(run.signals.length === 0 ? {} : { unreadSignals: run.signals.length }),
-    waitingOn: [...standing(run, surroundings), ...[...run.calls.values()].map((call) => ofCall(run, call))],
+    waitingOn: [...ofEnding(run), ...standing(run, surroundings), ...[...run.calls.values()].map((call) => ofCall(run, call))],
   };
 }
 
 function unknownOf({ unknownEffects }: EndedRun): Pick<RunView, 'unknownEffects'> {
   return unknownEffects.length === 0 ? {} : { unknownEffects: [...unknownEffects] };
+}
+
+function endingOf({ ending, undo }: OpenRun): Pick<RunView, 'ending'> {
+  if (ending === undefined) return {};
+  const { outcome, undoByMs, undone } = ending;
+  return { ending: { outcome: outcome.status, undone: undone.length, left: undo.entries.length, undoByMs } };
+}
+
+function ofEnding({ ending, undo }: OpenRun): readonly OpenPromise[] {
+  if (ending === undefined) return [];
+  const { outcome, sinceMs, undoByMs, undone, notUndone } = ending;
+  const failed = notUndone.length === 0 ? '' : `, ${notUndone.length} could not be`;
+  return [
+    {
+      promise: 'compensation',
+      keeper: 'orchestrator',
+      id: 'undo',
+      sinceMs,
+      dueAtMs: undoByMs,
+      detail: `the run is to end as ${outcome.status}: ${undone.length} effects are undone${failed}, ${undo.entries.length} are left`,
+      closedBy: 'each effect is undone, newest first, or given up; at the latest when this is due',
+    },
+  ];
 }
 
 function standing(run: OpenRun, surroundings: Surroundings): readonly OpenPromise[] {
@@ -120,6 +145,7 @@ function resumeText({ guard: { hold } }: OpenRun): string {
 function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const { sinceMs } = call;
   if (call.kind === 'wait') return ofWait(run, call);
+  if (call.kind === 'tool' && call.deadLetter !== undefined) return ofDeadLetter(call);
   if (call.kind === 'sleep' || call.waitsForRetry) return ofTimer(run, call);
   if (call.kind === 'tool' && call.approval?.stage === 'waiting') return ofApproval(call, call.approval);
   if (call.kind === 'tool' && call.pool !== undefined && !isWithPerson(call)) return ofPooled(run, call, call.pool);
@@ -128,7 +154,7 @@ function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const closedBy = `${reporter} reports how attempt ${call.attempt} ended`;
   return call.kind === 'model'
     ? { promise: 'model-call', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.model, closedBy }
-    : { promise: 'effect', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.tool, closedBy };
+    : { promise: 'effect', keeper: 'orchestrator', id: call.call, sinceMs, detail: titleOf(call), closedBy };
 }
 
 function ofApproval({ call, tool, args, sinceMs }: OpenTool, approval: ToolApproval): OpenPromise {
@@ -197,10 +223,29 @@ function ofPooled(run: OpenRun, open: OpenTool, pool: string): OpenPromise {
   };
 }
 
+function titleOf({ tool, undoes }: OpenTool): string {
+  return undoes === undefined ? tool : `undoing ${tool} ${undoes}`;
+}
+
+function ofDeadLetter({ call, tool, args, sinceMs, lastError, deadLetter }: OpenTool): OpenPromise {
+  const last = lastError === undefined ? '' : `; at last ${lastError.code}: ${lastError.message}`;
+  return {
+    promise: 'dead-letter',
+    keeper: 'person',
+    id: call,
+    sinceMs,
+    detail: `${tool} ${shortText(args)} is exhausted (${deadLetter?.because ?? ''})${last}`,
+    closedBy: `somebody has it tried again, or gives it up: perdure dead-letters redrive|fail <run> ${call}`,
+  };
+}
+
 function shortText(value: unknown): string {
   const text = JSON.stringify(value) ?? '';
   return text.length > ARGUMENTS_SHOWN_MAX ? `${text.slice(0, ARGUMENTS_SHOWN_MAX)}…` : text;
 }
+
+/** They end the patience with a call, and are not what it waits for. */
+const BOUNDS: ReadonlySet<string> = new Set(['start', 'total', 'approval-expiry', 'approval-escalation']);
 
 function ofWait(run: OpenRun, { call, signal, sinceMs }: Extract<OpenCall, { kind: 'wait' }>): OpenPromise {
   const dueAtMs = timerOf(run, call)?.dueAtMs;
@@ -230,7 +275,5 @@ function ofTimer(run: OpenRun, call: Exclude<OpenCall, { kind: 'wait' }>): OpenP
 }
 
 function timerOf(run: OpenRun, call: string): OpenTimer | undefined {
-  return [...run.timers.values()].find(
-    ({ call: served, purpose }) => served === call && purpose !== 'approval-expiry' && purpose !== 'approval-escalation',
-  );
+  return [...run.timers.values()].find(({ call: of, purpose }) => of === call && !BOUNDS.has(purpose));
 }

@@ -109,6 +109,7 @@ export class AgentActivation extends Activation {
   }
 
   private follow(instruction: Instruction): void {
+    if (instruction.do === 'undo-tool') return;
     const [work, number] = workOf(instruction);
     if (!this.isPresent(instruction) || number <= (this.begun.get(work) ?? 0)) return;
     this.begun.set(work, number);
@@ -116,7 +117,7 @@ export class AgentActivation extends Activation {
     this.running += 1;
     if (instruction.do === 'call-model') void this.callModel(instruction);
     else if (instruction.do === 'run-tool') void this.runTool(instruction);
-    else void this.probeTool(instruction);
+    else if (instruction.do === 'probe-tool') void this.probeTool(instruction);
   }
 
   /** An instruction that was delayed on its way may belong to a turn that is over. */
@@ -170,7 +171,7 @@ export class AgentActivation extends Activation {
       tool === undefined
         ? unknownTool(name, this.agent)
         : await runTool(this.execution, { tool, args, attempt, idempotencyKey, executionId, log });
-    return { did: 'end', ended, text: effectResultEntry(call, attempt, ended.text) };
+    return { did: 'end', ended, asks: false, text: effectResultEntry(call, attempt, { outcome: ended.text }) };
   }
 
   private async probeTool(instruction: ProbeTool): Promise<void> {

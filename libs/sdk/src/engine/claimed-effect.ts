@@ -2,9 +2,9 @@ import { mustBeClaimed, PerdureError, Terminal, type ErrorRecord, type Host, typ
 import type { ClaimAnswer, Grant, Instruction } from '@perdure/run-contract';
 import type { Probed, Tool } from './definitions';
 import * as entry from './entries';
-import { limited, parsedArguments, runTool, timedOut, type Execution, type ToolUse } from './execution';
+import { heartbeatOf, limited, parsedArguments, runTool, timedOut, type Execution, type ToolUse } from './execution';
 import { refusedGrant, type GrantKnown } from './grant-check';
-import { failed, recordOf, serialise, succeeded, type Ended } from './outcome';
+import { asksOwner, failed, recordOf, serialise, succeeded, type Ended } from './outcome';
 
 /**
  * Effects that must not be doubled.
@@ -33,7 +33,7 @@ export interface ClaimPort {
 
 /** What became of an attempt, and the entry that says so; without one there is nothing to say. */
 export type ClaimedUse =
-  | { readonly did: 'end'; readonly ended: Ended; readonly text: string }
+  | { readonly did: 'end'; readonly ended: Ended; readonly asks: boolean; readonly text: string }
   /** It may be asked for again under the same number. */
   | { readonly did: 'not-begin'; readonly text?: string }
   | { readonly did: 'lose-track'; readonly text: string };
@@ -64,17 +64,19 @@ export async function useClaimed(port: ClaimPort, use: ClaimedToolUse): Promise<
   host.crashPoint('tool.before-call');
   const execution = { ...use, executionId };
   // What may be repeated needs no more care for having been claimed.
-  if (!mustBeClaimed(tool.effect)) return endOf(of, { known: await runTool(port.execution, execution) });
-  return endOf(of, await runClaimed(port.execution, { ...execution, args: parsed.data }));
+  if (!mustBeClaimed(tool.effect)) return endOf(tool, of, { known: await runTool(port.execution, execution) });
+  return endOf(tool, of, await runClaimed(port.execution, { ...execution, args: parsed.data }));
 }
 
 function endAs({ call, attempt }: Pick<ClaimedToolUse, 'call' | 'attempt'>, ended: Ended): ClaimedUse {
-  return { did: 'end', ended, text: entry.effectResultEntry(call, attempt, ended.text) };
+  return { did: 'end', ended, asks: false, text: entry.effectResultEntry(call, attempt, { outcome: ended.text }) };
 }
 
-function endOf(of: OfExecution, end: ClaimedEnd): ClaimedUse {
+function endOf(tool: Tool, of: OfExecution, end: ClaimedEnd): ClaimedUse {
   if ('unknown' in end) return { did: 'lose-track', text: entry.effectUnknownEntry({ ...of, ...end.unknown }) };
-  return { did: 'end', ended: end.known, text: entry.effectResultEntry(of.call, of.attempt, end.known.text) };
+  const { known } = end;
+  const asks = asksOwner(tool, known);
+  return { did: 'end', ended: known, asks, text: entry.effectResultEntry(of.call, of.attempt, { outcome: known.text, asks }) };
 }
 
 interface Instant {
@@ -103,13 +105,14 @@ async function runClaimed(execution: Execution, use: ToolUse): Promise<ClaimedEn
     what: `The result of the tool ${tool.name}`,
     reaction: 'terminal',
     timeoutMs: tool.timeoutMs,
-    timedOut: () => {
+    timedOut: (why) => {
       isOver = true;
-      return timedOut(tool);
+      return timedOut(tool, why);
     },
-    run: async (signal) => {
+    ...heartbeatOf(tool, log),
+    run: async (signal, heartbeat) => {
       try {
-        const result = await tool.execute(args, { idempotencyKey, executionId, attempt, signal, log });
+        const result = await tool.execute(args, { idempotencyKey, executionId, attempt, signal, log, heartbeat });
         hasReturned = true;
         return result;
       } catch (error) {

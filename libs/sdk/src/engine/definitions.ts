@@ -1,6 +1,6 @@
 import type { Logger } from '@perdure/kernel';
 import type { EffectClass, ModelCost, Outcome, RunLimits, ToolCall } from '@perdure/run-contract';
-import type { LoopGuard, RetryPolicy } from '@perdure/tenant-contract';
+import type { LoopGuard, RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
 import type { z } from 'zod';
 
 /** What a tool is given beside its input. */
@@ -14,6 +14,11 @@ export interface ToolScope {
   /** Fires when the run is cancelled, the time is up, or another worker has taken over. */
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /**
+   * A sign of life of a tool that declares `timeouts.heartbeatMs`: without one for so long the attempt counts as over.
+   * It is not recorded; `detail` is logged.
+   */
+  heartbeat(detail?: unknown): void;
 }
 
 /** What a destination says when it is asked what became of an execution. */
@@ -32,6 +37,14 @@ export interface ProbeScope {
   readonly log: Logger;
 }
 
+/** What undoes a use of a tool: an effect of its own. */
+export interface Compensation {
+  readonly effect: 'pure' | 'idempotent' | 'irreversible';
+  readonly timeoutMs: number;
+  readonly retry: RetryPolicy;
+  undo(input: unknown, result: unknown, scope: ToolScope): Promise<unknown>;
+}
+
 /** A declared capability with an effect class. Made by `tool()`. */
 export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
   readonly kind: 'tool';
@@ -47,6 +60,9 @@ export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
   readonly retry: RetryPolicy;
   /** Never run without a grant, whatever the policies of the tenant say. */
   readonly approval?: 'required' | undefined;
+  readonly timeouts?: ToolTimeouts | undefined;
+  readonly onExhausted?: 'fail' | 'dead-letter' | undefined;
+  readonly compensation?: Compensation | undefined;
   /** What its author wrote, by which builds are told apart. */
   readonly code: string;
   execute(input: z.output<I>, scope: ToolScope): Promise<R>;
@@ -199,6 +215,11 @@ export interface WorkflowContext {
    */
   model<O extends z.ZodType>(model: Model, prompt: OutputPrompt<O>): Promise<TypedReply<z.output<O>>>;
   model(model: Model, prompt: ModelPrompt): Promise<ModelReply>;
+  /**
+   * Registers a use of a tool that is made should the run not complete: newest first, among what the tools themselves declare.
+   * Register it before what it undoes is begun, or as soon as it is done.
+   */
+  onUndo<I extends z.ZodType, R>(tool: Tool<I, R>, args: z.input<I>): Promise<void>;
   sleep(durationMs: number): Promise<void>;
   /** A durable wait for a signal; one that was sent before and nobody has read answers at once. */
   waitFor<T = unknown>(signal: string, options?: WaitOptions<T>): Promise<T>;

@@ -25,8 +25,18 @@ export function effectIntendedEntry(intended: { call: string; tool: string; args
   return `{"type":"effect-intended","call":${quote(call)},"tool":${quote(tool)},"args":${args},"argsHash":"${argsHash}"}`;
 }
 
-export function effectResultEntry(call: string, attempt: number, outcome: string): string {
-  return `{"type":"effect-result","call":${quote(call)},"attempt":${attempt},"outcome":${outcome}}`;
+/** `outcome` is JSON text already. */
+export function effectResultEntry(
+  call: string,
+  attempt: number,
+  { outcome, asks = false }: { readonly outcome: string; readonly asks?: boolean },
+): string {
+  return `{"type":"effect-result","call":${quote(call)},"attempt":${attempt},"outcome":${outcome}${asks ? ',"asks":true' : ''}}`;
+}
+
+export function undoRegisteredEntry(registered: { call: string; tool: string; args: string; argsHash: string }): string {
+  const { call, tool, args, argsHash } = registered;
+  return `{"type":"undo-registered","call":${quote(call)},"tool":${quote(tool)},"args":${args},"argsHash":"${argsHash}"}`;
 }
 
 interface OfExecution {

@@ -1,4 +1,4 @@
-import { Cancelled, Retryable, Terminal, type Host, type Logger, type Reaction } from '@perdure/kernel';
+import { Cancelled, Retryable, Terminal, type Cancel, type Host, type Logger, type Reaction } from '@perdure/kernel';
 import { modelDecision, type ModelDecision } from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import { MODEL_TIMEOUT_MS } from './bounds';
@@ -31,12 +31,27 @@ export async function runTool(execution: Execution, use: ToolUse): Promise<Ended
     what: `The result of the tool ${tool.name}`,
     reaction: 'retryable',
     timeoutMs: tool.timeoutMs,
-    timedOut: () => timedOut(tool),
-    run: (signal) => tool.execute(parsed.data, { idempotencyKey, executionId, attempt, signal, log }),
+    timedOut: (why) => timedOut(tool, why),
+    ...heartbeatOf(tool, log),
+    run: (signal, heartbeat) => tool.execute(parsed.data, { idempotencyKey, executionId, attempt, signal, log, heartbeat }),
   });
 }
 
-export function timedOut(tool: Tool): Retryable {
+/** How often a tool has to show a sign of life, and where what it says with it goes. */
+export function heartbeatOf(tool: Tool, log: Logger): Pick<Limited, 'heartbeatMs' | 'onHeartbeat'> {
+  const heartbeatMs = tool.timeouts?.heartbeatMs;
+  const onHeartbeat = (detail: unknown): void => {
+    if (detail !== undefined) log.info(`${tool.name} goes on`, { detail });
+  };
+  return { ...(heartbeatMs === undefined ? {} : { heartbeatMs }), onHeartbeat };
+}
+
+export function timedOut(tool: Tool, why: TimeIsUp = 'limit'): Retryable {
+  const heartbeatMs = tool.timeouts?.heartbeatMs;
+  if (why === 'heartbeat') {
+    const text = `${tool.name} showed no sign of life for ${heartbeatMs} ms; call scope.heartbeat() oftener, or raise its timeouts.heartbeatMs.`;
+    return new Retryable('ToolTimedOut', text, { details: { tool: tool.name, heartbeatMs } });
+  }
   const message = `${tool.name} did not end within ${tool.timeoutMs} ms; raise its timeoutMs or make it quicker.`;
   return new Retryable('ToolTimedOut', message, { details: { tool: tool.name, timeoutMs: tool.timeoutMs } });
 }
@@ -103,12 +118,18 @@ async function outputOf(
   return checked.ok ? { output: checked.value ?? null } : { outputProblem: checked.problem };
 }
 
+/** Which clock ran out. */
+export type TimeIsUp = 'limit' | 'heartbeat';
+
 interface Limited {
   readonly what: string;
   readonly reaction: Reaction;
   readonly timeoutMs: number;
-  timedOut(): Error;
-  run(signal: AbortSignal): unknown;
+  /** Without a sign of life for so long, its time is up. */
+  readonly heartbeatMs?: number;
+  onHeartbeat?(detail: unknown): void;
+  timedOut(why: TimeIsUp): Error;
+  run(signal: AbortSignal, heartbeat: (detail?: unknown) => void): unknown;
 }
 
 /** First of: its end, the limit of time. Cancelling only fires the signal: what was begun may still succeed. */
@@ -118,17 +139,32 @@ export function limited({ host, signal }: Execution, limits: Limited): Promise<E
     const forward = (): void => controller.abort(signal.reason);
     if (signal.aborted) forward();
     else signal.addEventListener('abort', forward);
+    let isOver = false;
+    let cancelSilence: Cancel | undefined;
     const end = (ended: Ended): void => {
+      isOver = true;
       cancelTimeout();
+      cancelSilence?.();
       signal.removeEventListener('abort', forward);
       resolve(ended);
     };
-    const cancelTimeout = host.timers.after(limits.timeoutMs, () => {
-      const error = limits.timedOut();
+    const timeIsUp = (why: TimeIsUp) => (): void => {
+      const error = limits.timedOut(why);
       end(failed(recordOf(error, 'retryable')));
       controller.abort(error);
-    });
-    const started = (async () => limits.run(controller.signal))();
+    };
+    const cancelTimeout = host.timers.after(limits.timeoutMs, timeIsUp('limit'));
+    const listen = (): void => {
+      cancelSilence?.();
+      if (limits.heartbeatMs !== undefined) cancelSilence = host.timers.after(limits.heartbeatMs, timeIsUp('heartbeat'));
+    };
+    const heartbeat = (detail?: unknown): void => {
+      if (isOver) return;
+      listen();
+      limits.onHeartbeat?.(detail);
+    };
+    listen();
+    const started = (async () => limits.run(controller.signal, heartbeat))();
     started.then(
       (value) => end(succeeded(value, limits.what)),
       (error: unknown) => end(failed(recordOf(error, limits.reaction))),

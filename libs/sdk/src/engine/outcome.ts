@@ -1,5 +1,7 @@
 import { Cancelled, errorRecordOf, PerdureError, Retryable, Terminal, type ErrorRecord, type Reaction } from '@perdure/kernel';
 import { PAYLOAD_BYTES_MAX } from '@perdure/run-contract';
+import type { RetryPolicy } from '@perdure/tenant-contract';
+import type { Tool } from './definitions';
 import { ERROR_DETAILS_LENGTH_MAX, ERROR_MESSAGE_LENGTH_MAX } from './bounds';
 
 /** A value as it goes over the wire, and as it comes back: what code is given live equals what it is given on replay. */
@@ -130,6 +132,17 @@ function boundedDetails(details: ErrorRecord['details']): ErrorRecord['details']
   } catch {
     return undefined;
   }
+}
+
+/** Word for word the rule of the run's owner, who alone sets the timer of the next attempt. */
+export function mayBeTriedAgain(error: ErrorRecord, { nonRetryable }: RetryPolicy): boolean {
+  return error.reaction === 'retryable' && nonRetryable?.includes(error.code) !== true;
+}
+
+/** Whether the end of a failed attempt is the owner's to tell: it alone knows when the time is over, and what a person says. */
+export function asksOwner({ retry, timeouts, onExhausted }: Tool, ended: Ended): boolean {
+  const isLimited = timeouts?.totalMs !== undefined || onExhausted !== undefined;
+  return isLimited && !ended.ok && mayBeTriedAgain(ended.error, retry);
 }
 
 export function succeeded(value: unknown, what: string): Ended {

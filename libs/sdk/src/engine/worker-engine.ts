@@ -28,6 +28,7 @@ import { ask, WITHDRAWN } from './ask';
 import { JOURNAL_TIMEOUT_MS, PROGRESS_TIMEOUT_MS } from './bounds';
 import type { Behaviour, Tool } from './definitions';
 import { EffectHost } from './effect-host';
+import { UndoActivation } from './undo-activation';
 import { WorkflowActivation } from './workflow-activation';
 
 export interface WorkerEngineOptions {
@@ -213,7 +214,9 @@ export class WorkerEngine {
     if (order.sessionId !== sessionId || order.tenant !== tenant) return 'another session of this worker';
     if (this.draining) return 'the worker is going away';
     if (order.buildId !== manifest.buildId) return `this worker has build ${manifest.buildId}`;
-    if (this.behaviours.get(order.name)?.kind !== order.kind) return `this worker hosts no ${order.kind} ${order.name}`;
+    const kind = this.behaviours.get(order.name)?.kind;
+    if (kind === undefined || (order.kind !== 'undo' && kind !== order.kind))
+      return `this worker hosts no ${order.kind} ${order.name}`;
     return !isHeld && this.underWay() >= slots ? 'no free slot' : undefined;
   }
 
@@ -239,9 +242,11 @@ export class WorkerEngine {
     const { tools } = this;
     const behaviour = this.behaviours.get(order.name) as Behaviour;
     const activation =
-      behaviour.kind === 'agent'
-        ? new AgentActivation(this.home, order, { agent: behaviour, tools })
-        : new WorkflowActivation(this.home, order, { workflow: behaviour, tools });
+      order.kind === 'undo'
+        ? new UndoActivation(this.home, order, tools)
+        : behaviour.kind === 'agent'
+          ? new AgentActivation(this.home, order, { agent: behaviour, tools })
+          : new WorkflowActivation(this.home, order, { workflow: behaviour, tools });
     this.active.set(order.runId, activation);
     this.changed();
     if (order.segments === 0) activation.start(tail);

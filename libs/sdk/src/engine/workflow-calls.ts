@@ -1,12 +1,14 @@
 import { canonicalJson, isToken, mustBeClaimed, Terminal, type Logger } from '@perdure/kernel';
+import type { RetryPolicy } from '@perdure/tenant-contract';
 import { TIMER_DELAY_MS_MAX, type Activate, type Instruction } from '@perdure/run-contract';
 import { probe, useClaimed, type ClaimedToolUse, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
 import { callModel, invalidArguments, runStep, runTool, type Execution, type ToolUse } from './execution';
 import { idempotencyKeyOf } from './identity';
-import { errorOf, recordOf, serialise, type Ended } from './outcome';
 import { checkVersion, type JournaledValues, type VersionRange } from './journaled-values';
+import { undoneElsewhere } from '../policies';
+import { asksOwner, errorOf, mayBeTriedAgain, recordOf, serialise, succeeded, type Ended, type Serialised } from './outcome';
 import type { CallIdentity } from './replay-journal';
 import type { CallPort } from './workflow-context';
 
@@ -96,20 +98,9 @@ export class WorkflowCalls implements CallPort {
   }
 
   tool(call: string, tool: Tool, args: unknown): Promise<unknown> {
-    const { execution, tools } = this.given;
-    if (!tools.has(tool.name)) {
-      return rejected(
-        new Terminal('UnknownTool', `The worker does not host the tool ${tool.name}: add it to the tools of the worker.`),
-      );
-    }
-    let plain: ReturnType<typeof serialise>;
-    try {
-      const parsed = tool.input.safeParse(args);
-      if (!parsed.success) return rejected(errorOf(invalidArguments(tool, parsed.error)));
-      plain = serialise(args, `The arguments of ${tool.name}`);
-    } catch (error) {
-      return rejected(errorOf(recordOf(error, 'terminal')));
-    }
+    const { execution } = this.given;
+    const plain = this.plainArguments(tool, args);
+    if ('error' in plain) return rejected(plain.error);
     const argsHash = execution.host.digest.sha256(canonicalJson(plain.value));
     const intention = entry.effectIntendedEntry({ call, tool: tool.name, args: plain.text, argsHash });
     const idempotencyKey = idempotencyKeyOf(this, call);
@@ -141,17 +132,46 @@ export class WorkflowCalls implements CallPort {
     return this.claimed(call, attempt, { ...use, grant: instruction?.grant });
   }
 
+  onUndo(call: string, tool: Tool, args: unknown): Promise<unknown> {
+    if (tool.pool !== undefined) return rejected(undoneElsewhere(tool.name));
+    const plain = this.plainArguments(tool, args);
+    if ('error' in plain) return rejected(plain.error);
+    const argsHash = this.given.execution.host.digest.sha256(canonicalJson(plain.value));
+    const text = entry.undoRegisteredEntry({ call, tool: tool.name, args: plain.text, argsHash });
+    const begin = (): void => {
+      this.desk.startStep();
+      this.desk.finishStep(call, NOTHING, { text, recordedFirst: true });
+    };
+    return this.desk.make({ call, kind: 'undo', name: tool.name, hash: argsHash }, { begin });
+  }
+
+  /** As they are recorded; or why they cannot be. */
+  private plainArguments(tool: Tool, args: unknown): Serialised | { readonly error: Error } {
+    if (!this.given.tools.has(tool.name)) {
+      const message = `The worker does not host the tool ${tool.name}: add it to the tools of the worker.`;
+      return { error: new Terminal('UnknownTool', message) };
+    }
+    try {
+      const parsed = tool.input.safeParse(args);
+      if (!parsed.success) return { error: errorOf(invalidArguments(tool, parsed.error)) };
+      return serialise(args, `The arguments of ${tool.name}`);
+    } catch (error) {
+      return { error: errorOf(recordOf(error, 'terminal')) };
+    }
+  }
+
   private async unclaimed(call: string, attempt: number, use: ToolOfCall): Promise<AttemptEnd> {
     const executionId = `${use.idempotencyKey}/${attempt}`;
     const ended = await runTool(this.given.execution, { ...use, attempt, executionId });
-    const text = entry.effectResultEntry(call, attempt, ended.text);
-    return { text, ended: unlessRepeated(ended, attempt, use.tool.retry.attemptsMax) };
+    const asks = asksOwner(use.tool, ended);
+    const text = entry.effectResultEntry(call, attempt, { outcome: ended.text, asks });
+    return { text, ended: asks ? undefined : unlessRepeated(ended, attempt, use.tool.retry) };
   }
 
   private async claimed(call: string, attempt: number, use: ToolOfCall & Pick<ClaimedToolUse, 'grant'>): Promise<AttemptEnd> {
     const used = await useClaimed(this.desk, { ...use, call, attempt });
     if (used.did === 'not-begin') return { text: used.text, ended: undefined, notBegun: true };
-    const ended = used.did === 'end' ? unlessRepeated(used.ended, attempt, use.tool.retry.attemptsMax) : undefined;
+    const ended = used.did === 'end' && !used.asks ? unlessRepeated(used.ended, attempt, use.tool.retry) : undefined;
     return { text: used.text, ended };
   }
 
@@ -169,7 +189,7 @@ export class WorkflowCalls implements CallPort {
         attempt: async (attempt) => {
           const ended = await callModel(execution, { model, prompt: { instructions, messages, tools, output }, promptHash });
           const text = entry.modelResultEntry(call, attempt, ended.text);
-          return { text, ended: unlessRepeated(ended, attempt, workflow.modelRetry.attemptsMax) };
+          return { text, ended: unlessRepeated(ended, attempt, workflow.modelRetry) };
         },
       },
     );
@@ -198,9 +218,11 @@ export class WorkflowCalls implements CallPort {
   }
 }
 
+const NOTHING = succeeded(null, 'Nothing');
+
 /** The owner's rule, word for word: it alone sets the timer of the next attempt. */
-function unlessRepeated(ended: Ended, attempt: number, attemptsMax: number): Ended | undefined {
-  return !ended.ok && ended.error.reaction === 'retryable' && attempt < attemptsMax ? undefined : ended;
+function unlessRepeated(ended: Ended, attempt: number, policy: RetryPolicy): Ended | undefined {
+  return !ended.ok && mayBeTriedAgain(ended.error, policy) && attempt < policy.attemptsMax ? undefined : ended;
 }
 
 /** Nobody may be listening: the code may not have awaited it. */

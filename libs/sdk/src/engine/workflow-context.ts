@@ -24,6 +24,7 @@ export interface CallPort {
   readonly log: Logger;
   step(call: string, name: string, use: { run(scope: StepScope): unknown; options: StepOptions }): Promise<unknown>;
   tool(call: string, tool: Tool, args: unknown): Promise<unknown>;
+  onUndo(call: string, tool: Tool, args: unknown): Promise<unknown>;
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown>;
   sleep(call: string, durationMs: number): Promise<unknown>;
   /** Resolves with `Waited`. */
@@ -58,6 +59,10 @@ export class Scope implements WorkflowContext {
 
   tool<I extends z.ZodType, R>(tool: Tool<I, R>, args: z.input<I>): Promise<R> {
     return this.port.tool(this.next(), tool as unknown as Tool, args) as Promise<R>;
+  }
+
+  onUndo<I extends z.ZodType, R>(tool: Tool<I, R>, args: z.input<I>): Promise<void> {
+    return this.port.onUndo(this.next(), tool as unknown as Tool, args) as Promise<void>;
   }
 
   model<O extends z.ZodType>(model: Model, prompt: OutputPrompt<O>): Promise<TypedReply<z.output<O>>>;

@@ -91,6 +91,8 @@ export class FakeRun {
         return this.intendModel();
       case 'step':
         return this.got({ call: fact.call, kind: 'step', name: fact.name, outcome: fact.outcome });
+      case 'undo-registered':
+        return this.got({ call: fact.call, kind: 'undo', name: fact.tool, outcome: { ok: true, value: null } });
       case 'value':
         return this.got({ call: fact.call, kind: 'value', name: fact.name, outcome: { ok: true, value: fact.value } });
       case 'delivered':

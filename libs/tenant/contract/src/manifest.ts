@@ -11,8 +11,21 @@ export const retryPolicy = z.object({
   initialDelayMs: z.number().int().nonnegative(),
   factor: z.number().min(1).max(10),
   delayMaxMs: z.number().int().nonnegative(),
+  /** Codes of errors that no other attempt would mend. */
+  nonRetryable: z.array(z.string().min(1).max(200)).max(100).optional(),
 });
 export type RetryPolicy = z.infer<typeof retryPolicy>;
+
+/** Bounds of one use of a tool, beside the time limit of an attempt. */
+export const toolTimeouts = z.object({
+  /** From when an attempt is due until it is begun. */
+  scheduleToStartMs: z.number().int().positive().optional(),
+  /** Between two signs of life of an attempt. Kept by the worker. */
+  heartbeatMs: z.number().int().positive().optional(),
+  /** From the intention: no attempt begins later. */
+  totalMs: z.number().int().positive().optional(),
+});
+export type ToolTimeouts = z.infer<typeof toolTimeouts>;
 
 export const toolManifest = z.object({
   name: displayName,
@@ -28,6 +41,17 @@ export const toolManifest = z.object({
   declaredOnly: z.boolean().optional(),
   /** Its worker runs it with a grant only, whatever the policies of the tenant say. */
   approval: z.literal('required').optional(),
+  timeouts: toolTimeouts.optional(),
+  /** It declares what undoes a use of it. */
+  compensation: z
+    .object({
+      effectClass: z.enum(['pure', 'idempotent', 'irreversible']),
+      timeoutMs: z.number().int().positive(),
+      retry: retryPolicy,
+    })
+    .optional(),
+  /** What becomes of a use whose attempts are exhausted. Absent: it fails with the error of the last one. */
+  onExhausted: z.enum(['fail', 'dead-letter']).optional(),
 });
 export type ToolManifest = z.infer<typeof toolManifest>;
 

@@ -14,7 +14,7 @@ interface Watched {
 }
 
 /** What ends an activation: nothing may be left in the air. */
-const LETTING_GO: readonly string[] = ['ActivationLost', 'RunSuspended', 'CodeDiverged', ...TERMINAL_EVENT_TYPES];
+const LETTING_GO: readonly string[] = ['ActivationLost', 'RunSuspended', 'RunEnding', 'CodeDiverged', ...TERMINAL_EVENT_TYPES];
 
 /** I3 for effects that must not be doubled, by the facts of one run alone. */
 export function auditEffects(events: readonly RecordedEvent[], options: RunAuditOptions): readonly Finding[] {
@@ -93,6 +93,7 @@ class EffectAudit {
         else if (execution.state === 'unknown') found(`nobody found out what became of the execution ${execution.id}`);
         effect.execution = undefined;
         return;
+      case 'EffectDeadLettered':
       case 'EffectFailed':
         if (execution?.state === 'unknown') found(`nobody found out what became of the execution ${execution.id}`);
         effect.execution = undefined;

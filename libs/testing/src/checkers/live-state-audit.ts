@@ -21,15 +21,18 @@ function seen(state: RunState): Partial<OracleRun> {
     executions: executionsIn(state),
     unread: state.signals.map(({ name }) => name),
     approvals: approvalsIn(state),
+    toUndo: state.undo.entries.map(({ call }) => call),
     deliveredCalls: delivered.map((item) => item.call),
     spent,
   };
 }
 
 export function executionsIn(run: OpenRun): readonly string[] {
-  const open = [...run.calls.values()].flatMap((call) =>
-    call.kind === 'tool' && call.execution !== undefined ? [`${call.call} ${call.execution.stage}`] : [],
-  );
+  const open = [...run.calls.values()].flatMap((call) => {
+    if (call.kind !== 'tool') return [];
+    const stands = call.deadLetter === undefined ? call.execution?.stage : 'dead-letter';
+    return stands === undefined ? [] : [`${call.call} ${stands}`];
+  });
   return open.sort();
 }
 

@@ -4,6 +4,7 @@ import { oracleOf } from '../oracle/run-oracle';
 import { auditApprovals } from './approval-audit';
 import { auditEffects } from './effect-audit';
 import { auditPin, type TakesOver } from './pin-audit';
+import { auditUndo } from './undo-audit';
 
 /** A breach of an invariant of ARCHITECTURE.md, in words for whoever has to find its cause. */
 export interface Finding {
@@ -30,6 +31,7 @@ export function auditRun(events: readonly RecordedEvent[], options: RunAuditOpti
     ...auditEffects(events, options),
     ...auditApprovals(events, options),
     ...auditPin(events, options.takesOver),
+    ...auditUndo(events),
     ...corrupt(events),
   ];
 }

@@ -45,16 +45,25 @@ export const moves: fc.Arbitrary<readonly Move[]> = fc.array(
 );
 
 const decider = runDecider((value) => JSON.stringify(value));
+const RETRY = { attemptsMax: 3, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 };
 /** Short limits, so that executions are over while the history lasts. */
 const TOOLS = [
   toolManifest('pay'),
   toolManifest('lookup'),
+  toolManifest('post', { onExhausted: 'dead-letter', timeouts: { totalMs: 900, scheduleToStartMs: 500 } }),
+  toolManifest('mail', { effectClass: 'irreversible', timeoutMs: 1, timeouts: { scheduleToStartMs: 60 }, onExhausted: 'fail' }),
   toolManifest('send', { effectClass: 'probeable', hasProbe: true, timeoutMs: 1 }),
+  toolManifest('book', { compensation: { effectClass: 'idempotent', timeoutMs: 1, retry: RETRY } }),
+  toolManifest('rent', {
+    effectClass: 'probeable',
+    hasProbe: true,
+    timeoutMs: 1,
+    compensation: { effectClass: 'irreversible', timeoutMs: 1, retry: RETRY },
+  }),
   toolManifest('wire', { effectClass: 'irreversible', timeoutMs: 1 }),
 ];
-const CALLED = ['pay', 'lookup', 'send', 'wire', 'guess'];
+const CALLED = ['pay', 'lookup', 'send', 'wire', 'guess', 'send', 'post', 'mail', 'send', 'book', 'rent'];
 const SIGNALS = ['go', 'stop'];
-const RETRY = { attemptsMax: 3, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 };
 
 export function playRun(kind: RunKind, given: readonly Move[]): RandomRun {
   const agent = { limits: { turnsMax: 6 }, modelRetry: RETRY, tools: TOOLS.map(({ name }) => name) };
@@ -108,6 +117,8 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
     return { type: 'FireTimer', timerId: dueTimer(state, turn) };
   const asked = what < 40 && isOpen(state) ? [...state.calls.values()].find(isInQuestion) : undefined;
   if (asked !== undefined) return resolve(asked.call, turn);
+  const dead = what < 50 && isOpen(state) ? [...state.calls.values()].find(isDeadLetter) : undefined;
+  if (dead !== undefined) return decideDeadLetter(dead.call, turn);
   if (state.status === 'ended') return report(epoch, state.lastSeq + (pick % 3), [{ type: 'suspended' }]);
   switch (state.status) {
     case 'queued':
@@ -131,6 +142,15 @@ function dueTimer({ timers }: OpenRun, { move: { pick }, nowMs }: Turn): string 
 
 function isInQuestion(call: OpenCall): boolean {
   return call.kind === 'tool' && call.execution?.stage === 'in-question';
+}
+
+function isDeadLetter(call: OpenCall): boolean {
+  return call.kind === 'tool' && call.deadLetter !== undefined;
+}
+
+function decideDeadLetter(call: string, { move: { pick } }: Turn): DomainCommand {
+  const type = pick % 3 === 0 ? 'GiveUpEffect' : 'RedriveEffect';
+  return { type, call, by: { kind: 'user', id: 'ada' } };
 }
 
 function resolve(call: string, { move: { pick } }: Turn): DomainCommand {
@@ -190,7 +210,7 @@ function agentEntries(state: OpenRun, { move: { kind: what, pick } }: Turn): Pro
   if (instruction === undefined) return [state.cancel === undefined ? { type: 'suspended' } : { type: 'cancelled' }];
   const { call, attempt } = instruction;
   if (instruction.do === 'probe-tool') return [probeOf(instruction, pick)];
-  if (instruction.do === 'run-tool') return [toolEntry(state.calls.get(call), pick) ?? { type: 'suspended' }];
+  if (instruction.do !== 'call-model') return [toolEntry(state.calls.get(call), pick) ?? { type: 'suspended' }];
   const failed = outcomeOf(pick);
   if (!failed.ok) return [{ type: 'model-result', call, attempt, result: failed }];
   const toolCalls = Array.from({ length: (pick >> 2) % 3 }, (_, n) => ({
@@ -203,15 +223,18 @@ function agentEntries(state: OpenRun, { move: { kind: what, pick } }: Turn): Pro
 
 /** The next thing to be said of a tool that is due or under way. */
 function toolEntry(open: OpenCall | undefined, pick: number): ProgressEntry | undefined {
-  if (open?.kind !== 'tool' || open.waitsForRetry) return undefined;
+  if (open?.kind !== 'tool' || open.waitsForRetry || open.deadLetter !== undefined) return undefined;
   const { call, attempt, execution } = open;
-  if (!mustBeClaimed(open.effectClass)) return { type: 'effect-result', call, attempt, outcome: outcomeOf(pick) };
+  const outcome = outcomeOf(pick);
+  // Whoever runs a tool with limits leaves the end to the owner.
+  const asks = open.limits !== undefined && !outcome.ok && outcome.error.reaction === 'retryable' ? { asks: true } : {};
+  if (!mustBeClaimed(open.effectClass)) return { type: 'effect-result', call, attempt, outcome, ...asks };
   if (execution === undefined) return { type: 'effect-claimed', call, attempt, executionId: `x${pick}` };
   if (execution.stage !== 'under-way') return undefined;
   const of = { call, attempt, executionId: execution.executionId };
   if (pick % 5 === 0) return { type: 'effect-not-started', ...of };
   if (pick % 3 === 0) return { type: 'effect-unknown', ...of, because: 'error', error: BROKEN };
-  return { type: 'effect-result', call, attempt, outcome: outcomeOf(pick) };
+  return { type: 'effect-result', call, attempt, outcome, ...asks };
 }
 
 const BROKEN = { code: 'SocketClosed', message: 'gone', reaction: 'terminal' as const };
@@ -254,6 +277,7 @@ function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: 
       { type: 'value', call: `${call}.v`, name: 'now', value: pick },
     ];
   if (what < 60) return [{ type: 'effect-intended', call, tool: chosen(CALLED, pick), args: pick, argsHash: 'h' }];
+  if (what < 62) return [{ type: 'undo-registered', call, tool: chosen(['pay', 'send'], pick), args: pick, argsHash: 'h' }];
   if (what < 66) return [{ type: 'model-intended', call, model: 'm', promptHash: 'p' }];
   if (what < 71) return [{ type: 'timer-set', call, delayMs: pick }];
   if (what < 76) {

@@ -21,6 +21,7 @@ function seen(state: RunState): Partial<OracleRun> {
     openTimers: [...state.timers.keys()].sort(),
     executions: executionsIn(state),
     unread: state.signals.map(({ name }) => name),
+    toUndo: state.undo.entries.map(({ call }) => call),
     deliveredCalls: tailItems(state.journal)
       .filter((item) => item.type !== 'made')
       .map((item) => item.call),

@@ -24,6 +24,8 @@ export interface OracleRun {
   readonly build: string | undefined;
   /** Effects that need an approval: the call, and how it stands; sorted. */
   readonly approvals: readonly string[];
+  /** What is to be undone should the run not complete, or is yet to be undone; oldest first. */
+  readonly toUndo: readonly string[];
   /** Agents: the newest turn of the conversation. */
   readonly turn: number;
   /** Names of the signals that nobody has read; in order. */
@@ -53,10 +55,15 @@ interface Notes {
   executions: Map<string, string>;
   /** How what needs an approval stands, by call. */
   approvals: Map<string, string>;
-  /** Calls whose end a person has told. */
-  toldByPerson: Set<string>;
   /** Calls that workers of another pool execute: whoever holds the run is told of their end. */
   pooled: Set<string>;
+  /** Calls whose end is told by a person, or by the owner: not by the worker that holds the run. */
+  toldByOwner: Set<string>;
+  /** Effects that something would undo. */
+  undoable: Set<string>;
+  /** Those of them that are confirmed, and what the code has registered; in order. */
+  toUndo: string[];
+  isEnding: boolean;
   /** Sleeps that are over, and what a person has told, that is not delivered: the call by the revision of the fact. */
   arrived: Map<number, string>;
   journalLength: number;
@@ -95,6 +102,7 @@ function begin(notes: Notes, call: string): void {
 const fails =
   (kind: 'tool' | 'model'): Rule =>
   (notes, data, revision) => {
+    if (kind === 'tool' && data['exhausted'] !== undefined) notes.toldByOwner.add(String(data['call']));
     if (kind === 'tool' && data['retryAtMs'] !== undefined) notes.executions.delete(String(data['call']));
     if (data['retryAtMs'] !== undefined) return;
     if (kind === 'tool' || !notes.isAgent) succeeds(notes, data, revision);
@@ -106,8 +114,9 @@ const succeeds: Rule = (notes, data, revision) => {
   const call = String(data['call']);
   notes.intended.delete(call);
   notes.executions.delete(call);
-  const isTold = [notes.toldByPerson.delete(call), notes.pooled.delete(call)].includes(true);
   notes.approvals.delete(call);
+  if (notes.isEnding) return;
+  const isTold = [notes.toldByOwner.delete(call), notes.pooled.delete(call)].includes(true);
   if (isTold && !notes.isAgent) notes.arrived.set(revision, call);
   else give(notes, call);
 };
@@ -120,9 +129,19 @@ const stands =
 const isOver: Rule = (notes, data) => void notes.executions.delete(String(data['call']));
 
 const reconciled: Rule = (notes, data, revision) => {
+  const call = String(data['call']);
+  // While a run ends, what did not happen is not tried again, unless it undoes something.
+  if (data['verdict'] === 'absent' && notes.isEnding && notes.undoable.has(call)) {
+    notes.intended.delete(call);
+    notes.approvals.delete(call);
+  }
   if (data['verdict'] === 'absent') return isOver(notes, data, revision);
   notes.executions.set(String(data['call']), 'answered');
-  if (data['by'] !== 'probe') notes.toldByPerson.add(String(data['call']));
+  if (data['by'] !== 'probe') notes.toldByOwner.add(String(data['call']));
+};
+
+const isUndone: Rule = (notes, data) => {
+  notes.toUndo = notes.toUndo.filter((call) => call !== data['call']);
 };
 
 const approval =
@@ -133,7 +152,7 @@ const approval =
 /** Its failure follows, and nobody at the worker has made it. */
 const notApproved: Rule = (notes, data, revision) => {
   approval('refused')(notes, data, revision);
-  notes.toldByPerson.add(String(data['call']));
+  notes.toldByOwner.add(String(data['call']));
 };
 
 const RULES: Readonly<Record<string, Rule>> = {
@@ -162,6 +181,26 @@ const RULES: Readonly<Record<string, Rule>> = {
     notes.build = String(data['buildId']);
   },
   RunCancelRequested: () => undefined,
+  UndoRegistered: (notes, data) => {
+    notes.toUndo.push(String(data['call']));
+    give(notes, String(data['call']));
+  },
+  RunEnding: (notes) => {
+    notes.status = 'suspended';
+    notes.isEnding = true;
+    // What may have happened and can be undone is still found out; nothing else is waited for.
+    for (const call of notes.intended)
+      if (!notes.undoable.has(call) || [undefined, 'dead-letter'].includes(notes.executions.get(call))) {
+        notes.approvals.delete(call);
+        notes.intended.delete(call);
+        notes.executions.delete(call);
+      }
+    notes.arrived.clear();
+    notes.waits.clear();
+    notes.unread = [];
+  },
+  EffectCompensated: isUndone,
+  EffectNotCompensated: isUndone,
   RunPauseRequested: () => undefined,
   RunPaused: becomes('paused'),
   LimitReached: () => undefined,
@@ -181,8 +220,11 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   ModelCallFailed: fails('model'),
   EffectIntended: (notes, data) => {
-    begin(notes, String(data['call']));
-    if (data['pool'] !== undefined) notes.pooled.add(String(data['call']));
+    const call = String(data['call']);
+    if (data['undoes'] !== undefined) return void notes.intended.add(call);
+    if (data['compensation'] !== undefined) notes.undoable.add(call);
+    begin(notes, call);
+    if (data['pool'] !== undefined) notes.pooled.add(call);
     notes.spent.toolCalls += 1;
   },
   EffectDispatched: stands('under-way'),
@@ -199,7 +241,13 @@ const RULES: Readonly<Record<string, Rule>> = {
   ApprovalExpired: notApproved,
   ApprovalEscalated: () => undefined,
   ApprovalRefused: () => undefined,
-  EffectConfirmed: succeeds,
+  EffectConfirmed: (notes, data, revision) => {
+    if (notes.undoable.has(String(data['call']))) notes.toUndo.push(String(data['call']));
+    succeeds(notes, data, revision);
+  },
+  EffectDeadLettered: stands('dead-letter'),
+  EffectRedriven: isOver,
+  EffectGivenUp: () => undefined,
   EffectFailed: fails('tool'),
   StepsRecorded: (notes, data) => {
     for (const entry of data['entries'] as readonly Data[]) recordEntry(notes, entry);
@@ -279,8 +327,11 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     unread: [],
     executions: new Map(),
     approvals: new Map(),
-    toldByPerson: new Set(),
     pooled: new Set(),
+    toldByOwner: new Set(),
+    undoable: new Set(),
+    toUndo: [],
+    isEnding: false,
     arrived: new Map(),
     journalLength: 0,
     delivered: [],
@@ -308,6 +359,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     openCalls: ended ? [] : [...notes.intended].sort(),
     openTimers: ended ? [] : [...notes.timers.keys()].sort(),
     unread: ended ? [] : notes.unread,
+    toUndo: ended ? [] : notes.toUndo,
     executions: ended ? [] : [...notes.executions].map(([call, how]) => `${call} ${how}`).sort(),
     approvals: ended ? [] : [...notes.approvals].map(([call, how]) => `${call} ${how}`).sort(),
     deliveredCalls: notes.delivered,
