@@ -13,6 +13,7 @@ import {
   HOST,
   KEY_RING,
   LOG_FOLLOWER,
+  PLATFORM_CONFIG,
   type RunningService,
 } from '@perdure/platform-nest-runtime';
 import type { CommandEnvelope } from '@perdure/run-contract';
@@ -57,6 +58,7 @@ async function gatewayWith(answer: Answer) {
     [BLOB_STORE, blobs],
     [KEY_RING, undefined],
     [LOG_FOLLOWER, follower],
+    [PLATFORM_CONFIG, { signerKey: undefined }],
   ];
   const providers = values.map(([provide, useValue]) => ({ provide, useValue }));
   class Ports {}
