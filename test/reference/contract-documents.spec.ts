@@ -46,7 +46,7 @@ describe('the written contracts', () => {
       const fact = { v: 1, id: 'e1', stream: 'run-acme.r1', revision: 0, ...sample };
       const validate = ajv.compile(JSON.parse(read(`schemas/${type}.json`)) as object);
       expect({ type, valid: validate(fact), errors: validate.errors }).toEqual({ type, valid: true, errors: null });
-      expect(validate({ ...fact, type: 'RunRewound' })).toBe(false);
+      expect(validate({ ...fact, type: 'RunTeleported' })).toBe(false);
     }
   });
 });

@@ -45,6 +45,10 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
         : 'no fact says that it was to pause';
     case 'SignalRun':
       return hasEnded || has('SignalReceived', ({ name }) => name === command.name) ? undefined : 'no fact says that it came';
+    case 'ForkRun':
+      return has('RunForked') ? undefined : 'the log has no such fork';
+    case 'RewindRun':
+      return command.dryRun || hasEnded || has('RunRewound') ? undefined : 'no fact says that it was rewound';
     case 'TerminateRun':
       return hasEnded ? undefined : 'it has not ended';
     case 'ResolveEffect':
@@ -89,6 +93,7 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
     case 'RefuseRun':
     case 'ResumeRun':
     case 'GetRun':
+    case 'GetState':
     case 'AwaitRun':
     case 'GetJournal':
       return undefined;

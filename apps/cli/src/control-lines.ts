@@ -11,7 +11,20 @@ export function controlLine(type: string, data: Readonly<Record<string, unknown>
       return ['✉', pc.cyan, `signal ${text(data['name'])}${data['payload'] === null ? '' : `: ${text(data['payload'])}`}`];
     case 'SignalAwaited':
       return ['◷', pc.dim, `waits for the signal ${text(data['name'])}`];
+    case 'RunForked':
+      return ['⑂', pc.magenta, forked(data)];
+    case 'RunRewound':
+      return [
+        '↶',
+        pc.magenta,
+        `rewound to revision ${text(data['to'])}, branch ${text(data['branch'])}: ${text(data['reason'])}`,
+      ];
     default:
       return undefined;
   }
+}
+
+function forked(data: Readonly<Record<string, unknown>>): string {
+  const { runId, revision } = (data['source'] ?? {}) as { readonly runId?: string; readonly revision?: number };
+  return `a copy of ${text(runId)} at revision ${text(revision)}`;
 }

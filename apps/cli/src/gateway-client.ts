@@ -166,6 +166,59 @@ export interface StartRequest {
   readonly limits?: RunLimits;
 }
 
+/** One use of a tool, as the log tells it. */
+export interface EffectRecord {
+  readonly call: string;
+  readonly branch: number;
+  readonly tool: string;
+  readonly effectClass: string;
+  readonly status: 'open' | 'unknown' | 'confirmed' | 'failed';
+}
+
+export interface RunState extends Pick<RunView, 'runId' | 'kind' | 'name' | 'status' | 'revision' | 'epoch'> {
+  readonly branch: number;
+  readonly turn?: number;
+  readonly input: unknown;
+  readonly calls: readonly { readonly call: string; readonly kind: string; readonly name: string; readonly attempt?: number }[];
+  readonly timers: readonly { readonly timerId: string; readonly purpose: string; readonly dueAtMs: number }[];
+  readonly signals: readonly { readonly name: string; readonly payload: unknown }[];
+  readonly journal: {
+    readonly length: number;
+    readonly from: number;
+    readonly items: readonly Readonly<Record<string, unknown>>[];
+  };
+  readonly effects: readonly EffectRecord[];
+  readonly effectsLeftOut: number;
+  readonly outcome?: Outcome;
+}
+
+export interface Forked {
+  readonly runId: string;
+  readonly source: { readonly runId: string; readonly revision?: number };
+}
+
+export interface Rewound {
+  readonly runId: string;
+  readonly to: number;
+  readonly branch: number;
+  readonly dryRun: boolean;
+  readonly effects: readonly EffectRecord[];
+}
+
+export interface BulkReport {
+  readonly id: string;
+  readonly dryRun: boolean;
+  readonly complete: boolean;
+  readonly matched: number;
+  readonly results: readonly {
+    readonly runId: string;
+    readonly name: string;
+    readonly did: 'done' | 'refused' | 'not-tried';
+    readonly code?: string;
+    readonly message?: string;
+  }[];
+}
+
 const RECONNECT_MS = 200;
 /** A gateway that dies is restarted within a few seconds; a reader waits longer than that. */
 const RECONNECT_TRIES = 50;
@@ -211,6 +264,28 @@ export class GatewayClient {
 
   repin(runId: string, buildId: string, reason?: string): Promise<{ readonly runId: string }> {
     return this.post(`/v1/runs/${encodeURIComponent(runId)}/repin`, { buildId, reason });
+  }
+
+  state(
+    runId: string,
+    query: { readonly at?: number; readonly journalFrom?: number; readonly journalLimit?: number },
+  ): Promise<RunState> {
+    return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}/state`, query);
+  }
+
+  fork(runId: string, how: { readonly at?: number; readonly input?: unknown; readonly idempotencyKey: string }): Promise<Forked> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/fork`, how);
+  }
+
+  rewind(
+    runId: string,
+    how: { readonly to?: number; readonly turn?: number; readonly dryRun: boolean; readonly reason?: string },
+  ): Promise<Rewound> {
+    return this.post(`/v1/runs/${encodeURIComponent(runId)}/rewind`, how);
+  }
+
+  bulk(request: object): Promise<BulkReport> {
+    return this.post('/v1/runs/bulk', request);
   }
 
   /** `id`: the same signal again is recognised by it. */

@@ -25,6 +25,9 @@ import { BuildsController } from './builds.controller';
 import { DeployController } from './deploy.controller';
 import { DeadLetterDirectory } from './dead-letter-directory';
 import { DeadLettersController } from './dead-letters.controller';
+import { BranchesController } from './branches.controller';
+import { BulkActions } from './bulk-actions';
+import { BulkController } from './bulk.controller';
 import { EffectsController } from './effects.controller';
 import { ErrorFilter } from './error.filter';
 import { FactReader } from './fact-stream';
@@ -50,6 +53,8 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
 @Module({
   controllers: [
     RunsController,
+    BulkController,
+    BranchesController,
     SignalsController,
     EffectsController,
     ApprovalsController,
@@ -122,6 +127,11 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
       inject: [StoredBuildCatalogue, RunDirectory, WorkerRegistry],
       useFactory: (catalogue: StoredBuildCatalogue, directory: RunDirectory, workers: WorkerRegistry) =>
         new BuildList({ catalogue, directory, workers }),
+    },
+    {
+      provide: BulkActions,
+      inject: [RunRequests, RunDirectory, HOST],
+      useFactory: (runs: RunRequests, directory: RunDirectory, host: Host) => new BulkActions(runs, directory, host),
     },
     {
       provide: FactReader,

@@ -142,6 +142,13 @@ export class RunDirectory implements Keeper {
       .slice(0, limit);
   }
 
+  /** Oldest first. */
+  openRuns(tenant: string): readonly RunLine[] {
+    return [...this.open.values()]
+      .filter((line) => line.tenant === tenant)
+      .sort((left, right) => left.requestedAtMs - right.requestedAtMs || (left.runId < right.runId ? -1 : 1));
+  }
+
   /** Open questions of all runs, oldest first. */
   questions({
     tenant,

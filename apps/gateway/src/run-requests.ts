@@ -1,17 +1,23 @@
 import { delay, errorRecordOf, isToken, PerdureError, Terminal, type Bus, type Host } from '@perdure/kernel';
 import {
   answer,
+  forkAnswer,
   requestSubject,
+  rewindAnswer,
   runAddress,
+  runStateView,
   runView,
   startAnswer,
   type CommandEnvelopeInput,
+  type RewindAnswer,
   type RunAddress,
   type LimitExtension,
   type RunExplanation,
   type RunLimits,
+  type RunStateView,
   type RunView,
 } from '@perdure/run-contract';
+import type { z } from 'zod';
 
 export interface StartRequest {
   readonly tenant: string;
@@ -30,6 +36,9 @@ type Command = CommandEnvelopeInput['command'];
 /** How long a caller of the gateway is kept waiting while nobody answers: then it is told to come back. */
 const PATIENCE_MS = 10_000;
 const REQUEST_TIMEOUT_MS = 2_000;
+/** The owner folds a long history before it answers. */
+const HISTORY_TIMEOUT_MS = 10_000;
+const CONTROL = { pause: 'PauseRun', resume: 'ResumeRun', cancel: 'CancelRun', terminate: 'TerminateRun' } as const;
 const AWAIT_HOLD_MS = 2_000;
 const ANSWER_MARGIN_MS = 1_000;
 const BACK_OFF_FIRST_MS = 25;
@@ -98,6 +107,33 @@ export class RunRequests {
 
   async repin(address: RunAddress, buildId: string, reason: string | undefined): Promise<void> {
     await this.send(address, { type: 'RepinRun', buildId, ...(reason === undefined ? {} : { reason }) });
+  }
+
+  /** Under an id of the caller's choice: the same again is the same command. */
+  async control(
+    address: RunAddress,
+    verb: 'pause' | 'resume' | 'cancel' | 'terminate',
+    { id, reason }: { readonly id: string; readonly reason?: string },
+  ): Promise<void> {
+    const type = CONTROL[verb];
+    await this.send(address, { type, ...(reason === undefined ? {} : { reason }) }, { id });
+  }
+
+  async state(address: RunAddress, query: Omit<Extract<Command, { type: 'GetState' }>, 'type'>): Promise<RunStateView> {
+    return runStateView.parse(await this.send(address, { type: 'GetState', ...query }, { timeoutMs: HISTORY_TIMEOUT_MS }));
+  }
+
+  /** The copy is a run of its own: it is asked for where that is to be. */
+  async fork(
+    { tenant, runId: source }: RunAddress,
+    { idempotencyKey, ...how }: { readonly at?: number; readonly input?: unknown; readonly idempotencyKey?: string },
+  ): Promise<z.infer<typeof forkAnswer>> {
+    const address = runAddress(tenant, this.runIdOf(tenant, idempotencyKey));
+    return forkAnswer.parse(await this.send(address, { type: 'ForkRun', source, ...how }, { timeoutMs: HISTORY_TIMEOUT_MS }));
+  }
+
+  async rewind(address: RunAddress, how: Omit<Extract<Command, { type: 'RewindRun' }>, 'type'>): Promise<RewindAnswer> {
+    return rewindAnswer.parse(await this.send(address, { type: 'RewindRun', ...how }, { timeoutMs: HISTORY_TIMEOUT_MS }));
   }
 
   async signal(

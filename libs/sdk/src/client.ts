@@ -2,14 +2,19 @@ import { Cancelled, InvariantViolated, Retryable, Terminal, token, type Bus, typ
 import type { BusConnection } from '@perdure/platform-bus-jetstream';
 import { systemHost } from '@perdure/platform-host-node';
 import {
+  forkAnswer,
   requestSubject,
+  rewindAnswer,
   runAddress,
+  runStateView,
   runView,
   startAnswer,
   type CommandEnvelopeInput,
   type LimitExtension,
   type RunLimits,
+  type RewindAnswer,
   type RunOutcome,
+  type RunStateView,
   type RunView,
 } from '@perdure/run-contract';
 import type { z } from 'zod';
@@ -54,6 +59,12 @@ export interface RunHandle<O = unknown> {
   pause(reason?: string): Promise<void>;
   /** Tells it something: its code waits for it, or its model is shown it with its next turn. */
   signal(name: string, payload?: unknown): Promise<void>;
+  /** Its folded state, as it is or as it was after a revision. */
+  state(query?: StateQuery): Promise<RunStateView>;
+  /** See Client.fork. */
+  fork(options?: ForkOptions): Promise<RunHandle<O>>;
+  /** See Client.rewind. */
+  rewind(where: RewindWhere): Promise<RewindAnswer>;
   /** A workflow: lets another build go on with it, from its next activation on. */
   repin(buildId: string, reason?: string): Promise<void>;
   /**
@@ -71,6 +82,29 @@ export interface RunHandle<O = unknown> {
   giveUpEffect(call: string, reason?: string): Promise<void>;
 }
 
+export interface StateQuery {
+  /** After this revision. */
+  readonly at?: number;
+  /** The first journal item that is wanted; by default the newest page. */
+  readonly journalFrom?: number;
+  readonly journalLimit?: number;
+}
+
+export interface ForkOptions {
+  /** The last revision that is copied; by default the last one before the decision that ended the source. */
+  readonly at?: number;
+  /** Another input; of a workflow only before its first call. */
+  readonly input?: unknown;
+  /** The same key with the same fork gives the same run. */
+  readonly idempotencyKey?: string;
+}
+
+export type RewindWhere = { readonly dryRun?: boolean; readonly reason?: string } & (
+  | { readonly to: number }
+  /** Of an agent: its model is asked for this turn again. */
+  | { readonly turn: number }
+);
+
 /** What a person has found out about an effect. */
 export type EffectResolution = { readonly reason?: string } & (
   | { readonly as: 'happened'; readonly result?: unknown }
@@ -82,6 +116,8 @@ export type EffectResolution = { readonly reason?: string } & (
 
 const PATIENCE_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 2_000;
+/** The owner folds a long history before it answers. */
+const HISTORY_TIMEOUT_MS = 10_000;
 /** The owner answers when the run ends, or after this: long enough to be cheap, short enough to notice a lost owner. */
 const AWAIT_HOLD_MS = 2_000;
 const AWAIT_TIMEOUT_MS = AWAIT_HOLD_MS + 1_000;
@@ -144,6 +180,9 @@ export class Client {
       repin: (buildId, reason) => this.repin(runId, buildId, reason),
       signal: (name, payload) => this.signal(runId, name, payload),
       resume: (reason, extend) => this.resume(runId, reason, extend),
+      state: (query) => this.state(runId, query),
+      fork: (options) => this.fork<O>(runId, options),
+      rewind: (where) => this.rewind(runId, where),
       terminate: (reason) => this.terminate(runId, reason),
       resolveEffect: (call, resolution) => this.resolveEffect(runId, call, resolution),
       redriveEffect: (call, reason) => this.redriveEffect(runId, call, reason),
@@ -190,6 +229,32 @@ export class Client {
   async resume(runId: string, reason?: string, extend?: LimitExtension): Promise<void> {
     const more = extend === undefined ? {} : { extend };
     await this.command(runId, { type: 'ResumeRun', ...(reason === undefined ? {} : { reason }), ...more });
+  }
+
+  /** See RunHandle.state. */
+  async state(runId: string, query: StateQuery = {}): Promise<RunStateView> {
+    return runStateView.parse(await this.command(runId, { type: 'GetState', ...query }, HISTORY_TIMEOUT_MS));
+  }
+
+  /**
+   * Starts another run as a copy of this one, which may have ended. Its timers run on; what may be under way in the
+   * source is asked of a person; what the source has done stays the source's.
+   * @throws Terminal `NoSuchRevision`, `InputNotReplaceable`, `HistoryTooLong`
+   */
+  async fork<O = unknown>(runId: string, options: ForkOptions = {}): Promise<RunHandle<O>> {
+    const { idempotencyKey, at } = options;
+    const input = 'input' in options ? { input: serialise(options.input, 'The input').value } : {};
+    const command = { type: 'ForkRun' as const, source: token(runId, 'run id'), ...(at === undefined ? {} : { at }), ...input };
+    const forked = forkAnswer.parse(await this.command(this.runIdOf(idempotencyKey), command, HISTORY_TIMEOUT_MS));
+    return this.get<O>(forked.runId);
+  }
+
+  /**
+   * Goes back to an earlier revision, or turn. What was done outside since stays done: the answer lists it.
+   * @throws Terminal `EffectsUnsettled` while it is not known of an effect whether it happened; Retryable `RunMovedOn`
+   */
+  async rewind(runId: string, where: RewindWhere): Promise<RewindAnswer> {
+    return rewindAnswer.parse(await this.command(runId, { type: 'RewindRun', ...where }, HISTORY_TIMEOUT_MS));
   }
 
   /**

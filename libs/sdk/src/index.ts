@@ -5,10 +5,13 @@ export {
   Client,
   type ClientOptions,
   type EffectResolution,
+  type ForkOptions,
   type InputOf,
   type OutputOf,
+  type RewindWhere,
   type RunHandle,
   type StartOptions,
+  type StateQuery,
 } from './client';
 export type { ConnectionOptions } from './connection';
 export type {

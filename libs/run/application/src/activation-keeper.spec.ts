@@ -166,8 +166,9 @@ describe('a worker that has claimed', () => {
 describe('a warm worker', () => {
   it('gets no journal when the run comes back to it, unless it asks', async () => {
     const world = new World();
-    world.run = active(step);
-    world.keeper.releaseWarm(address, 'session-1');
+    const run = active(step);
+    world.run = run;
+    world.keeper.releaseWarm(address, run);
     world.worker('cold', 'accepted');
     world.keep();
     await world.host.advance(10);
@@ -176,10 +177,22 @@ describe('a warm worker', () => {
 
   it('is only the session that held it', async () => {
     const world = new World();
-    world.keeper.releaseWarm(address, 'session-0');
+    const run = active();
+    world.keeper.releaseWarm(address, { ...run, activation: { ...run.activation, sessionId: 'session-0' } });
     world.worker('accepted');
     world.keep();
     await world.host.settle();
     expect(world.sent).toMatchObject([{ journal: [] }]);
+  });
+
+  it('that holds another branch of the run gets its journal', async () => {
+    const world = new World();
+    const run = active();
+    world.keeper.releaseWarm(address, run);
+    world.run = { ...run, branch: 1 };
+    world.worker('accepted');
+    world.keep();
+    await world.host.settle();
+    expect(world.sent).toMatchObject([{ branch: 1, journal: [] }]);
   });
 });

@@ -44,8 +44,8 @@ interface Keeping {
 
 export class ActivationKeeper {
   private readonly kept = new Map<string, Keeping>();
-  /** Sessions that suspended runs were last held by. */
-  private readonly warm = new Map<string, string>();
+  /** Sessions that suspended runs were last held by, and the branch that they know. */
+  private readonly warm = new Map<string, { readonly sessionId: string; readonly branch: number }>();
 
   constructor(
     private readonly ports: { readonly bus: Bus; readonly host: Host },
@@ -92,18 +92,18 @@ export class ActivationKeeper {
   }
 
   /** The worker let go of a run that waits; it may still hold it warm when the run comes back. */
-  releaseWarm(address: RunAddress, sessionId: string): void {
+  releaseWarm(address: RunAddress, { activation: { sessionId }, branch }: ActiveRun): void {
     this.release(address);
     this.warm.delete(keyOf(address));
-    this.warm.set(keyOf(address), sessionId);
+    this.warm.set(keyOf(address), { sessionId, branch });
     const oldest = this.warm.size > WARM_MAX ? this.warm.keys().next().value : undefined;
     if (oldest !== undefined) this.warm.delete(oldest);
   }
 
   private isWarm(address: RunAddress, run: ActiveRun): boolean {
-    const sessionId = this.warm.get(keyOf(address));
+    const held = this.warm.get(keyOf(address));
     this.warm.delete(keyOf(address));
-    return sessionId === run.activation.sessionId;
+    return held?.sessionId === run.activation.sessionId && held.branch === run.branch;
   }
 
   releaseAll(where: (address: string) => boolean): void {
@@ -176,6 +176,7 @@ function activation(address: RunAddress, run: ActiveRun, cold: boolean): Activat
     revision: run.revision,
     input,
     ...(run.ending === undefined ? journalOf(run, cold) : { segments: 0, journal: [] }),
+    ...(run.branch === 0 ? {} : { branch: run.branch }),
     inbound: [...run.inbound],
     instructions: [...instructionsOf(run)],
     cancelRequested: run.cancel !== undefined,

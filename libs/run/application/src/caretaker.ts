@@ -138,7 +138,7 @@ export class Caretaker {
   private letGo(address: RunAddress, before: ActiveRun, now: Pick<AppendedFacts, 'after' | 'events'>): void {
     const { epoch, activation, request } = before;
     const waits = now.after.status === 'suspended' || now.after.status === 'queued';
-    if (waits) this.activations.releaseWarm(address, activation.sessionId);
+    if (waits) this.activations.releaseWarm(address, before);
     else this.activations.release(address);
     // The worker that reported the end of its own activation knows.
     if (now.events.some((event) => event.report?.epoch === epoch)) return;

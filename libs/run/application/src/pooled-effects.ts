@@ -139,6 +139,11 @@ export class PooledEffects {
     return this.nowMs() - sinceMs > DROPPED_AFTER_MS && this.ports.workers().executes(executor, executionId) === false;
   }
 
+  private branchOf(address: RunAddress): number {
+    const state = this.events.current(address);
+    return state === undefined || state.status === 'none' ? 0 : state.branch;
+  }
+
   private nowMs(): number {
     return this.ports.host.clock.monotonicMs();
   }
@@ -185,7 +190,8 @@ export class PooledEffects {
     beat: Heartbeat,
     { due, ticket }: { readonly due: Due; readonly ticket: string },
   ): Promise<void> {
-    const answer = await this.ask(beat, { ...offerOf(address, beat, due), ticket });
+    const branch = this.branchOf(address);
+    const answer = await this.ask(beat, { ...offerOf(address, beat, { ...due, branch }), ticket });
     if (answer?.claim === 'accepted') return;
     // It is full, or going away, or was not reached: whoever has room is asked at the next look.
     const offered = new Map(this.offered.get(keyOf(address)));
@@ -217,7 +223,11 @@ function nameOf({ do: what, open }: { readonly do: 'run' | 'probe'; readonly ope
   return what === 'run' ? `run ${open.attempt} ${open.call}` : `probe ${open.attempt} ${open.execution?.probe} ${open.call}`;
 }
 
-function offerOf(address: RunAddress, { sessionId }: Heartbeat, { do: what, open }: Due): Omit<OfferMessage, 'ticket'> {
+function offerOf(
+  address: RunAddress,
+  { sessionId }: Heartbeat,
+  { do: what, open, branch }: Due & { readonly branch: number },
+): Omit<OfferMessage, 'ticket'> {
   const { call, tool, attempt, args, execution, approval } = open;
   const asked = what === 'run' || execution === undefined ? {} : { executionId: execution.executionId, probe: execution.probe };
   return {
@@ -225,6 +235,7 @@ function offerOf(address: RunAddress, { sessionId }: Heartbeat, { do: what, open
     v: 1,
     ...address,
     sessionId,
+    ...(branch === 0 ? {} : { branch }),
     do: what,
     call,
     tool,

@@ -19,10 +19,13 @@ import {
 } from '@perdure/run-domain';
 import { flawOfRefusal, flawOfVote } from './approval-desk';
 import { isActive, keyOf } from './activation-keeper';
+import { BranchDesk } from './branch-desk';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
 import type { Approvals } from './ports';
 import { accepted, parseRequest, refused } from './request';
+import type { RunHistory, When } from './run-history';
+import { stateViewOf } from './run-state-view';
 import { codeStamp, type Judged } from './run.actor';
 import { PooledDesk } from './pooled-desk';
 import type { PooledEffects } from './pooled-effects';
@@ -47,6 +50,7 @@ export interface DeskPorts {
   readonly runs: HotRuns;
   readonly code: CodeBook;
   readonly snapshots: Snapshots;
+  readonly history: RunHistory;
   readonly waiters: Waiters;
   readonly workers: () => WorkerRegistry;
   readonly offers: () => Pick<PooledEffects, 'wasOffered'>;
@@ -58,11 +62,15 @@ export interface DeskPorts {
 /** Answers what callers, workers and other services ask of runs. */
 export class RunDesk {
   private underWay = 0;
+  private readonly branches: BranchDesk;
 
   private readonly pooled: PooledDesk;
 
   constructor(private readonly ports: DeskPorts) {
     this.pooled = new PooledDesk(ports, (address, job) => this.submit(address, job));
+    this.branches = new BranchDesk(ports, (address, envelope, command) =>
+      this.submit(address, { envelope, command, code: NO_CODE }),
+    );
   }
 
   /** A request as it came from the bus; the answer is JSON text. Never throws. */
@@ -93,6 +101,8 @@ export class RunDesk {
         return this.startRun(address, envelope, command);
       case 'GetRun':
         return this.viewed(address, await this.ports.runs.of(address).settled());
+      case 'GetState':
+        return this.stateOf(address, command);
       case 'AwaitRun':
         return this.awaitRun(address, command.holdMs);
       case 'GetJournal':
@@ -114,6 +124,10 @@ export class RunDesk {
         return this.recordDecision(address, envelope, command);
       case 'FireTimer':
         return this.fireTimer(address, envelope, command);
+      case 'ForkRun':
+        return this.branches.fork(address, envelope, command);
+      case 'RewindRun':
+        return this.branches.rewind(address, envelope, command);
       case 'RefuseRun':
       case 'CancelRun':
       case 'PauseRun':
@@ -195,6 +209,13 @@ export class RunDesk {
     const state = await this.ports.runs.of(address).settled();
     const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
     return answered(address, await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) }));
+  }
+
+  private async stateOf(address: RunAddress, { at, journalFrom, journalLimit }: RunCommandOf<'GetState'>): Promise<Answer> {
+    const when: When = at === undefined ? { at: 'head' } : { at: 'revision', revision: at };
+    const moment = await this.ports.history.moment(address, when, { exact: true });
+    const page = { limit: journalLimit, ...(journalFrom === undefined ? {} : { from: journalFrom }) };
+    return accepted(stateViewOf(address, moment, page));
   }
 
   private codeOf(tenant: string, buildId: string, name: string): KnownCode | Promise<KnownCode> {

@@ -1,5 +1,5 @@
 import { errorRecordOf, PerdureError, StoreUnavailable, type Decision, type ErrorRecord, type Host } from '@perdure/kernel';
-import { runStream, type RunAddress, type RunEvent, type RunRejection } from '@perdure/run-contract';
+import { runStream, SEGMENT_ITEMS, type RunAddress, type RunEvent, type RunRejection } from '@perdure/run-contract';
 import { evolve, isOpen, noRun, type DecidedCommand, type RunState } from '@perdure/run-domain';
 import { outgoingFact, type FactPublisher } from './fact-publisher';
 import type { FactToStore, Provenance, RunCodec } from './run.codec';
@@ -176,7 +176,7 @@ export class RunActor {
       for (const accepted of decision.accepted) {
         const event: RunEvent = { ...accepted, atMs: job.given.at.nowMs };
         state = evolve(state, event);
-        events.push({ event, provenance: job.provenance });
+        events.push({ event, provenance: job.provenance, branch: state.status === 'none' ? 0 : state.branch });
         weight += event.type === 'StepsRecorded' ? event.data.entries.length : 1;
       }
       judged.push({ job, rejection: undefined });
@@ -233,7 +233,10 @@ export class RunActor {
 
   private async maybeSnapshot(): Promise<void> {
     const state = this.held;
-    if (state === undefined || !isOpen(state) || state.revision - this.snapshotRevision < SNAPSHOT_EVERY) return;
+    if (state === undefined || !isOpen(state)) return;
+    // What a fork or a rewind carries came at once: it is sealed before a worker is given it.
+    const isLong = state.journal.tailLength > SNAPSHOT_EVERY + SEGMENT_ITEMS;
+    if (!isLong && state.revision - this.snapshotRevision < SNAPSHOT_EVERY) return;
     this.snapshotRevision = state.revision;
     try {
       this.held = await this.ports.snapshots.save(this.address, state);

@@ -48,6 +48,8 @@ export interface Provenance {
 export interface FactToStore {
   readonly event: RunEvent;
   readonly provenance: Provenance;
+  /** In which it was decided; 0 unless the run was rewound. */
+  readonly branch?: number;
 }
 
 export class RunCodec {
@@ -67,14 +69,14 @@ export class RunCodec {
   }
 
   /** `movedBytesMin`: payloads above this leave the event; by default those of large events only. */
-  async encode(address: RunAddress, { event, provenance }: FactToStore, movedBytesMin?: number): Promise<EventData> {
+  async encode(address: RunAddress, { event, provenance, branch = 0 }: FactToStore, movedBytesMin?: number): Promise<EventData> {
     const metadata: Record<string, unknown> = {
       schemaVersion: SCHEMA_VERSION,
       $correlationId: address.runId,
       $causationId: provenance.commandId,
       tenant: address.tenant,
       actor: provenance.actor,
-      branch: 0,
+      branch,
       ...(event.atMs === undefined ? {} : { atMs: event.atMs }),
       ...(provenance.traceparent === undefined ? {} : { traceparent: provenance.traceparent }),
       ...(event.report === undefined ? {} : { report: event.report }),

@@ -11,6 +11,7 @@ import type { OwnerPorts } from './ports';
 import { refused } from './request';
 import { RunDesk } from './run-desk';
 import type { ActorPorts } from './run.actor';
+import { RunHistory } from './run-history';
 import { RunCodec } from './run.codec';
 import { RunLog } from './run.log';
 import { Snapshots } from './snapshots';
@@ -54,6 +55,7 @@ export class RunOwner {
       code,
       snapshots,
       waiters,
+      history: new RunHistory(ports.store, new RunCodec(ports)),
       workers: () => this.workers,
       offers: () => this.caretaker.pooled,
     });

@@ -60,6 +60,8 @@ export const runView = z.object({
   status: runStatus,
   revision: z.number().int().nonnegative(),
   epoch: z.number().int().nonnegative(),
+  /** How often it was rewound; absent = never. */
+  branch: z.number().int().positive().optional(),
   workerId: nameToken.optional(),
   /** Workflows: the build that it goes on with, once it has begun. */
   buildId: nameToken.optional(),
@@ -251,6 +253,8 @@ export const activate = z.object({
   sessionId: nameToken,
   revision: z.number().int().nonnegative(),
   input: userValue,
+  /** How often the run was rewound: memory of another branch is not this run's. */
+  branch: z.number().int().nonnegative().optional(),
   /** Sealed segments to fetch with GetJournal before the tail. */
   segments: z.number().int().nonnegative(),
   /** Absent when the owner believes that the worker still holds the run warm at `warmRevision`. */

@@ -2,10 +2,10 @@ import { z } from 'zod';
 import { executionEntries, ofExecution } from './effect-entries';
 import { approvalCommandSchemas } from './approvals';
 import { deadLetterCommandSchemas } from './dead-letters';
-import { PROGRESS_ENTRIES_MAX, TIMER_DELAY_MS_MAX } from './limits';
 import { repinRun } from './pinning';
 import { pooledCommandSchemas } from './pooled';
 import { limitExtension, runLimits } from './spending';
+import { PROGRESS_ENTRIES_MAX, STATE_ITEMS_MAX, TIMER_DELAY_MS_MAX } from './limits';
 import {
   actor,
   callId,
@@ -119,6 +119,23 @@ export const runCommandSchemas = {
   }),
   ...approvalCommandSchemas,
   ...deadLetterCommandSchemas,
+  /** Sent to the run that is to be: it begins as a copy of another one, which may have ended. */
+  ForkRun: z.object({
+    type: z.literal('ForkRun'),
+    source: nameToken,
+    /** The last revision that is copied; by default the last one before the decision that ended the source. */
+    at: z.number().int().nonnegative().optional(),
+    /** Instead of the source's; of a workflow only before its first call. */
+    input: userValue.optional(),
+  }),
+  /** Goes back to an earlier revision, or to the moment before an agent's turn; what was done outside stays done. */
+  RewindRun: z.object({
+    type: z.literal('RewindRun'),
+    to: z.number().int().nonnegative().optional(),
+    turn: z.number().int().positive().optional(),
+    dryRun: z.boolean().default(false),
+    reason: z.string().max(2_000).default('rewound by caller'),
+  }),
   /** From admission: capacity is granted. */
   ReleaseRun: z.object({
     type: z.literal('ReleaseRun'),
@@ -148,6 +165,14 @@ export const runCommandSchemas = {
   }),
   ...pooledCommandSchemas,
   GetRun: z.object({ type: z.literal('GetRun') }),
+  /** The run as it was after a revision, or as it is. */
+  GetState: z.object({
+    type: z.literal('GetState'),
+    at: z.number().int().nonnegative().optional(),
+    /** The first journal item that is wanted; by default the newest page. */
+    journalFrom: z.number().int().nonnegative().optional(),
+    journalLimit: z.number().int().nonnegative().max(STATE_ITEMS_MAX).default(50),
+  }),
   /** Answered when the run has ended, or with the present state after `holdMs`. */
   AwaitRun: z.object({ type: z.literal('AwaitRun'), holdMs: z.number().int().nonnegative() }),
   /** The journal of an activation, in segments of bounded size. */
@@ -169,12 +194,15 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.RecordRefusal,
   runCommandSchemas.RedriveEffect,
   runCommandSchemas.GiveUpEffect,
+  runCommandSchemas.ForkRun,
+  runCommandSchemas.RewindRun,
   runCommandSchemas.ReleaseRun,
   runCommandSchemas.RefuseRun,
   runCommandSchemas.FireTimer,
   runCommandSchemas.ClaimEffect,
   runCommandSchemas.ReportEffect,
   runCommandSchemas.GetRun,
+  runCommandSchemas.GetState,
   runCommandSchemas.AwaitRun,
   runCommandSchemas.GetJournal,
 ]);

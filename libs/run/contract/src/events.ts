@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { runRepinned } from './pinning';
 import { pooledEventSchemas, pooledFields } from './pooled';
+import { BRANCH_PAYLOAD_PATHS, branchEventSchemas } from './branches';
 import { SIGNAL_PAYLOAD_PATHS, signalEventSchemas } from './signals';
 import { APPROVAL_PAYLOAD_PATHS, approvalEventSchemas } from './approvals';
 import { guardEventSchemas, limitExtension, runLimits } from './spending';
@@ -61,7 +62,16 @@ export const runEventSchemas = {
   }),
   ActivationLost: z.object({
     epoch,
-    reason: z.enum(['worker-lost', 'worker-replaced', 'worker-stalled', 'not-claimed', 'refused', 'handed-over', 'paused']),
+    reason: z.enum([
+      'worker-lost',
+      'worker-replaced',
+      'worker-stalled',
+      'not-claimed',
+      'refused',
+      'handed-over',
+      'paused',
+      'rewound',
+    ]),
   }),
   RunQuarantined: z.object({ epoch, activationsLost: z.number().int().positive(), ...pooledFields.LettingGo }),
   RunSuspended: z.object({ epoch, ...pooledFields.LettingGo }),
@@ -130,7 +140,8 @@ export const runEventSchemas = {
     toolCallId: z.string().max(200).optional(),
     startByMs: timestampMs,
     overByMs: timestampMs,
-    because: z.enum(['no-probe', 'undecided', 'never-happens']),
+    /** `forked`: it was under way in the run that this one is a copy of. */
+    because: z.enum(['no-probe', 'undecided', 'never-happens', 'forked']),
     why: z.string().max(5_000),
   }),
   /** What was unknown is known. It is followed by the end of the call; after `absent` the next attempt is due instead. */
@@ -176,6 +187,7 @@ export const runEventSchemas = {
   TimerCancelled: z.object({ timerId }),
   CodeDiverged: z.object({ epoch, buildId: nameToken, divergence, ...pooledFields.LettingGo }),
   ...signalEventSchemas,
+  ...branchEventSchemas,
   /** The worker is asked to let go; what is under way is finished first, or given up after a while. */
   RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
   RunPaused: z.object({ reason: z.string(), ...pooledFields.LettingGo }),
@@ -283,4 +295,5 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   RunFailed: ['error.message', 'error.details', 'effects.notUndone.*.why'],
   ...SIGNAL_PAYLOAD_PATHS,
   ...APPROVAL_PAYLOAD_PATHS,
+  ...BRANCH_PAYLOAD_PATHS,
 };

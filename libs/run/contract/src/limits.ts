@@ -14,6 +14,12 @@ export const SEGMENT_ITEMS = 1_000;
 export const TIMER_DELAY_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1_000;
 /** A signal is a message, not a document: what is larger is stored elsewhere and referred to. */
 export const SIGNAL_BYTES_MAX = 32_768;
+/** Facts that are folded for a look at the past, a fork or a rewind: a few seconds of work. */
+export const HISTORY_FACTS_MAX = 100_000;
+/** Journal items in one look at the state of a run. */
+export const STATE_ITEMS_MAX = 500;
+/** Journal items that a fork or a rewind carries: one activation of its worker still holds them. */
+export const CARRIED_ITEMS_MAX = 10_000;
 /** How long the owner holds an AwaitRun before it answers "not yet". */
 export const AWAIT_HOLD_MS_MAX = 5_000;
 /** Builds that a heartbeat may name as taken over: several times what a build may declare. */

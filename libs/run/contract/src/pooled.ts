@@ -73,6 +73,8 @@ export const offerMessage = z.object({
   ...ofRun,
   sessionId: nameToken,
   ticket,
+  /** How often the run was rewound: part of the identity of the effect. */
+  branch: z.number().int().nonnegative().optional(),
   do: z.enum(['run', 'probe']),
   call: callId,
   tool: displayName,

@@ -16,8 +16,8 @@ export function turnCall(turn: number): string {
   return `t${turn}`;
 }
 
-export function beginAgentLoop(run: OpenRun, code: KnownCode): RunEvent {
-  return intendModelCall(run, 1, { code });
+export function nextTurn(run: OpenRun, code: KnownCode): RunEvent {
+  return intendModelCall(run, run.turn + 1, { code });
 }
 
 /** What follows a decision of the model: its tool calls, or the end of the run. */

@@ -8,6 +8,8 @@ export function commandTimeMs(commandId: string): number {
 
 /** Adds an id; forgets one only if it is both beyond the number kept and beyond the age kept. */
 export function rememberCommand(run: OpenRun, commandId: string): OpenRun {
+  // One command may lead to several facts that name it.
+  if (run.commands.at(-1)?.id === commandId) return run;
   const atMs = commandTimeMs(commandId);
   const commands = [...run.commands, { id: commandId, atMs }];
   const oldest = commands[0];

@@ -1,6 +1,6 @@
 import { accept, type Decision } from '@perdure/kernel';
 import type { RunCommandOf, RunEvent, RunEventOf, RunRejection } from '@perdure/run-contract';
-import { beginAgentLoop } from './agent-loop';
+import { nextTurn } from './agent-loop';
 import { LOST_ACTIVATIONS_MAX } from './bounds';
 import { recallCommand } from './command-memory';
 import { fitsPin, wrongBuild } from './decide-pin';
@@ -20,7 +20,17 @@ import type {
 import { lastOf } from './undoing';
 import { pooledUnderWay } from './pooled';
 import { evolve } from './run.evolve';
-import { callName, hasWork, isOpen, woken, type EndedRun, type OpenRun, type Permit, type RunState } from './run.state';
+import {
+  callName,
+  hasWork,
+  isBetweenTurns,
+  isOpen,
+  woken,
+  type EndedRun,
+  type OpenRun,
+  type Permit,
+  type RunState,
+} from './run.state';
 
 type RunDecision = Decision<RunEvent, RunRejection>;
 type Given<C> = DecidedCommand & { readonly command: C };
@@ -28,10 +38,7 @@ type Given<C> = DecidedCommand & { readonly command: C };
 export function decideRequest({ command, at }: Given<RequestRun>, state: RunState): RunDecision {
   if (state.status !== 'none') {
     if (state.request.requestHash === command.requestHash) return accept();
-    return refusal(
-      'RunAlreadyExists',
-      'Another request was started under this run id or idempotency key. Use a new key for a new request.',
-    );
+    return alreadyExists();
   }
   const { kind, name, pool, input, requestHash, deadlineMs, requestedBy, limits } = command;
   const given = { ...(requestedBy === undefined ? {} : { requestedBy }), ...(limits === undefined ? {} : { limits }) };
@@ -44,6 +51,13 @@ export function decideRequest({ command, at }: Given<RequestRun>, state: RunStat
   return accept<RunEvent>(
     { ...requested, data: { ...requested.data, deadlineAtMs } },
     { type: 'TimerSet', data: { timerId: 'deadline', purpose: 'deadline', dueAtMs: deadlineAtMs } },
+  );
+}
+
+export function alreadyExists(): RunDecision {
+  return refusal(
+    'RunAlreadyExists',
+    'Another request was started under this run id or idempotency key. Use a new key for a new request.',
   );
 }
 
@@ -74,9 +88,9 @@ export function decidePlace({ command, at, code }: Given<PlaceRun>, run: OpenRun
   return accept(...assignment({ run, permit: run.permit, worker: command, given: { at, code } }));
 }
 
-/** Only an agent that has not begun needs it: its first turn is decided with its assignment. */
+/** Only an agent that has not begun, or was cut off between two turns, needs it: its turn is decided with its assignment. */
 function isUnknownCode(run: OpenRun, code: KnownCode): boolean {
-  return code.behaviour === undefined && run.request.kind === 'agent' && run.turn === 0 && run.ending === undefined;
+  return code.behaviour === undefined && isBetweenTurns(run);
 }
 
 interface Assignment {
@@ -92,8 +106,7 @@ function assignment({ run, permit, worker, given }: Assignment): readonly RunEve
     type: 'RunAssigned',
     data: { epoch: run.epoch + 1, workerId, sessionId, buildId, ...permit, assignedAtMs: given.at.nowMs },
   };
-  if (run.request.kind === 'agent' && run.turn === 0 && run.ending === undefined)
-    return [assigned, beginAgentLoop(run, given.code)];
+  if (isBetweenTurns(run)) return [assigned, nextTurn(run, given.code)];
   return [...patienceEnded(run, given), assigned];
 }
 
@@ -243,6 +256,10 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'SignalRun':
       if (run.commands.some((known) => known.id === at.commandId)) return accept();
       break;
+    case 'RequestFork':
+      if (run.request.requestHash === command.requestHash) return accept();
+      return alreadyExists();
+    case 'RewindRun':
     case 'ReleaseRun':
     case 'PauseRun':
     case 'ResumeRun':

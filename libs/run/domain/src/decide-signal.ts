@@ -30,8 +30,9 @@ export function decideSignal(
   const received: RunEvent = { type: 'SignalReceived', data: { name, payload: payload ?? null, commandId: at.commandId } };
   const waiting = oldestWait(run, name);
   if (waiting !== undefined) {
-    const timerId = waitTimer(waiting.call);
-    const cancelled: readonly RunEvent[] = run.timers.has(timerId) ? [{ type: 'TimerCancelled', data: { timerId } }] : [];
+    const limit = [...run.timers.values()].find(({ purpose, call }) => purpose === 'wait' && call === waiting.call);
+    const cancelled: readonly RunEvent[] =
+      limit === undefined ? [] : [{ type: 'TimerCancelled', data: { timerId: limit.timerId } }];
     return accept(received, ...cancelled, ...(run.status === 'suspended' ? [woken(run)] : []));
   }
   if (run.signals.length < SIGNALS_UNREAD_MAX) return accept(received);
@@ -45,13 +46,12 @@ export function signalAwaited(
   nowMs: number,
 ): RunDecision {
   const { call, name, timeoutMs } = entry;
-  const timerId = waitTimer(call);
-  if (run.calls.has(call) || run.timers.has(timerId)) return callConflict(call);
+  if (run.calls.has(call)) return callConflict(call);
   if (timeoutMs === undefined || unreadFor(run, name) !== undefined)
     return accept<RunEvent>({ type: 'SignalAwaited', data: { call, name } });
   const dueAtMs = nowMs + timeoutMs;
   return accept<RunEvent>(
     { type: 'SignalAwaited', data: { call, name, dueAtMs } },
-    { type: 'TimerSet', data: { timerId, purpose: 'wait', call, dueAtMs } },
+    { type: 'TimerSet', data: { timerId: waitTimer(call), purpose: 'wait', call, dueAtMs } },
   );
 }

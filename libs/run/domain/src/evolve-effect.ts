@@ -132,8 +132,27 @@ export function probeFired(run: OpenRun, event: RunEventOf<'TimerFired'>, call: 
 }
 
 function effectQuestioned(run: OpenRun, event: RunEventOf<'EffectQuestioned'>): OpenRun {
+  if (event.data.because === 'forked') return questionedByFork(run, event);
   const open = inExecution(run, event, ['unknown', 'probe-due']);
   return moved(run, open, { stage: 'in-question', note: event.data.why }, event);
+}
+
+/** It was under way elsewhere: this run has dispatched nothing. */
+function questionedByFork(run: OpenRun, event: RunEventOf<'EffectQuestioned'>): OpenRun {
+  const { call, executionId, startByMs, overByMs, why } = event.data;
+  const open = run.calls.get(call);
+  if (open?.kind !== 'tool' || open.execution !== undefined) throw impossible(run, event);
+  const execution = {
+    executionId,
+    startByMs,
+    overByMs,
+    hasProbe: false,
+    executor: undefined,
+    stage: 'in-question' as const,
+    probe: 1,
+    note: why,
+  };
+  return replaced(run, { ...open, execution, sinceMs: event.atMs ?? open.sinceMs });
 }
 
 /** Absent: the next attempt is due. Else the end of the call follows. */

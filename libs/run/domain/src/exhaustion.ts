@@ -180,5 +180,5 @@ function newTimers(run: OpenRun, call: string, event: RunEvent): readonly RunEve
 }
 
 function isRetry({ data }: RunEvent): boolean {
-  return 'timerId' in data && data.timerId.startsWith('retry-');
+  return 'timerId' in data && /^(b\d+-)?retry-/.test(data.timerId);
 }

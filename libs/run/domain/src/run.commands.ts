@@ -1,5 +1,6 @@
-import type { ApprovalRefusal, Executor, RunCommandOf, RunKind, RunLimits } from '@perdure/run-contract';
+import type { ApprovalRefusal, Executor, Outcome, RunCommandOf, RunKind, RunLimits, ShownSignal } from '@perdure/run-contract';
 import type { BehaviourManifest, EffectInQuestion, KnownPolicy, ToolManifest } from '@perdure/tenant-contract';
+import type { OpenRun } from './run.state';
 
 /** What the owner knows of the code that a command concerns, from the build's registration. */
 export interface KnownCode {
@@ -29,6 +30,33 @@ export interface RequestRun {
   readonly deadlineMs: number | undefined;
   readonly requestedBy?: string;
   readonly limits?: RunLimits;
+}
+
+/** The run begins as a copy of another one. */
+export interface RequestFork extends Omit<RequestRun, 'type' | 'deadlineMs'> {
+  readonly type: 'RequestFork';
+  readonly source: { readonly runId: string; readonly revision: number };
+  /** The source as it was after that revision. */
+  readonly past: OpenRun;
+}
+
+/** The run goes on from what it was. */
+export interface RewindRun {
+  readonly type: 'RewindRun';
+  readonly to: number;
+  /** The run as it was after `to`. */
+  readonly past: OpenRun;
+  /** The revision at which the log was looked at. */
+  readonly asOf: number;
+  /** How effects ended that were open at `to` and may not be done again: that is known, and stays so. */
+  readonly outcomes: ReadonlyMap<string, Outcome>;
+  /** Effects that were intended after `to`. */
+  readonly effectsSince: readonly string[];
+  /** Effects of which an approval was asked after `to`. */
+  readonly approvalsSince: readonly string[];
+  /** Signals that came after `to`, oldest first. */
+  readonly sentSince: readonly ShownSignal[];
+  readonly reason: string;
 }
 
 /** The owner found another worker for a run whose activation was lost. */
@@ -101,6 +129,8 @@ export interface LoseExecution {
 
 export type DomainCommand =
   | RequestRun
+  | RequestFork
+  | RewindRun
   | PlaceRun
   | LoseActivation
   | EnforceCancel

@@ -22,6 +22,7 @@ import { decideDeadLetter } from './decide-dead-letter';
 import { decideResolve, settled } from './decide-effect';
 import { decideClaim, decideLoseExecution, decideReport } from './decide-pooled';
 import { guarded } from './decide-guard';
+import { decideFork, decideRewind, inBranches } from './decide-branch';
 import { decideProgress } from './decide-progress';
 import { decideSignal } from './decide-signal';
 import { withTimers } from './exhaustion';
@@ -42,7 +43,7 @@ export function runDecider(hash: HashValue) {
       if ('rejected' in decision) return decision;
       const { nowMs } = given.at;
       const events = undoing(state, guarded(state, decision.accepted, given), nowMs);
-      return { accepted: settled(state, withTimers(state, events, nowMs), nowMs) };
+      return { accepted: inBranches(state, settled(state, withTimers(state, events, nowMs), nowMs)) };
     },
   };
 }
@@ -50,6 +51,7 @@ export function runDecider(hash: HashValue) {
 function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decision<RunEvent, RunRejection> {
   const { command, at, code } = given;
   if (command.type === 'RequestRun' && state.status !== 'ended') return decideRequest({ command, at, code }, state);
+  if (command.type === 'RequestFork' && state.status !== 'ended') return decideFork({ command, at, code }, state);
   if (state.status === 'none') return decideForMissing();
   if (state.status === 'ended') return decideForEnded(given, state);
   switch (command.type) {
@@ -77,6 +79,10 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideResume({ command, at, code }, state);
     case 'RepinRun':
       return decideRepin({ command, at, code }, state);
+    case 'RequestFork':
+      return decideFork({ command, at, code }, state);
+    case 'RewindRun':
+      return decideRewind({ command, at, code }, state);
     case 'SignalRun':
       return decideSignal({ command, at, code }, state);
     case 'ResolveEffect':

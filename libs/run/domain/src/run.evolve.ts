@@ -10,6 +10,7 @@ import * as signal from './evolve-signal';
 import * as undo from './evolve-undo';
 import {
   callName,
+  callOfTimer,
   commonFields,
   isOpen,
   isWaiting,
@@ -18,6 +19,7 @@ import {
   type OpenTimer,
   type RunState,
 } from './run.state';
+import * as branch from './evolve-branch';
 
 /** What a fact changes. A fact that cannot follow the present state is a corrupt history. */
 export function evolve(state: RunState, event: RunEvent): RunState {
@@ -33,6 +35,7 @@ function nextOf(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>
   if (effect.isOfEffect(event)) return effect.evolveEffect(run, event);
   if (approval.isOfApproval(event)) return approval.evolveApproval(run, event);
   if (signal.isOfSignal(event)) return signal.evolveSignal(run, event, timeOf(event, run));
+  if (branch.isOfBranch(event)) return branch.evolveBranch(run, event);
   return undo.isOfUndo(event) ? undo.evolveUndo(run, event) : evolveOpen(run, event);
 }
 
@@ -60,7 +63,8 @@ type FoldedElsewhere =
   | effect.EffectEventType
   | undo.UndoEventType
   | signal.SignalEventType
-  | approval.ApprovalEventType;
+  | approval.ApprovalEventType
+  | branch.BranchEventType;
 
 // One case a line: the table of what may follow what.
 function evolveOpen(run: OpenRun, event: Exclude<RunEvent, { type: FoldedElsewhere }>): RunState {
@@ -339,11 +343,14 @@ function isOfApproval({ purpose }: OpenTimer): boolean {
 /** It may have fired meanwhile: then what it brought is not delivered any more. */
 function timerCancelled(run: OpenRun, event: RunEventOf<'TimerCancelled'>): OpenRun {
   const { timerId } = event.data;
-  // What it was to end has ended otherwise.
-  if (run.timers.get(timerId)?.purpose === 'wait') return { ...run, timers: without(run.timers, timerId) };
-  const inbound = run.inbound.filter((fact) => fact.call !== timerId);
-  if (!run.timers.has(timerId) && inbound.length === run.inbound.length) throw impossible(run, event);
-  return { ...run, timers: without(run.timers, timerId), calls: without(run.calls, timerId), inbound };
+  const timer = run.timers.get(timerId);
+  const timers = without(run.timers, timerId);
+  // What it was to end, or to begin again, has come to its end otherwise.
+  if (timer !== undefined && timer.purpose !== 'sleep') return { ...run, timers };
+  const call = timer?.call ?? callOfTimer(run, timerId);
+  const inbound = run.inbound.filter((fact) => fact.call !== call);
+  if (timer === undefined && inbound.length === run.inbound.length) throw impossible(run, event);
+  return { ...run, timers, calls: without(run.calls, call), inbound };
 }
 
 function ended(
@@ -354,6 +361,7 @@ function ended(
   return {
     status: 'ended',
     revision: run.revision,
+    branch: run.branch,
     request: run.request,
     epoch: run.epoch,
     lastSeq: run.lastSeq,

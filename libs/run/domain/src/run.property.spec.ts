@@ -74,6 +74,7 @@ describe.each(['workflow', 'agent'] as const)('any history of a %s', (kind) => {
     holds((events) => {
       const open = new Set<string>();
       for (const { type, data } of events) {
+        if (type === 'RunRewound') open.clear();
         if (type === 'EffectIntended' || type === 'ModelCallIntended') {
           expect(open.has(data.call)).toBe(false);
           open.add(data.call);

@@ -181,6 +181,8 @@ interface OpenRunFields {
   /** Workflows: the build that the next assignment has to be of; undefined = any. */
   readonly pin: string | undefined;
   readonly turn: number;
+  /** How often it was rewound: part of the identity of whatever it does. */
+  readonly branch: number;
   readonly calls: ReadonlyMap<string, OpenCall>;
   readonly timers: ReadonlyMap<string, OpenTimer>;
   /** Facts that the code has not been given yet, oldest first; those of an agent until its next turn is decided. */
@@ -216,6 +218,7 @@ export type OpenRun = OpenRunFields &
 export interface EndedRun {
   readonly status: 'ended';
   readonly revision: number;
+  readonly branch: number;
   readonly request: RunRequest;
   readonly epoch: number;
   /** High-water mark of the last activation, so that a repeated last report is recognised. */
@@ -255,6 +258,21 @@ function isInDoubt({ execution, effectClass, undoes, approval, pool, losses }: O
   return execution !== undefined || (effectClass === 'idempotent' && (!isClaimed || losses > 0));
 }
 
+/** An agent of which nothing is open: its next turn is decided when a worker is found for it. */
+export function isBetweenTurns(run: OpenRun): boolean {
+  return run.request.kind === 'agent' && run.calls.size === 0 && run.ending === undefined;
+}
+
+/** Calls of different branches share their names; their timers do not. */
+export function timerName(branch: number, name: string): string {
+  return branch === 0 ? name : `b${branch}-${name}`;
+}
+
+/** The sleep that a timer served. */
+export function callOfTimer({ branch }: OpenRun, timerId: string): string {
+  return timerId.slice(timerName(branch, '').length);
+}
+
 /** Whether a worker would find something to do. */
 export function hasWork(run: OpenRun): boolean {
   // The next turn of an agent is a call of its own: what has arrived only belongs to it.
@@ -278,6 +296,7 @@ export function newRunFields(revision: number, request: RunRequest, limits: RunL
     lastWorkerId: undefined,
     pin: undefined,
     turn: 0,
+    branch: 0,
     calls: new Map(),
     timers: new Map(),
     inbound: [],
@@ -298,7 +317,7 @@ export function newRunFields(revision: number, request: RunRequest, limits: RunL
 
 /** Removes what only one status carries, so that a transition cannot leave it behind. */
 export function commonFields(run: OpenRun): OpenRunFields {
-  const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn } = run;
+  const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn, branch } = run;
   const { calls, timers, inbound, signals, journal, cancel, pause, undo, ending, commands, commandsForgottenUpToMs, refusals } =
     run;
   const { limits, spent, guard } = run;
@@ -313,6 +332,7 @@ export function commonFields(run: OpenRun): OpenRunFields {
     lastWorkerId,
     pin,
     turn,
+    branch,
     calls,
     timers,
     inbound,

@@ -24,7 +24,7 @@ export function viewOf(
   const { kind, name, requestedAtMs } = run.request;
   const { spent, limits, turn } = run;
   const used = { spent, ...(kind === 'agent' ? { turn } : {}), ...(Object.keys(limits).length === 0 ? {} : { limits }) };
-  const common = { ...address, kind, name, requestedAtMs, revision: run.revision, epoch: run.epoch, ...used };
+  const common = { ...address, kind, name, requestedAtMs, revision: run.revision, epoch: run.epoch, ...branchOf(run), ...used };
   if (!isOpen(run)) {
     const { outcome, endedAtMs, cancelRequested } = run;
     return {
@@ -52,6 +52,10 @@ export function viewOf(
     ...(run.signals.length === 0 ? {} : { unreadSignals: run.signals.length }),
     waitingOn: [...ofEnding(run), ...standing(run, surroundings), ...[...run.calls.values()].map((call) => ofCall(run, call))],
   };
+}
+
+function branchOf({ branch }: OpenRun | EndedRun): Pick<RunView, 'branch'> {
+  return branch === 0 ? {} : { branch };
 }
 
 function unknownOf({ unknownEffects }: EndedRun): Pick<RunView, 'unknownEffects'> {

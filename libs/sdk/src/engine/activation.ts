@@ -79,6 +79,10 @@ export abstract class Activation {
     return this.order.runId;
   }
 
+  get branch(): number {
+    return this.order.branch ?? 0;
+  }
+
   get epoch(): number {
     return this.currentEpoch;
   }

@@ -122,7 +122,7 @@ export class EffectHost {
 
   private async run(offer: OfferMessage, tool: Tool, work: Work): Promise<void> {
     const { host } = this.options;
-    const { call, attempt, argsText, tenant, runId } = offer;
+    const { call, attempt, argsText, runId } = offer;
     const port: ClaimPort = {
       execution: { host, signal: work.controller.signal },
       isActive: true,
@@ -136,7 +136,7 @@ export class EffectHost {
       },
     };
     const use = { call, tool, args: JSON.parse(argsText) as unknown, attempt, log: host.log, grant: offer.grant };
-    const used = await useClaimed(port, { ...use, idempotencyKey: idempotencyKeyOf({ tenant, runId }, call) });
+    const used = await useClaimed(port, { ...use, idempotencyKey: idempotencyKeyOf(offer, call) });
     // Without a claim that was granted there is nothing to say.
     if (used.text === undefined) return;
     host.crashPoint('tool.before-report');
@@ -145,12 +145,12 @@ export class EffectHost {
   }
 
   private async probe(offer: OfferMessage, tool: Tool, { controller }: Work): Promise<void> {
-    const { call, attempt, tenant, runId, executionId, probe: number } = offer;
+    const { call, attempt, executionId, probe: number } = offer;
     if (executionId === undefined || number === undefined) return;
     const { host } = this.options;
     const args = JSON.parse(offer.argsText) as unknown;
     const instruction: ProbeTool = { do: 'probe-tool', call, tool: tool.name, args, attempt, executionId, probe: number };
-    const use = { tool, instruction, idempotencyKey: idempotencyKeyOf({ tenant, runId }, call), log: host.log };
+    const use = { tool, instruction, idempotencyKey: idempotencyKeyOf(offer, call), log: host.log };
     const { text } = await probe({ host, signal: controller.signal }, use);
     await this.report(offer, executionId, text);
   }

@@ -231,6 +231,8 @@ export class WorkerEngine {
   private resume(order: Activate): Claim {
     const activation = this.warm.get(order.runId);
     if (activation === undefined || order.epoch !== activation.epoch + 1) return { claim: 'cold' };
+    // It has been rewound since: what is remembered here has not happened.
+    if ((order.branch ?? 0) !== activation.branch) return { claim: 'cold' };
     this.warm.delete(order.runId);
     this.active.set(order.runId, activation);
     this.changed();

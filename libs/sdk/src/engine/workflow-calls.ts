@@ -103,7 +103,7 @@ export class WorkflowCalls implements CallPort {
     if ('error' in plain) return rejected(plain.error);
     const argsHash = execution.host.digest.sha256(canonicalJson(plain.value));
     const intention = entry.effectIntendedEntry({ call, tool: tool.name, args: plain.text, argsHash });
-    const idempotencyKey = idempotencyKeyOf(this, call);
+    const idempotencyKey = idempotencyKeyOf(this.given.order, call);
     const { log } = execution.host;
     const use = { tool, args: plain.value, idempotencyKey, log };
     const identity = { call, kind: 'tool' as const, name: tool.name, hash: argsHash };

@@ -44,6 +44,7 @@ class EffectAudit {
         hasProbe: false,
         execution: undefined,
       });
+    if (event.type === 'RunRewound') this.rewound(found);
     if (LETTING_GO.includes(event.type)) this.letGo(event.type, found);
     const effect = this.effects.get(call);
     if (event.type === 'EffectDispatched' && effect !== undefined) this.dispatched(data, effect, found);
@@ -54,6 +55,14 @@ class EffectAudit {
   private dispatched(data: Data, effect: Watched, found: (message: string) => void): void {
     effect.effectClass = String(data['effectClass'] ?? effect.effectClass);
     if (effect.isPooled !== (data['executor'] !== undefined)) found('it was dispatched to who may not execute it');
+  }
+
+  /** What is not known is not taken back. */
+  private rewound(found: (message: string) => void): void {
+    for (const [call, { execution }] of this.effects)
+      if (execution !== undefined)
+        found(`the execution ${execution.id} of ${call} is ${execution.state}, and the run is rewound`);
+    this.effects.clear();
   }
 
   private letGo(type: string, found: (message: string) => void): void {
@@ -74,6 +83,11 @@ class EffectAudit {
         return;
       case 'EffectNotStarted':
         if (execution?.id === data['executionId']) effect.execution = undefined;
+        return;
+      case 'EffectQuestioned':
+        // It was dispatched in the run that this one is a copy of.
+        if (data['because'] === 'forked')
+          effect.execution = { id: String(data['executionId']), overByMs: Number(data['overByMs']), state: 'unknown' };
         return;
       case 'EffectUnknown':
         if (execution !== undefined) execution.state = 'unknown';

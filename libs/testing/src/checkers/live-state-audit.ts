@@ -5,14 +5,15 @@ import { oracleOf, type OracleRun, type StoredRunEvent } from '../oracle/run-ora
 /** What the real fold says of the things that the oracle knows; of an ended run it keeps the end only. */
 function seen(state: RunState): Partial<OracleRun> {
   if (state.status === 'none') return { status: 'none' };
-  const { status, epoch } = state;
+  const { status, epoch, branch } = state;
   const { inputTokens, outputTokens, costMicroUsd, toolCalls } = state.spent;
   const spent = { tokens: inputTokens + outputTokens, costMicroUsd, toolCalls };
-  if (status === 'ended') return { status, epoch, outcome: state.outcome.status, spent };
+  if (status === 'ended') return { status, epoch, branch, outcome: state.outcome.status, spent };
   const delivered = tailItems(state.journal).filter((item) => item.type !== 'made');
   return {
     status,
     epoch,
+    branch,
     turn: state.turn,
     build: state.pin,
     journalLength: journalLength(state.journal),

@@ -52,6 +52,7 @@ class RunAudit {
   private readonly recordedCalls = new Set<string>();
   private readonly signals = new Set<string>();
   private epoch = 0;
+  private branch = 0;
   private seq = 0;
   private ended: string | undefined;
 
@@ -67,6 +68,7 @@ class RunAudit {
     if ((TERMINAL_EVENT_TYPES as readonly string[]).includes(event.type)) this.ended = event.type;
     this.seeEpoch(event, found);
     this.seeTimer(event, found);
+    if (event.type === 'RunRewound') this.seeRewind(event, found);
     this.seeResult(event, found);
     this.seeSignal(event, found);
   }
@@ -100,6 +102,16 @@ class RunAudit {
     const earlyMs = (timer?.dueAtMs ?? 0) - recordedAtMs;
     if (type === 'TimerFired' && earlyMs > this.options.clockSkewMs)
       found('I5', `the timer ${timerId} fired ${earlyMs} ms before it was due`);
+  }
+
+  /** What is done after it is done in another branch: calls and their results begin anew. */
+  private seeRewind({ data, metadata }: RecordedEvent, found: (invariant: string, message: string) => void): void {
+    const { branch } = data as { readonly branch: number };
+    const said = (metadata as { readonly branch?: number } | null)?.branch;
+    if (branch !== this.branch + 1) found('I2', `branch ${branch} follows branch ${this.branch}`);
+    if (said !== branch) found('I2', `it is of branch ${branch}, and says of itself ${said}`);
+    this.branch = branch;
+    this.recordedCalls.clear();
   }
 
   private seeSignal({ type, data }: RecordedEvent, found: (invariant: string, message: string) => void): void {

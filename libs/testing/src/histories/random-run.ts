@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
 import { mustBeClaimed } from '@perdure/kernel';
 import type { Instruction, ProgressEntry, RunEvent, RunKind } from '@perdure/run-contract';
+import { momentAt } from '@perdure/run-application';
 import {
   instructionsOf,
   isOpen,
@@ -75,7 +76,7 @@ export function playRun(kind: RunKind, given: readonly Move[]): RandomRun {
   let nowMs = START_MS;
   given.forEach((move, index) => {
     nowMs += move.advanceMs;
-    const command = commandFor(state, { move, kind, nowMs, index });
+    const command = commandFor(state, { move, kind, nowMs, index, events });
     const at = { nowMs, commandId: commandIdAt(nowMs, index), fraction: (move.pick % 100) / 100 };
     const decided = decider.decide({ command, at, code: code satisfies KnownCode }, state);
     if ('rejected' in decided) rejected.push(decided.rejected.code);
@@ -95,6 +96,8 @@ interface Turn {
   readonly kind: RunKind;
   readonly nowMs: number;
   readonly index: number;
+  /** All that has happened. */
+  readonly events: readonly RunEvent[];
 }
 
 function commandFor(state: RunState, turn: Turn): DomainCommand {
@@ -110,6 +113,7 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
       : { type: 'EnforceCancel', epoch };
   if (what < 13) return pick % 9 === 0 ? { type: 'TerminateRun', reason: 'chance' } : { type: 'PauseRun', reason: 'chance' };
   if (what < 14) return { type: 'EnforcePause', epoch };
+  if (what === 17 && isOpen(state)) return rewind(turn);
   if (what === 19 || what === 23) return { type: 'SignalRun', name: chosen(SIGNALS, pick), payload: pick };
   const hasDue =
     isOpen(state) && [...state.timers.values()].some(({ dueAtMs, purpose }) => purpose === 'probe' && dueAtMs <= turn.nowMs);
@@ -156,6 +160,29 @@ function decideDeadLetter(call: string, { move: { pick } }: Turn): DomainCommand
 function resolve(call: string, { move: { pick } }: Turn): DomainCommand {
   const resolution = chosen(['happened', 'absent', 'failed'] as const, pick);
   return { type: 'ResolveEffect', call, resolution, by: { kind: 'user', id: 'ada' } };
+}
+
+function rewind({ events, move: { pick } }: Turn): DomainCommand {
+  const {
+    revision: to,
+    run: past,
+    outcomesSince,
+    signalsSince,
+    approvalsSince,
+    effectsSince,
+    head: asOf,
+  } = momentAt(events, pick % events.length);
+  return {
+    type: 'RewindRun',
+    to,
+    past,
+    asOf,
+    outcomes: outcomesSince,
+    sentSince: signalsSince,
+    approvalsSince,
+    effectsSince: effectsSince.map(({ call }) => call),
+    reason: 'chance',
+  };
 }
 
 function request(kind: RunKind, pick: number): DomainCommand {

@@ -1,6 +1,7 @@
 import * as fc from 'fast-check';
-import { journalLength, tailItems, type RunState } from '@perdure/run-domain';
-import { assigned, fact, requested, sleepSet } from '../fixtures/run-facts';
+import { momentAt } from '@perdure/run-application';
+import { journalLength, runDecider, tailItems, type RunState } from '@perdure/run-domain';
+import { assigned, commandIdAt, fact, requested, sleepSet, START_MS } from '../fixtures/run-facts';
 import { executionsIn } from '../checkers/live-state-audit';
 import { moves, playRun } from '../histories/random-run';
 import { oracleOf, type OracleRun } from './run-oracle';
@@ -8,11 +9,12 @@ import { oracleOf, type OracleRun } from './run-oracle';
 /** What the real fold says of the same things; an ended run keeps its end only. */
 function seen(state: RunState): Partial<OracleRun> {
   if (state.status === 'none') return { status: 'none' };
-  const { status, epoch } = state;
-  if (status === 'ended') return { status, epoch, outcome: state.outcome.status };
+  const { status, epoch, branch } = state;
+  if (status === 'ended') return { status, epoch, branch, outcome: state.outcome.status };
   return {
     status,
     epoch,
+    branch,
     outcome: undefined,
     turn: state.turn,
     build: state.pin,
@@ -37,7 +39,7 @@ const EFFECT_TYPES = [
   'EffectReconciled',
   'EffectConfirmed',
 ];
-const SIGNAL_TYPES = ['SignalReceived', 'SignalAwaited'];
+const SIGNAL_TYPES = ['SignalReceived', 'SignalAwaited', 'RunRewound'];
 
 describe('the oracle and the fold of the domain', () => {
   it.each(['workflow', 'agent'] as const)('agree on a %s at every revision', (kind) => {
@@ -55,11 +57,38 @@ describe('the oracle and the fold of the domain', () => {
       }),
       { numRuns: 300, seed: 20_260_101 },
     );
-    const wanted = kind === 'agent' ? ['SignalReceived'] : SIGNAL_TYPES;
+    const wanted = kind === 'agent' ? ['SignalReceived', 'RunRewound'] : SIGNAL_TYPES;
     expect(wanted.filter((type) => !types.has(type))).toEqual([]);
     expect(EFFECT_TYPES.filter((type) => !types.has(type))).toEqual([]);
     // A generator that never comes to an end would agree about nothing.
     expect([...ended].sort()).toEqual(expect.arrayContaining(['cancelled', 'completed', 'failed', 'timed-out']));
+  });
+});
+
+describe('a fork', () => {
+  const decider = runDecider((value) => JSON.stringify(value));
+
+  it.each(['workflow', 'agent'] as const)('of a %s at any revision folds, and the oracle agrees', (kind) => {
+    fc.assert(
+      fc.property(moves, fc.nat(), (given, pick) => {
+        const { events } = playRun(kind, given);
+        const { run: past, revision } = momentAt(events, pick % events.length);
+        fc.pre(past.ending === undefined);
+        const { name, pool, input } = past.request;
+        const command = { type: 'RequestFork' as const, kind, name, pool, input, requestHash: 'fork', past };
+        const at = { nowMs: START_MS, commandId: commandIdAt(START_MS), fraction: 0.5 };
+        const code = { behaviour: undefined, tool: () => undefined };
+        const source = { runId: 'source', revision };
+        const decision = decider.decide({ command: { ...command, source }, at, code }, decider.initial);
+        if ('rejected' in decision) throw new Error(decision.rejected.code);
+        const states = decision.accepted.map((_, index) =>
+          decision.accepted.slice(0, index + 1).reduce<RunState>(decider.evolve, decider.initial),
+        );
+        const stored = JSON.parse(JSON.stringify(decision.accepted)) as { type: string; data: unknown }[];
+        states.forEach((state, index) => expect(oracleOf(stored.slice(0, index + 1))).toMatchObject(seen(state)));
+      }),
+      { numRuns: 300, seed: 20_260_102 },
+    );
   });
 });
 
@@ -70,7 +99,7 @@ describe('the oracle', () => {
     expect(() => oracleOf([assigned()])).toThrow();
     expect(() => oracleOf([requested(), requested()])).toThrow();
     expect(() => oracleOf([requested(), assigned(2), assigned(2)])).toThrow('again');
-    expect(() => oracleOf([requested(), { type: 'RunRewound', data: {} }])).toThrow('does not know');
+    expect(() => oracleOf([requested(), { type: 'RunTeleported', data: {} }])).toThrow('does not know');
     const delivered = fact('StepsRecorded', { entries: [{ type: 'delivered', call: '1', revision: 2 }] });
     expect(() => oracleOf([requested(), assigned(), sleepSet('1'), delivered])).toThrow('has not come');
   });

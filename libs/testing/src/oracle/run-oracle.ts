@@ -12,6 +12,8 @@ export interface StoredRunEvent {
 export interface OracleRun {
   readonly status: 'none' | 'queued' | 'placing' | 'active' | 'suspended' | 'paused' | 'ended';
   readonly epoch: number;
+  /** How often it was rewound. */
+  readonly branch: number;
   /** How it ended: the name of the outcome. */
   readonly outcome: string | undefined;
   /** Intended, and not ended yet; sorted. */
@@ -50,6 +52,7 @@ interface Notes {
   timers: Map<string, { readonly call: string | undefined; readonly purpose: unknown }>;
   /** Waits that are open, by call: the name of the signal. */
   waits: Map<string, string>;
+  branch: number;
   unread: string[];
   /** How what was dispatched stands, by call. */
   executions: Map<string, string>;
@@ -269,12 +272,27 @@ const RULES: Readonly<Record<string, Rule>> = {
     notes.arrived.set(revision, timer.call);
   },
   TimerCancelled: (notes, data) => {
-    const call = String(data['timerId']);
-    const isOfWait = notes.timers.get(call)?.purpose === 'wait';
-    notes.timers.delete(call);
-    if (isOfWait) return;
+    const timer = notes.timers.get(String(data['timerId']));
+    notes.timers.delete(String(data['timerId']));
+    if (timer !== undefined && timer.purpose !== 'sleep') return;
+    const call = timer?.call ?? String(data['timerId']).replace(/^b\d+-/, '');
     notes.intended.delete(call);
     for (const [revision, waiting] of notes.arrived) if (waiting === call) notes.arrived.delete(revision);
+  },
+  RunForked: (notes, data) => carry(notes, data['carried'] as Data),
+  RunRewound: (notes, data) => {
+    if (Number(data['branch']) !== notes.branch + 1) throw new Error(`Branch ${data['branch']} follows branch ${notes.branch}.`);
+    notes.branch = Number(data['branch']);
+    notes.intended.clear();
+    notes.executions.clear();
+    notes.toldByOwner.clear();
+    notes.approvals.clear();
+    notes.undoable.clear();
+    notes.pooled.clear();
+    notes.arrived.clear();
+    notes.waits.clear();
+    for (const [timerId, { purpose }] of notes.timers) if (purpose !== 'deadline') notes.timers.delete(timerId);
+    carry(notes, data['carried'] as Data);
   },
   SignalAwaited: (notes, data, revision) => {
     const [call, name] = [String(data['call']), String(data['name'])];
@@ -301,6 +319,15 @@ const RULES: Readonly<Record<string, Rule>> = {
   RunTerminated: ends('terminated'),
 };
 
+/** What a fork or a rewind begins with. */
+function carry(notes: Notes, carried: Data): void {
+  const journal = carried['journal'] as readonly Data[];
+  notes.turn = Number(carried['turn']);
+  notes.journalLength = journal.length;
+  notes.delivered = journal.flatMap(({ type, call }) => (type === 'made' ? [] : [String(call)]));
+  notes.unread = (carried['signals'] as readonly Data[]).map(({ name }) => String(name));
+}
+
 function recordEntry(notes: Notes, entry: Data): void {
   if (entry['type'] !== 'delivered') return give(notes, String(entry['call']));
   const call = notes.arrived.get(Number(entry['revision']));
@@ -324,6 +351,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     intended: new Set(),
     timers: new Map(),
     waits: new Map(),
+    branch: 0,
     unread: [],
     executions: new Map(),
     approvals: new Map(),
@@ -346,11 +374,12 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     if (event.type === 'RunAssigned' && Number(data['epoch']) <= notes.epoch) throw new Error(`Epoch ${data['epoch']} again.`);
     rule(notes, data, revision);
   });
-  const { status, epoch, outcome, turn, journalLength } = notes;
+  const { status, epoch, branch, outcome, turn, journalLength } = notes;
   const ended = status === 'ended';
   return {
     status,
     epoch,
+    branch,
     outcome,
     turn,
     journalLength,
