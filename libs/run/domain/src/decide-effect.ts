@@ -39,6 +39,8 @@ export function effectClaimed(entry: EntryOf<'effect-claimed'>, run: OpenRun, re
   const { call, attempt, executionId } = entry;
   const open = run.calls.get(call);
   if (isTold(run, call)) return accept();
+  if (open?.kind === 'tool' && isFormer(open, attempt))
+    return accept<RunEvent>({ type: 'EffectNotStarted', data: { call, attempt, executionId, reason: 'too-late' } });
   if (open?.kind !== 'tool' || open.attempt !== attempt || open.waitsForRetry) return unknownCall(call);
   if (!needsClaim(open))
     return refusal('EffectNotClaimed', `The effect ${call} is ${open.effectClass}: it runs without a claim.`);
@@ -47,9 +49,6 @@ export function effectClaimed(entry: EntryOf<'effect-claimed'>, run: OpenRun, re
     return isRepeat ? accept() : alreadyClaimed(call, attempt);
   }
   const execution = { call, attempt, executionId };
-  // The claim and the end of the owner's patience have crossed.
-  if (open.deadLetter !== undefined)
-    return accept<RunEvent>({ type: 'EffectNotStarted', data: { ...execution, reason: 'too-late' } });
   if (run.cancel !== undefined)
     return accept<RunEvent>({ type: 'EffectNotStarted', data: { ...execution, reason: 'cancel-requested' } });
   if (run.pause !== undefined)
@@ -78,6 +77,11 @@ export function effectClaimed(entry: EntryOf<'effect-claimed'>, run: OpenRun, re
 /** The owner has ended it, and whoever holds the run has not heard of it: what is said of it meanwhile is late, and not wrong. */
 export function isTold(run: OpenRun, call: string): boolean {
   return !run.calls.has(call) && run.inbound.some((fact) => fact.call === call && fact.kind === 'tool');
+}
+
+/** The owner's patience with the attempt has ended, and the claim or the failure has crossed that on its way. */
+export function isFormer({ deadLetter, series }: OpenTool, attempt: number): boolean {
+  return deadLetter !== undefined || attempt <= series.attemptsBefore;
 }
 
 export function effectNotStarted(entry: EntryOf<'effect-not-started'>, run: OpenRun): RunDecision {

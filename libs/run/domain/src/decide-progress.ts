@@ -12,7 +12,7 @@ import type { RetryPolicy } from '@perdure/tenant-contract';
 import { afterDecision } from './agent-loop';
 import { RETRY_AFTER_MS_MAX } from './bounds';
 import { closing } from './closing';
-import { effectClaimed, effectNotStarted, isTold, effectUnknown, probeResult, refusedResult } from './decide-effect';
+import { effectClaimed, effectNotStarted, isFormer, isTold, effectUnknown, probeResult, refusedResult } from './decide-effect';
 import { afterLoss, cancelled, paused } from './decide-lifecycle';
 import { notTheExecutor } from './not-the-executor';
 import { isPooled, pooledUnderWay } from './pooled';
@@ -212,7 +212,7 @@ export function effectResult(
   report: Pick<DecidedCommand, 'at' | 'code'>,
 ): RunDecision {
   const open = run.calls.get(entry.call);
-  if (isTold(run, entry.call) || (open?.kind === 'tool' && open.deadLetter !== undefined)) return accept();
+  if (isTold(run, entry.call) || (open?.kind === 'tool' && isFormer(open, entry.attempt))) return accept();
   if (open?.kind !== 'tool' || open.attempt !== entry.attempt || open.waitsForRetry) return unknownCall(entry.call);
   const refused = refusedResult(entry, open, { run, report });
   if (refused !== undefined) return refused;

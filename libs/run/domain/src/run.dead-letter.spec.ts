@@ -327,6 +327,19 @@ describe('a dead letter', () => {
       .thenRejected('EffectNotDeadLettered');
   });
 
+  it('is not begun by a claim that comes too late, also when it is tried again meanwhile', () => {
+    const code = codeWith(limits, { effectClass: 'irreversible' });
+    const waiting = [requested(), assigned(), intendedEffect('1', { limits, effectClass: 'irreversible' })];
+    const lying = fact('EffectDeadLettered', { ...deadLettered(1).data, effectClass: 'irreversible' });
+    const again = fact('EffectRedriven', { call: '1', attempt: 2, ...byAda(LATER_MS) });
+    const claim: ProgressEntry = { type: 'effect-claimed', call: '1', attempt: 1, executionId: 'x1' };
+    const late = fact('EffectNotStarted', { call: '1', attempt: 1, executionId: 'x1', reason: 'too-late' });
+    for (const facts of [[lying], [lying, again]])
+      given(...waiting, ...facts)
+        .when(report(code, LATER_MS, claim))
+        .then(...first(late));
+  });
+
   it('of an agent that is given up leads to its next turn', () => {
     const code = codeWith(limits, {}, 'agent');
     const asked = decision({ toolCalls: [{ toolCallId: 'c1', tool: 'pay', args: { amount: 5 } }] });

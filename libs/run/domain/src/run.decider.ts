@@ -42,8 +42,9 @@ export function runDecider(hash: HashValue) {
       const decision = decide(given, state, hash);
       if ('rejected' in decision) return decision;
       const { nowMs } = given.at;
-      const events = undoing(state, guarded(state, decision.accepted, given), nowMs);
-      return { accepted: inBranches(state, settled(state, withTimers(state, events, nowMs), nowMs)) };
+      // What begins the end of a run takes back the timers that are left.
+      const events = withTimers(state, guarded(state, decision.accepted, given), nowMs);
+      return { accepted: inBranches(state, settled(state, undoing(state, events, nowMs), nowMs)) };
     },
   };
 }

@@ -103,6 +103,15 @@ describe('a run that fails', () => {
       .then(...marked(1, fact('TimerCancelled', { timerId: '3' }), ending(2), undoTimer, undoIntended('2')), WOKEN);
   });
 
+  it('in the same report as the last effect takes each timer back once', () => {
+    const limited = intendedEffect('1', { tool: 'book', compensation, limits: { totalMs: 5_000 } });
+    const total = fact('TimerSet', { timerId: 'total-1-1', purpose: 'total', call: '1', dueAtMs: START_MS + 5_000 });
+    const events = given(...active, limited, total)
+      .when(report(1, result('1', { ok: true, value: 1 }), failed))
+      .accepted();
+    expect(events.filter(({ type }) => type === 'TimerCancelled')).toHaveLength(1);
+  });
+
   it('that completes undoes nothing', () => {
     given(...active, ...done('1'))
       .when(report(1, { type: 'completed', output: 1 }))

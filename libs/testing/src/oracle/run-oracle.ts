@@ -232,7 +232,10 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   EffectDispatched: stands('under-way'),
   EffectLost: isOver,
-  EffectNotStarted: isOver,
+  EffectNotStarted: (notes, data, revision) => {
+    // A claim that came too late changes nothing of what waits for a person.
+    if (notes.executions.get(String(data['call'])) !== 'dead-letter') isOver(notes, data, revision);
+  },
   EffectUnknown: stands('unknown'),
   EffectProbed: stands('unknown'),
   EffectQuestioned: stands('in-question'),
