@@ -45,10 +45,6 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
         : 'no fact says that it was to pause';
     case 'SignalRun':
       return hasEnded || has('SignalReceived', ({ name }) => name === command.name) ? undefined : 'no fact says that it came';
-    case 'ForkRun':
-      return has('RunForked') ? undefined : 'the log has no such fork';
-    case 'RewindRun':
-      return command.dryRun || hasEnded || has('RunRewound') ? undefined : 'no fact says that it was rewound';
     case 'TerminateRun':
       return hasEnded ? undefined : 'it has not ended';
     case 'ResolveEffect':
@@ -84,12 +80,11 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
         ? undefined
         : `no fact is of epoch ${command.epoch}, report ${command.seq}`;
     }
-    case 'FireTimer': {
-      const { timerId } = command;
-      const isTimer = (data: Readonly<Record<string, unknown>>): boolean => data['timerId'] === timerId;
-      const isOver = hasEnded || has('TimerFired', isTimer) || has('TimerCancelled', isTimer);
-      return isOver || !has('TimerSet', isTimer) ? undefined : `the timer ${timerId} is still open`;
-    }
+    case 'FireTimer':
+      return hasEnded ? undefined : openTimer(command.timerId, has);
+    // Nobody in a story forks or rewinds.
+    case 'ForkRun':
+    case 'RewindRun':
     case 'RefuseRun':
     case 'ResumeRun':
     case 'GetRun':
@@ -98,4 +93,13 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
     case 'GetJournal':
       return undefined;
   }
+}
+
+function openTimer(
+  timerId: string,
+  has: (type: string, matches: (data: Readonly<Record<string, unknown>>) => boolean) => boolean,
+): string | undefined {
+  const isTimer = (data: Readonly<Record<string, unknown>>): boolean => data['timerId'] === timerId;
+  const isOver = has('TimerFired', isTimer) || has('TimerCancelled', isTimer);
+  return isOver || !has('TimerSet', isTimer) ? undefined : `the timer ${timerId} is still open`;
 }

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { EXIT } from '../cli.errors';
-import type { EffectRecord, RunState } from '../gateway-client';
+import type { EffectRecord, RunState } from '../control-replies';
 import { clip, columns, pc, say, status } from '../paint';
 import { clientOf, jsonOf, wholeNumber, type CommonOptions } from './run';
 

@@ -1,4 +1,4 @@
-import { canonicalJson, errorRecordOf, type Host, type KeyRing } from '@perdure/kernel';
+import { canonicalJson, type ErrorRecord, type Host, type KeyRing } from '@perdure/kernel';
 import {
   CARRIED_ITEMS_MAX,
   runAddress,
@@ -55,7 +55,7 @@ export class BranchDesk {
     tenant: string,
     command: RunCommandOf<'ForkRun'>,
     { run, revision }: Moment,
-  ): Promise<Omit<RequestFork, 'requestHash'> | { readonly error: ReturnType<typeof errorRecordOf> }> {
+  ): Promise<Omit<RequestFork, 'requestHash'> | { readonly error: ErrorRecord }> {
     const { kind, name, pool, input } = run.request;
     const tooMuch = tooMuchToCarry(run);
     if (tooMuch !== undefined) return { error: tooMuch };
@@ -109,7 +109,7 @@ function answerOf(
   return { runId, to: revision, ...how, effects: [...effectsSince] };
 }
 
-function tooMuchToCarry(run: OpenRun): ReturnType<typeof errorRecordOf> | undefined {
+function tooMuchToCarry(run: OpenRun): ErrorRecord | undefined {
   const items = journalLength(run.journal);
   if (items <= CARRIED_ITEMS_MAX) return undefined;
   const message = `The run has ${items} journal items at that revision; a fork or a rewind carries ${CARRIED_ITEMS_MAX}. Choose an earlier one.`;

@@ -27,7 +27,7 @@ describe('a request', () => {
   });
 
   it.each<[string, unknown]>([
-    ['a command that does not exist', { type: 'RewindRun' }],
+    ['a command that does not exist', { type: 'TeleportRun' }],
     ['a command of another shape', { type: 'FireTimer' }],
     ['an epoch that is no number', { type: 'RecordProgress', epoch: 'x', seq: 1, entries: [] }],
     [

@@ -185,37 +185,30 @@ class Ledger {
 
   /** @returns the end of an effect, if the fact is one */
   see(event: RunEvent, revision: number): { readonly call: string; readonly outcome: Outcome } | undefined {
-    switch (event.type) {
-      case 'RunRewound':
-        this.branch = event.data.branch;
-        this.open.clear();
-        return undefined;
-      case 'EffectIntended': {
-        const { call, tool, effectClass } = event.data;
-        this.open.set(call, this.known.length);
-        this.known.push({ call, branch: this.branch, tool, effectClass, status: 'open', intendedAtRevision: revision });
-        return undefined;
-      }
-      case 'EffectUnknown':
-        this.change(event.data.call, { status: 'unknown' });
-        return undefined;
-      case 'EffectReconciled':
-        if (event.data.verdict === 'absent') this.change(event.data.call, { status: 'open' });
-        return undefined;
-      case 'EffectConfirmed': {
-        const { call, result } = event.data;
-        this.change(call, { status: 'confirmed', endedAtRevision: revision });
-        return { call, outcome: { ok: true, value: result } };
-      }
-      case 'EffectFailed': {
-        const { call, error, retryAtMs } = event.data;
-        if (retryAtMs !== undefined) return undefined;
-        this.change(call, { status: 'failed', endedAtRevision: revision });
-        return { call, outcome: { ok: false, error } };
-      }
-      default:
-        return undefined;
+    if (event.type === 'RunRewound') {
+      this.branch = event.data.branch;
+      this.open.clear();
     }
+    if (event.type === 'EffectIntended') {
+      const { call, tool, effectClass } = event.data;
+      this.open.set(call, this.known.length);
+      this.known.push({ call, branch: this.branch, tool, effectClass, status: 'open', intendedAtRevision: revision });
+    }
+    if (event.type === 'EffectUnknown') this.change(event.data.call, { status: 'unknown' });
+    if (event.type === 'EffectReconciled' && event.data.verdict === 'absent') this.change(event.data.call, { status: 'open' });
+    return this.end(event, revision);
+  }
+
+  private end(event: RunEvent, revision: number): { readonly call: string; readonly outcome: Outcome } | undefined {
+    if (event.type === 'EffectConfirmed') {
+      const { call, result } = event.data;
+      this.change(call, { status: 'confirmed', endedAtRevision: revision });
+      return { call, outcome: { ok: true, value: result } };
+    }
+    if (event.type !== 'EffectFailed' || event.data.retryAtMs !== undefined) return undefined;
+    const { call, error } = event.data;
+    this.change(call, { status: 'failed', endedAtRevision: revision });
+    return { call, outcome: { ok: false, error } };
   }
 
   private change(call: string, to: Partial<EffectRecord>): void {
