@@ -1,7 +1,7 @@
 import { canonicalJson, type Bus } from '@perdure/kernel';
 import { requestSubject, runAddress, type Answer, type RunView } from '@perdure/run-contract';
 import type { SeededRandom, SimProcess, Simulation } from '@perdure/testing';
-import { expectedOutput, type Plan } from './program';
+import { expectedOutput, isMisguided, type Plan } from './program';
 import { TENANT } from './roles';
 
 /** One run that somebody wants. */
@@ -162,11 +162,13 @@ export class Client {
     const { outcome } = view;
     this.simulation.note(`${runId} ended ${outcome?.status ?? 'without outcome'}`);
     if (outcome?.status === 'completed') {
+      if (isMisguided(plan)) this.simulation.violate('I13', `${runId} went on though its model asks for nothing that exists`);
       const [found, expected] = [canonicalJson(outcome.output), canonicalJson(expectedOutput(plan))];
       if (found !== expected) this.simulation.violate('I3', `${runId} came to ${found}, expected ${expected}`);
       return;
     }
     const isAllowed =
+      (outcome?.status === 'failed' && outcome.error.code === 'InvalidToolArguments' && isMisguided(plan)) ||
       (outcome?.status === 'cancelled' && cancelAfterMs !== undefined) ||
       (outcome?.status === 'timed-out' && deadlineMs !== undefined);
     if (!isAllowed) this.simulation.violate('I3', `${runId} ended ${canonicalJson(outcome ?? null)}, expected to complete`);

@@ -168,10 +168,12 @@ const doesNotWaitForIntentions = workerBus((inner) => ({
   request: (subject, payload, options) => {
     const entries = reports(payload);
     const sending = inner.request(subject, payload, options);
-    if (!entries.some(({ type }) => type === 'effect-intended')) return sending;
+    const intended = entries.filter(({ type }) => type === 'effect-intended') as readonly Json[];
+    if (intended.length === 0) return sending;
     sending.catch(() => undefined);
     const { seq } = (JSON.parse(payload) as { command: { seq: number } }).command;
-    const value = { seq, revision: 0, instructions: [], inbound: [], cancelRequested: false, ended: false };
+    const instructions = intended.map(({ call, tool, args }) => ({ do: 'run-tool', call, tool, args, attempt: 1 }));
+    const value = { seq, revision: 0, instructions, inbound: [], cancelRequested: false, ended: false };
     return Promise.resolve(JSON.stringify({ ok: true, value }));
   },
 }));
@@ -342,6 +344,13 @@ export const MUTANTS: readonly Mutant[] = [
     ),
   },
   ...undoMutants({ deciding, withoutEvents }),
+  {
+    name: 'lets a model go on that asks for nothing that exists',
+    alter: deciding((decide) => (given, state) => {
+      if (!('guard' in state)) return decide(given, state);
+      return decide(given, { ...state, guard: { ...state.guard, mistakenTurns: 0 } });
+    }),
+  },
   { name: 'loses facts that its follower should see', ports: followerSkips },
   { name: 'never gives permits back', alter: leaksPermits },
   { name: 'runs tools before their intention is recorded', ports: doesNotWaitForIntentions },

@@ -156,6 +156,11 @@ class Drawer {
 }
 
 /** How much of a plan is of a kind that not every story has. */
+/** Of the uses of tools: of one that does not exist. */
+const NOTHING_SHARE = 0.1;
+/** Of the agents: those whose model asks for nothing that exists. */
+const MISGUIDED_SHARE = 0.1;
+
 export interface Shares extends ToolShares {
   /** Waits for signals, of the operations. */
   readonly waits: number;
@@ -164,10 +169,11 @@ export interface Shares extends ToolShares {
 export function drawPlan(label: string, random: SeededRandom, shares: Shares): Plan {
   const drawer = new Drawer(random, shares);
   if (random.chance(0.65)) return { kind: 'workflow', label, operations: drawer.operations(0) };
+  const misguided = random.split('misguided').chance(MISGUIDED_SHARE) ? 1 : NOTHING_SHARE;
   const turns = Array.from({ length: random.integer(...TURNS) }, () =>
     Array.from({ length: random.integer(1, 3) }, () => {
       const { tool, id, value, fails, ms } = drawer.tool();
-      return { tool: random.chance(0.1) ? 'nothing' : tool, id, value, fails, ms };
+      return { tool: random.chance(misguided) ? 'nothing' : tool, id, value, fails, ms };
     }),
   );
   return { kind: 'agent', label, turns };
@@ -235,6 +241,19 @@ function expectedResults(operations: readonly Operation[]): Results {
 function expectedText({ turns }: AgentPlan): string {
   const uses = turns.flat();
   return agentText(uses.map(({ tool, value }) => (isTool(tool) ? toolResult(tool, value) : undefined)));
+}
+
+/** Turns in a row in which a model may ask for nothing that exists. */
+const MISGUIDED_TURNS_MAX = 3;
+
+/** Whether its model asks for so little that exists that the run fails with it. */
+export function isMisguided(plan: Plan): boolean {
+  if (plan.kind !== 'agent') return false;
+  let inARow = 0;
+  return plan.turns.some((uses) => {
+    inARow = uses.some(({ tool }) => isTool(tool)) ? 0 : inARow + 1;
+    return inARow >= MISGUIDED_TURNS_MAX;
+  });
 }
 
 export function agentText(results: readonly (number | undefined)[]): string {
