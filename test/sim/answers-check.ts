@@ -25,6 +25,8 @@ export function checkAnswers(simulation: Simulation, log: LogView): (exchange: E
   };
 }
 
+const DECIDED = { RedriveEffect: 'EffectRedriven', GiveUpEffect: 'EffectGivenUp' } as const;
+
 function missingFact(command: CommandEnvelope['command'], facts: readonly RecordedEvent[]): string | undefined {
   const has = (type: string, matches: (data: Readonly<Record<string, unknown>>) => boolean = () => true): boolean =>
     facts.some((fact) => fact.type === type && matches(fact.data as Readonly<Record<string, unknown>>));
@@ -33,7 +35,7 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
     case 'StartRun':
       return has('RunRequested') ? undefined : 'the log has no such run';
     case 'CancelRun':
-      return has('RunCancelRequested') || hasEnded ? undefined : 'no fact says that it was asked for';
+      return has('RunCancelRequested') || has('RunEnding') || hasEnded ? undefined : 'no fact says that it was asked for';
     case 'RepinRun': {
       const { buildId } = command;
       const says = (data: Readonly<Record<string, unknown>>): boolean => data['buildId'] === buildId;
@@ -55,20 +57,15 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
       return has('EffectDispatched', ({ executionId }) => executionId === command.executionId)
         ? undefined
         : `no fact says that ${command.executionId} may begin`;
-    case 'ReportEffect':
-      return undefined;
     case 'RecordVote':
       return hasEnded || has('ApprovalVoted') || has('ApprovalDenied') ? undefined : 'no fact says what was decided';
     case 'RecordRefusal':
       return has('ApprovalRefused') ? undefined : 'no fact says what was tried';
     case 'RedriveEffect':
-      return hasEnded || has('EffectRedriven', ({ call }) => call === command.call)
-        ? undefined
-        : 'no fact says that it is tried again';
     case 'GiveUpEffect':
-      return hasEnded || has('EffectGivenUp', ({ call }) => call === command.call)
+      return hasEnded || has(DECIDED[command.type], ({ call }) => call === command.call)
         ? undefined
-        : 'no fact says that it was given up';
+        : 'no fact says what was decided';
     case 'ReleaseRun':
       return has('RunAssigned', ({ permitId }) => permitId === command.permitId) ? undefined : 'no assignment holds its permit';
     case 'RecordProgress': {
@@ -85,6 +82,7 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
     // Nobody in a story forks or rewinds.
     case 'ForkRun':
     case 'RewindRun':
+    case 'ReportEffect':
     case 'RefuseRun':
     case 'ResumeRun':
     case 'GetRun':

@@ -103,14 +103,18 @@ function checkUndone(world: OuterWorld, facts: readonly RecordedEvent[], found: 
   const [first] = facts;
   if (first === undefined) return;
   const { tenant, runId } = runStream.parse(first.stream);
-  const intended = facts.flatMap(({ data }) => (data as { undoes?: string }).undoes ?? []);
-  for (const { type, data } of facts) {
-    const key = `${tenant}/${runId}/0/${(data as { call?: string }).call ?? ''}/undo`;
-    if (type === 'EffectCompensated' && !world.undone.has(key)) found(`${key} is said to be undone, and was not`);
+  const undone = new Set<string>();
+  for (const key of world.undone.keys()) {
+    // The branch stands between the run and the call.
+    const [ofTenant, ofRun, , call = ''] = key.split('/');
+    if (ofTenant === tenant && ofRun === runId) undone.add(call);
   }
-  for (const key of world.undone.keys())
-    if (key.startsWith(`${tenant}/${runId}/0/`) && !intended.some((call) => key === `${tenant}/${runId}/0/${call}/undo`))
-      found(`${key} was undone, and no fact says that it was to be`);
+  const intended = new Set(facts.map(({ data }) => (data as { undoes?: string }).undoes));
+  for (const { type, data } of facts) {
+    const { call = '' } = data as { call?: string };
+    if (type === 'EffectCompensated' && !undone.has(call)) found(`${runId} says that ${call} is undone, and it was not`);
+  }
+  for (const call of undone) if (!intended.has(call)) found(`${call} of ${runId} was undone, and no fact says that it was to be`);
 }
 
 /** Whatever is recorded was made from what is recorded before it: nothing outside rests on what a crash could take away. */

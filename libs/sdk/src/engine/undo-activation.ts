@@ -5,6 +5,7 @@ import { probe, useClaimed, type ClaimedUse } from './claimed-effect';
 import type { Tool } from './definitions';
 import { effectResultEntry } from './entries';
 import { runTool } from './execution';
+import { idempotencyKeyOf } from './identity';
 import { failed } from './outcome';
 
 interface Done {
@@ -95,10 +96,10 @@ export class UndoActivation extends Activation {
     return { ...tool, name, effect, timeoutMs, retry, execute, timeouts: undefined, onExhausted: undefined, approval: undefined };
   }
 
-  /** From identity alone, as that of the effect that is undone. */
+  /** From identity alone: what undoes is told apart by the name of what it undoes, which is one in the whole ledger. */
   private keyOf({ call, undoes }: Undo): string {
-    const effect = `${this.order.tenant}/${this.runId}/0/${undoes ?? call}`;
-    return undoes === undefined ? effect : `${effect}/undo`;
+    const key = idempotencyKeyOf(this.order, undoes ?? call);
+    return undoes === undefined ? key : `${key}/undo`;
   }
 
   protected proceed(): void {
