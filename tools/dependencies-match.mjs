@@ -1,8 +1,7 @@
 // Exits 0 when node_modules holds what package-lock.json asks for. npm leaves a record of what it
-// installed; comparing it spares a second install after an `npm install` by hand. A package of this
-// checkout that is new is only a link to its folder: it is made here.
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs';
-import { dirname, join, relative } from 'node:path';
+// installed; comparing it spares a second install after an `npm install` by hand.
+import { existsSync, readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const root = dirname(dirname(fileURLToPath(import.meta.url)));
@@ -18,21 +17,9 @@ function packagesOf(path) {
 const wanted = packagesOf('package-lock.json');
 const installed = packagesOf('node_modules/.package-lock.json');
 
-function isLinked(path, folder) {
-  const link = join(root, path);
-  if (existsSync(join(link, 'package.json'))) return true;
-  try {
-    mkdirSync(dirname(link), { recursive: true });
-    symlinkSync(relative(dirname(link), join(root, folder)), link);
-  } catch {
-    return false;
-  }
-  return existsSync(join(link, 'package.json'));
-}
-
 function matches([path, entry]) {
   if (!path.startsWith('node_modules/')) return true;
-  if (entry.link === true) return isLinked(path, entry.resolved);
+  if (entry.link === true) return existsSync(join(root, path, 'package.json'));
   const found = installed[path];
   if (found === undefined) return entry.optional === true || entry.peer === true;
   return found.version === entry.version && found.integrity === entry.integrity;

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { callId, displayName } from './values';
+import { displayName } from './values';
 
 /** What a run may use up, and what is said when it does. */
 
@@ -66,7 +66,3 @@ export const guardEventSchemas = {
     action: z.enum(['nudge', 'pause', 'end']),
   }),
 } as const;
-
-/** Names the completed model call of a run by its ordinal, from 1. */
-export const completedModelCall = z.object({ ordinal: count, call: callId, text: z.string() });
-export type CompletedModelCall = Readonly<z.infer<typeof completedModelCall>>;

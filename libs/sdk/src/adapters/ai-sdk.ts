@@ -23,7 +23,7 @@ export interface AiSdkModelOptions {
 export function aiSdkModel(languageModel: LanguageModel, options: AiSdkModelOptions = {}): Model {
   const id = typeof languageModel === 'string' ? languageModel : `${languageModel.provider}/${languageModel.modelId}`;
   const given = { model: languageModel, ...options };
-  return { id, generate: (request) => generate(given, request), stream: (request) => stream(given, request) };
+  return { id, generate: (request) => generate(given, request) };
 }
 
 interface Given extends AiSdkModelOptions {
@@ -35,24 +35,6 @@ async function generate(given: Given, request: ModelRequest): Promise<ModelReply
   const { generateText, APICallError: errors } = await import('ai');
   try {
     return replyOf(given, await generateText(await callOf(given, request)));
-  } catch (error) {
-    throw typed(error, errors);
-  }
-}
-
-async function* stream(given: Given, request: ModelRequest): AsyncGenerator<string, ModelReply, undefined> {
-  const { streamText, APICallError: errors } = await import('ai');
-  // Errors come as parts of the stream; by default they are also printed.
-  const result = streamText({ ...(await callOf(given, request)), onError: () => undefined });
-  try {
-    for await (const part of result.fullStream) {
-      if (part.type === 'text-delta') yield part.text;
-      else if (part.type === 'error') throw part.error;
-      else if (part.type === 'abort') throw request.signal.reason;
-    }
-    const [text, toolCalls, finishReason] = await Promise.all([result.text, result.toolCalls, result.finishReason]);
-    const [usage, response, providerMetadata] = await Promise.all([result.usage, result.response, result.providerMetadata]);
-    return replyOf(given, { text, toolCalls, finishReason, usage, response, providerMetadata });
   } catch (error) {
     throw typed(error, errors);
   }

@@ -112,8 +112,6 @@ export interface ModelReply {
 export interface Model {
   readonly id: string;
   generate(request: ModelRequest): Promise<ModelReply>;
-  /** The same call, whose text is yielded piece by piece as it comes; what it returns is what counts. */
-  stream?(request: ModelRequest): AsyncGenerator<string, ModelReply, undefined>;
 }
 
 /** What a run may use up before a person is asked, or the run fails. */

@@ -75,19 +75,16 @@ export interface ModelUse {
   readonly model: Model;
   readonly prompt: Omit<ModelRequest, 'signal'>;
   readonly promptHash: string;
-  /** Hears the text as it comes, if the model can tell it so. */
-  onText?(piece: string): void;
 }
 
-export async function callModel(execution: Execution, use: ModelUse): Promise<Ended> {
-  const { model, prompt, promptHash } = use;
+export async function callModel(execution: Execution, { model, prompt, promptHash }: ModelUse): Promise<Ended> {
   return limited(execution, {
     what: `The reply of the model ${model.id}`,
     reaction: 'retryable',
     timeoutMs: MODEL_TIMEOUT_MS,
     timedOut: () => new Retryable('ModelTimedOut', `${model.id} did not answer within ${MODEL_TIMEOUT_MS} ms.`),
     run: async (signal) => {
-      const given = await replyOf(use, { ...prompt, signal });
+      const given = await model.generate({ ...prompt, signal });
       const reply = modelDecision.safeParse({ ...given, ...(await outputOf(given, prompt.output)), promptHash });
       if (reply.success) return reply.data;
       throw new Terminal(
@@ -96,16 +93,6 @@ export async function callModel(execution: Execution, use: ModelUse): Promise<En
       );
     },
   });
-}
-
-async function replyOf({ model, onText }: ModelUse, request: ModelRequest): Promise<ModelReply> {
-  if (onText === undefined || model.stream === undefined) return model.generate(request);
-  const pieces = model.stream(request);
-  for (;;) {
-    const next = await pieces.next();
-    if (next.done === true) return next.value;
-    onText(next.value);
-  }
 }
 
 /** An answer is checked; a decision to use tools is none yet. */
