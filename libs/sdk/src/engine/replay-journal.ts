@@ -97,14 +97,13 @@ export class ReplayJournal {
     return this.ends.get(call)?.position;
   }
 
-  /** Something is recorded that the code has not come to yet: it was here before. */
+  /**
+   * Something is recorded that the code has not asked for yet: it was here before. What it has asked for and was not given yet
+   * is no sign of that: results are recorded before the code is given them.
+   */
   get hasMore(): boolean {
-    for (let index = this.cursor; index < this.order.length; index += 1) {
-      const delivery = this.order[index];
-      // Values are asked for, not waited for: one that was asked for already lies behind.
-      if (delivery !== undefined && !(delivery.kind === 'value' && delivery.made)) return true;
-    }
-    return [...this.intents.values()].some(({ made }) => !made);
+    const ahead = [...this.order.slice(this.cursor), ...this.intents.values()];
+    return ahead.some(({ made }) => !made);
   }
 
   /** The next delivery; undefined at the end. Versions are not delivered, and code need not ask for them any more. */

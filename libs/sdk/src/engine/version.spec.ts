@@ -91,6 +91,29 @@ describe('the version of changed code', () => {
     expect((await changed(valued, 2, valued)).outcomes).toEqual([completed(1)]);
   });
 
+  it('does not count a recorded result that was asked for before it as something to come', async () => {
+    const both =
+      (priced: Code): Code =>
+      (ctx) =>
+        ctx.all([
+          async (branch) => {
+            await branch.step('price', () => 10);
+            return priced(ctx);
+          },
+          (branch) => branch.step('stock', () => 7),
+        ]);
+    const asking: Code = (ctx) => ctx.version('fees', FEES);
+    expect(
+      (
+        await changed(
+          both(() => 'before'),
+          2,
+          both(asking),
+        )
+      ).outcomes,
+    ).toEqual([completed([1, 7])]);
+  });
+
   it('is what it was when the code knows newer ones', async () => {
     const newer: Code = async (ctx) => {
       await ctx.step('price', () => 10);
