@@ -258,6 +258,15 @@ describe('a grant', () => {
     expect(types).toEqual(['ApprovalExpired', 'EffectFailed']);
   });
 
+  it('whose expiry and whose claim have crossed lets nothing begin, and the claim is no mistake', () => {
+    const expired = given(...approved)
+      .when(ask({ type: 'FireTimer', timerId: 'approval-1-expiry' }, { nowMs: EXPIRES_MS }))
+      .accepted();
+    given(...approved, ...expired)
+      .when(reporting(claim, { nowMs: EXPIRES_MS }))
+      .then();
+  });
+
   it('holds for the next attempt of an effect that may run again when its worker was lost', () => {
     const idempotent = approved.map((event) =>
       event.type === 'EffectIntended' ? { ...event, data: { ...event.data, effectClass: 'idempotent' as const } } : event,
