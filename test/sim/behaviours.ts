@@ -84,6 +84,7 @@ function toolOf(place: Workplace, name: ToolName, effect: 'idempotent' | 'pure')
     input: useInput,
     effect,
     pool: poolOf(name),
+    timeoutMs: timeoutOf(name),
     retry: RETRY,
     ...(name === 'charge' ? { ...IMPATIENT, ...undoable(place) } : {}),
     execute: async ({ runId, id, value, fails, ms }, { idempotencyKey, attempt }) => {
@@ -124,8 +125,9 @@ const IMPATIENT = {
 } as const;
 
 /** Longer than any work that is drawn. */
-const CLAIMED_TIMEOUT_MS = 400;
-const POOLED_TIMEOUT_MS = 2_000;
+function timeoutOf(name: ToolName): number {
+  return poolOf(name) === undefined ? 400 : 2_000;
+}
 
 /** What is asked for is done at once, and perhaps not answered. */
 function claimedToolOf(place: Workplace, name: ClaimedToolName | 'remit' | 'pledge') {
@@ -140,7 +142,7 @@ function claimedToolOf(place: Workplace, name: ClaimedToolName | 'remit' | 'pled
     input: useInput,
     effect: CAN_BE_ASKED.has(name) ? 'probeable' : 'irreversible',
     pool: poolOf(name),
-    timeoutMs: poolOf(name) === undefined ? CLAIMED_TIMEOUT_MS : POOLED_TIMEOUT_MS,
+    timeoutMs: timeoutOf(name),
     execute: async ({ runId, id, value, fails, ms }, { executionId, attempt }) => {
       begin(place, { kind: 'tool', runId, name: id });
       const result = toolResult(name, value);

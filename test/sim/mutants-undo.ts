@@ -18,6 +18,10 @@ export function undoMutants({ deciding, withoutEvents }: Tools): readonly Mutant
       alter: deciding((decide) => (given, state) => endingAtOnce(decide(given, state), given.at.nowMs)),
     },
     {
+      name: 'ends without saying what it has done',
+      alter: deciding((decide) => (given, state) => withoutEffects(decide(given, state))),
+    },
+    {
       name: 'undoes the oldest effect first',
       alter: deciding((decide) => (given, state) => {
         if (state.status === 'none' || state.status === 'ended') return decide(given, state);
@@ -40,4 +44,14 @@ function endingAtOnce(decision: Decision, endedAtMs: number): Decision {
   if (ending?.type !== 'RunEnding' || ending.data.outcome.status !== 'cancelled') return decision;
   const { reason } = ending.data.outcome;
   return { accepted: [...decision.accepted.slice(0, at), { ...ending, type: 'RunCancelled', data: { reason, endedAtMs } }] };
+}
+
+function withoutEffects(decision: Decision): Decision {
+  if (!('accepted' in decision)) return decision;
+  const silent = (event: RunEvent): RunEvent => {
+    if (event.type !== 'RunCancelled' && event.type !== 'RunTimedOut') return event;
+    const { effects: _, ...data } = event.data;
+    return { ...event, data } as RunEvent;
+  };
+  return { accepted: decision.accepted.map(silent) };
 }

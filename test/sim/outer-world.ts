@@ -56,6 +56,11 @@ export class OuterWorld {
     return [...this.moves.values()].filter((move) => move.use === use).map(({ result }) => result);
   }
 
+  /** What somebody who looks there finds. */
+  resultOf(use: string): number | undefined {
+    return this.movesOf(use)[0] ?? [...this.effects.values()].find(({ id }) => id === use)?.result;
+  }
+
   effect(
     process: SimProcess,
     use: { readonly runId: string; readonly id: string; readonly key: string; readonly result: number },

@@ -281,7 +281,7 @@ export class Story {
     for (const runId of this.auditor.pausedRuns()) void this.client.resume(runId);
     for (const { runId, call, use } of this.auditor.questions()) {
       if (this.client.ended.has(runId)) continue;
-      void this.client.resolve({ runId, call, result: this.premises.world.movesOf(use)[0] });
+      void this.client.resolve({ runId, call, result: this.premises.world.resultOf(use) });
     }
     for (const letter of this.auditor.deadLetters()) if (!this.client.ended.has(letter.runId)) void this.client.redrive(letter);
     if (this.allEnded) this.simulation.at(SETTLE_MS, () => this.simulation.stop(), { label: 'the end' });

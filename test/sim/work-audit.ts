@@ -1,5 +1,5 @@
 import type { RecordedEvent } from '@perdure/kernel';
-import { runStream, runAddress } from '@perdure/run-contract';
+import { runStream, runAddress, type EffectsLeft, type RunEventOf } from '@perdure/run-contract';
 import type { Finding } from '@perdure/testing';
 import type { Wish } from './client';
 import type { LogView } from './log-view';
@@ -33,6 +33,7 @@ export function auditWork(world: OuterWorld, log: LogView, wishes: readonly Wish
     reexecutedPure += pure.length - new Set(pure).size;
     for (const id of toolUsesOf(plan)) checkUse(world, `${runId}/${id}`, found);
     checkUndone(world, facts, found);
+    checkNamed(world, facts, found);
     if (plan.kind === 'workflow') checkCausality(plan.operations, recorded, (message) => found(`${runId}: ${message}`));
   }
   return { findings, reexecutedPure };
@@ -116,6 +117,29 @@ function checkUndone(world: OuterWorld, facts: readonly RecordedEvent[], found: 
   }
   for (const call of undone) if (!intended.has(call)) found(`${call} of ${runId} was undone, and no fact says that it was to be`);
 }
+
+/** The end of a run that did not complete names whatever it has done in the world. */
+function checkNamed(world: OuterWorld, facts: readonly RecordedEvent[], found: (message: string) => void): void {
+  const last = facts.at(-1);
+  if (last === undefined || !UNDOING_ENDS.has(last.type)) return;
+  const { effects } = last.data as { readonly effects?: EffectsLeft };
+  if (effects?.staysBeyond !== undefined) return;
+  const named = new Set(
+    [effects?.undone, effects?.notUndone, effects?.stays, effects?.unknown].flatMap(
+      (list) => list?.map(({ call }) => call) ?? [],
+    ),
+  );
+  const { runId } = runStream.parse(last.stream);
+  for (const { type, data } of facts) {
+    if (type !== 'EffectIntended') continue;
+    const { call, args, effectClass, undoes } = data as RunEventOf<'EffectIntended'>['data'];
+    const { id } = args as { readonly id: string };
+    const isDone = effectClass !== 'pure' && undoes === undefined && world.resultOf(`${runId}/${id}`) !== undefined;
+    if (isDone && !named.has(call)) found(`${runId} has done ${id}, and its end does not name ${call}`);
+  }
+}
+
+const UNDOING_ENDS: ReadonlySet<string> = new Set(['RunFailed', 'RunCancelled', 'RunTimedOut']);
 
 /** Whatever is recorded was made from what is recorded before it: nothing outside rests on what a crash could take away. */
 function checkCausality(

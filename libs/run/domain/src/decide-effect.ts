@@ -272,8 +272,9 @@ function unknownIn(run: OpenRun, { isOver, isEndOf, nowMs }: Letting): readonly 
     if (isPooled ? !isOver : run.status !== 'active') return [];
     const open = { ...call, execution: call.execution };
     const because = isPooled ? 'run-ended' : 'activation-ended';
-    if (!isEndOf(call) && run.status === 'active' && !mustBeClaimed(call.effectClass))
-      return [again(open, run.activation.workerId)];
+    // In a run that ends nothing runs again: whether it happened, and is to be undone, is found out.
+    const mayRunAgain = !isOver && !isEndOf(call) && !mustBeClaimed(call.effectClass);
+    if (mayRunAgain && run.status === 'active') return [again(open, run.activation.workerId)];
     const [unknown, ...next] = becomesUnknown(open, { because }, nowMs);
     return isEndOf(call) ? [unknown] : [unknown, ...next];
   });

@@ -288,6 +288,31 @@ describe('an effect of which nobody knows, of a run that ends', () => {
     expect(events.map(({ type }) => type)).toEqual(['EffectReconciled', 'EffectConfirmed', 'EffectIntended']);
   });
 
+  it('is found out even if it could run again: a deadline ends its run while it is under way with a grant', () => {
+    const deadline = [requested({ deadlineAtMs: START_MS + 500 }), deadlineSet(500), assigned()];
+    const dispatched = fact('EffectDispatched', {
+      ...of,
+      startByMs: START_MS + 5_000,
+      overByMs: START_MS + 7_000,
+      hasProbe: false,
+      grantId: 'g1',
+    });
+    const granted = [...deadline, intendedEffect('1', { tool: 'book', compensation }), dispatched];
+    const nowMs = START_MS + 500;
+    const fired = given(...granted)
+      .when({
+        ...own({ type: 'FireTimer', timerId: 'deadline' }),
+        at: { nowMs, commandId: commandIdAt(nowMs, 3), fraction: 0.5 },
+      })
+      .accepted();
+    expect(fired.map(({ type }) => type)).toEqual(['TimerFired', 'EffectUnknown', 'EffectQuestioned', 'RunEnding', 'TimerSet']);
+    const answer = { type: 'ResolveEffect', call: '1', resolution: 'happened', by: { kind: 'user', id: 'ada' } } as const;
+    const answered = given(...granted, ...fired)
+      .when(own({ ...answer, result: 'booked' }))
+      .accepted();
+    expect(answered.map(({ type }) => type)).toEqual(['EffectReconciled', 'EffectConfirmed', 'EffectIntended', 'RunWoken']);
+  });
+
   it('is not tried again when it has not', () => {
     const events = given(...asked)
       .when(inEpoch(2, 1, probed({ verdict: 'absent' })))
