@@ -3,6 +3,27 @@ import { MemoryBroker, type MemoryConnection } from '@perdure/platform-bus-memor
 import { LoopbackKeyValue, ManualHost } from '@perdure/testing';
 import { PartitionOwnership } from './partition-ownership';
 
+/** Refuses one change, and answers the read that follows as late as it is told to. */
+class SlowMaps extends LoopbackKeyValue {
+  arrive: () => void = () => undefined;
+  private arrival: Promise<void> | undefined;
+
+  refuseOnce(): void {
+    this.arrival = new Promise((resolve) => (this.arrive = resolve));
+  }
+
+  override async compareAndSet(key: string, value: string, expected: number): Promise<number | undefined> {
+    if (this.arrival === undefined) return super.compareAndSet(key, value, expected);
+    const [arrival, found] = [this.arrival, super.get(key)];
+    this.arrival = undefined;
+    this.get = () => {
+      this.get = (again) => super.get(again);
+      return arrival.then(() => found);
+    };
+    return undefined;
+  }
+}
+
 interface Instance {
   readonly ownership: PartitionOwnership;
   readonly connection: MemoryConnection;
@@ -121,6 +142,24 @@ describe('the owners of partitions', () => {
     stoodStillMs.a = 60_000;
     await host.advance(5_000);
     expect([a.owned(), b.owned()]).toEqual(before);
+  });
+
+  it('is not taken back by an answer that a newer map has outrun', async () => {
+    const maps = new SlowMaps();
+    const start = async (instanceId: string): Promise<PartitionOwnership> => {
+      const ownership = new PartitionOwnership({ leases, maps, host, service: 'orchestrator', instanceId });
+      await ownership.start();
+      return ownership;
+    };
+    const leases = new LoopbackKeyValue();
+    const a = await start('a');
+    maps.refuseOnce();
+    const b = await start('b');
+    await host.settle();
+    await maps.put('orchestrator', JSON.stringify(Array.from({ length: PARTITIONS }, (_, n) => (n % 2 === 0 ? 'a' : 'b'))));
+    maps.arrive();
+    await host.settle();
+    expect([a.owns(0), a.owns(1), b.owns(0), b.owns(1)]).toEqual([true, false, false, true]);
   });
 
   it('goes on, and takes nobody for dead, while the store of leases and map is away', async () => {

@@ -35,6 +35,7 @@ type Listener = (gained: readonly number[], lost: readonly number[]) => void;
 export class PartitionOwnership {
   private map: PartitionMap = nobodysMap;
   private mapRevision = 0;
+  private mapsTold = 0;
   private readonly heard = new Map<string, { value: string; atMs: number }>();
   private readonly listeners = new Set<Listener>();
   private readonly subscriptions: Subscription[] = [];
@@ -149,15 +150,19 @@ export class PartitionOwnership {
 
   private onMap(value: string | undefined, revision: number): void {
     if (this.stopped) return;
+    this.mapsTold += 1;
     const map = value === undefined ? undefined : parseMap(value);
     const missed = revision !== this.mapRevision && revision !== this.mapRevision + 1;
     this.mapRevision = value === undefined ? 0 : revision;
     if (map !== undefined) this.adopt(map, { missed });
   }
 
+  /** An answer that a newer map has outrun is old news, and cannot be told from a map written after a wipe: ask again. */
   private async readMap(): Promise<void> {
+    const told = this.mapsTold;
     const stored = await this.attempt(() => this.options.maps.get(this.options.service));
-    this.onMap(stored?.value, stored?.revision ?? 0);
+    if (told === this.mapsTold) this.onMap(stored?.value, stored?.revision ?? 0);
+    else if (!this.stopped) await this.readMap();
   }
 
   private async balance(): Promise<void> {
