@@ -36,6 +36,7 @@ function addInbox(group: Command, { withGateway, act }: Making): void {
     const command = withGateway(group.command(`${verb} <runId> <call>`).description(what))
       .option('--as <name>', 'who decides (else PERDURE_APPROVER); the secret is read from PERDURE_APPROVER_SECRET')
       .option('--key <file>', 'sign with a private key of your own instead')
+      .option('--shown <hash>', 'what was looked at, as `show` names it: refused if something else is asked for by now')
       .option('--reason <text>', 'recorded with it');
     if (verb === 'edit') command.requiredOption('--args <json>', 'the arguments, JSON text, @file, or @- for standard input');
     command.action(act((runId: string, call: string, options: object) => approvals().decide(verb, { runId, call }, options)));

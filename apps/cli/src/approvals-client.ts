@@ -4,6 +4,7 @@ export interface ApprovalLine {
   readonly runId: string;
   readonly tenant: string;
   readonly call: string;
+  readonly branch?: number;
   readonly name: string;
   readonly tool: string;
   readonly status: 'open' | 'granted' | 'denied' | 'expired' | 'ended';
@@ -36,6 +37,8 @@ export interface Decision {
   readonly approver: string;
   readonly secret?: string;
   readonly signature?: string;
+  /** Of what was shown. */
+  readonly shownHash?: string;
   readonly reason?: string;
   readonly args?: unknown;
 }

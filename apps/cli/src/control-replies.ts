@@ -6,6 +6,7 @@ export interface EffectRecord {
   readonly branch: number;
   readonly tool: string;
   readonly effectClass: string;
+  readonly isUndoable: boolean;
   readonly status: 'open' | 'unknown' | 'confirmed' | 'failed';
 }
 

@@ -52,6 +52,9 @@ const TYPES = [
   'ApprovalEscalated',
   'ApprovalRefused',
 ] as const;
+/** What waits for an approval then waits no more: of a run that goes on, it is asked for anew. */
+const CLOSING: readonly string[] = [...TERMINAL_EVENT_TYPES, 'RunRewound'];
+
 type ApprovalFact = RunEventOf<(typeof TYPES)[number]>;
 
 /**
@@ -61,7 +64,7 @@ type ApprovalFact = RunEventOf<(typeof TYPES)[number]>;
  */
 export class ApprovalInbox implements Keeper {
   readonly name = 'approval-inbox';
-  readonly eventTypes: readonly string[] = [...TYPES, ...TERMINAL_EVENT_TYPES];
+  readonly eventTypes: readonly string[] = [...TYPES, ...CLOSING];
   /** By run, then by call. */
   private readonly open = new Map<string, Map<string, ApprovalLine>>();
   private readonly closed = new Map<string, ApprovalLine>();
@@ -89,17 +92,17 @@ export class ApprovalInbox implements Keeper {
 
   apply(fact: RecordedEvent): void {
     const address = runStream.parse(fact.stream);
-    if ((TERMINAL_EVENT_TYPES as readonly string[]).includes(fact.type)) {
-      for (const line of [...(this.open.get(runOf(address))?.values() ?? [])])
+    if (CLOSING.includes(fact.type)) {
+      for (const line of [...(this.open.get(runOf(address))?.values() ?? [])].filter(({ revision }) => revision < fact.revision))
         this.put({ ...line, status: 'ended', revision: fact.revision });
       return;
     }
     const event = { type: fact.type, data: fact.data } as ApprovalFact;
+    const known = this.find({ ...address, call: event.data.call });
     if (event.type === 'ApprovalRequested') {
-      if (this.find({ ...address, call: event.data.call }) === undefined) this.put(requested(address, event, fact.revision));
+      if (known === undefined || fact.revision > known.revision) this.put(requested(address, event, fact.revision));
       return;
     }
-    const known = this.find({ ...address, call: event.data.call });
     if (known !== undefined && fact.revision > known.revision)
       this.put({ ...known, ...changed(known, event), revision: fact.revision });
   }

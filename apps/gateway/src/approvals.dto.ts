@@ -8,10 +8,11 @@ const LIST_MAX = 1_000;
 const tenant = nameToken.default(TENANT_DEFAULT);
 const status = z.enum(['open', 'granted', 'denied', 'expired', 'ended']);
 
-const identified = {
+const decided = {
   approver: nameToken.describe('Who decides: an approver that is enrolled.'),
   secret: z.string().max(200).optional().describe('What the approver was given at enrolment.'),
   signature: z.string().max(200).optional().describe('Of an approver with a key of its own: Ed25519, base64, over the ballot.'),
+  shownHash: z.string().max(128).optional().describe('Of what was shown: refused if something else is asked for by now.'),
   reason: z.string().max(REASON_MAX).optional(),
   tenant,
 };
@@ -25,10 +26,10 @@ export class ApprovalsQuery extends createZodDto(
   }),
 ) {}
 
-export class DecideBody extends createZodDto(z.object(identified)) {}
+export class DecideBody extends createZodDto(z.object(decided)) {}
 
 export class EditBody extends createZodDto(
-  z.object({ ...identified, args: userValue.describe('Executed in the place of the arguments that were intended.') }),
+  z.object({ ...decided, args: userValue.describe('Executed in the place of the arguments that were intended.') }),
 ) {}
 
 const administered = {
@@ -45,6 +46,7 @@ const line = z.object({
   runId: nameToken,
   tenant: nameToken,
   call: z.string(),
+  branch: z.number().optional().describe('How often its run was rewound before; absent for 0.'),
   name: z.string(),
   tool: z.string(),
   toolVersion: z.string(),

@@ -45,8 +45,6 @@ const STATUS: Readonly<Record<string, number>> = {
   EffectsUnsettled: 409,
   RunMovedOn: 409,
   CancelUnderWay: 409,
-  ApprovalInTheWay: 409,
-  CompensationInTheWay: 409,
   TooManyStreams: 429,
   NoResponders: 503,
   RequestTimedOut: 503,

@@ -28,3 +28,8 @@ export interface ShownEffect {
 export function shownOf({ name, call, tool, args, why, requestedBy }: ShownEffect): ShownEffect {
   return { name, call, tool, args, why, requestedBy };
 }
+
+/** The branch of a run as it is written down: how often it was rewound, left out where it is 0. */
+export function ofBranch(branch: number): { readonly branch?: number } {
+  return branch === 0 ? {} : { branch };
+}

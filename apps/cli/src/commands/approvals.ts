@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { canonicalJson, shownOf, signedText } from '@perdure/kernel';
+import { canonicalJson, ofBranch, shownOf, signedText } from '@perdure/kernel';
 import { signingKeyOf } from '@perdure/platform-host-node';
 import { ApprovalsClient, type Approval, type ApprovalLine, type Decision } from '../approvals-client';
 import { BadUsage, EXIT } from '../cli.errors';
@@ -46,6 +46,7 @@ export async function showApproval(runId: string, call: string, options: CommonO
   showLine(approval);
   say(`    asked for by ${approval.requestedBy}, under the policy ${approval.policy} (version ${approval.policyVersion})`);
   say(`    expires ${new Date(approval.expiresAtMs).toISOString()}`);
+  say(`    shown ${pc.dim(approval.shownHash)}`);
   say(`    arguments ${pc.dim(approval.argsHash)}`);
   say(JSON.stringify(approval.args, undefined, 2).replace(/^/gm, '    '));
   if (shownHashOf(approval) !== approval.shownHash)
@@ -57,6 +58,7 @@ export interface DecideOptions extends CommonOptions {
   readonly as?: string;
   readonly key?: string;
   readonly reason?: string;
+  readonly shown?: string;
   readonly args?: string;
 }
 
@@ -70,11 +72,13 @@ export async function decide(
   const approver = options.as ?? process.env.PERDURE_APPROVER;
   if (approver === undefined) throw new BadUsage('Say who decides: --as NAME, or PERDURE_APPROVER.');
   const said = options.reason === undefined ? {} : { reason: options.reason };
+  const approval = await client.get(of.runId, of.call);
   const proof =
     options.key === undefined
       ? { secret: secretOf() }
-      : { signature: signed(options.key, await client.get(of.runId, of.call), { approver, verb, ...args }) };
-  await client.decide(verb, of, { approver, ...proof, ...said, ...args } satisfies Decision);
+      : { signature: signed(options.key, approval, { approver, verb, ...args }) };
+  const shownHash = options.shown ?? shownHashOf(approval);
+  await client.decide(verb, of, { approver, ...proof, shownHash, ...said, ...args } satisfies Decision);
   const did = { approve: 'approved', deny: 'denied', edit: 'approved with other arguments' }[verb];
   say(options.json ? JSON.stringify({ ...of, did: verb }) : `${pc.green('!')} ${of.call} of ${pc.bold(of.runId)}: ${did}`);
   return EXIT.ok;
@@ -96,10 +100,20 @@ function signed(
   { approver, verb, args }: { approver: string; verb: string; args?: unknown },
 ): string {
   const seed = Buffer.from(readFileSync(keyFile, 'utf8').trim(), 'base64');
-  const { tenant, runId, call } = approval;
+  const { tenant, runId, branch = 0, call } = approval;
   const argsHash = hashOf(verb === 'edit' ? args : approval.args);
   const decision = verb === 'deny' ? 'deny' : 'approve';
-  const ballot = { v: 1, tenant, runId, call, argsHash, shownHash: shownHashOf(approval), decision, approver };
+  const ballot = {
+    v: 1,
+    tenant,
+    runId,
+    ...ofBranch(branch),
+    call,
+    argsHash,
+    shownHash: shownHashOf(approval),
+    decision,
+    approver,
+  };
   return signingKeyOf(seed).sign(signedText('ballot', ballot));
 }
 

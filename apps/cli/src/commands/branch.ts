@@ -49,8 +49,11 @@ function tellState(state: RunState): void {
   );
 }
 
-function effectLine({ tool, call, effectClass, status: stands, branch }: EffectRecord): string {
-  return `${stands} ${tool} ${call}${branch === 0 ? '' : ` of branch ${branch}`}, ${effectClass}`;
+function effectLine({ tool, call, effectClass, status: stands, branch, isUndoable }: EffectRecord): string {
+  const undone = isUndoable ? 'can be undone' : effectClass === 'pure' || stands === 'failed' ? '' : 'cannot be undone';
+  return [`${stands} ${tool} ${call}${branch === 0 ? '' : ` of branch ${branch}`}`, effectClass, undone]
+    .filter(Boolean)
+    .join(', ');
 }
 
 export async function forkRun(

@@ -57,9 +57,9 @@ async function signedVote(ports: SignerPorts, asked: Asked, found: RequestedAppr
   if (approver.publicKey === undefined && !ports.secrets.holds(tenant, approver.id, command.secret ?? ''))
     throw notIdentified(approver);
   const edited = 'args' in command ? { edited: { args: command.args } } : {};
-  const { runId, decision } = command;
+  const { runId, decision, shownHash } = command;
   const hash = (value: unknown): string => host.digest.sha256(canonicalJson(value));
-  const judged = judgeDecision({ tenant, runId, approver: approver.id, decision, ...edited }, found, {
+  const judged = judgeDecision({ tenant, runId, approver: approver.id, decision, shownHash, ...edited }, found, {
     nowMs: host.clock.nowMs(),
     voteId: id,
     approvals,

@@ -30,6 +30,8 @@ export const signerCommandSchemas = {
     runId: nameToken,
     call: z.string().min(1).max(200),
     decision: z.enum(['approve', 'deny']),
+    /** Of what the person was shown: refused if something else is asked for by now. */
+    shownHash: z.string().max(128).optional(),
     /** Arguments in the place of those intended. */
     args: z.unknown().optional(),
     reason: z.string().max(REASON_MAX).optional(),

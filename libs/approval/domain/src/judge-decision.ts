@@ -21,6 +21,8 @@ export interface Decision {
   readonly runId: string;
   readonly approver: string;
   readonly decision: 'approve' | 'deny';
+  /** Of what the person has seen, where it says so. */
+  readonly shownHash?: string | undefined;
   /** Present when the arguments were changed. */
   readonly edited?: { readonly args: unknown };
 }
@@ -46,6 +48,8 @@ export function judgeDecision(decision: Decision, found: RequestedApproval, at: 
   const shownHash = at.hash(shownOf({ ...effect, name: run.name, why: policy.name, requestedBy: run.requestedBy }));
   if (at.hash(effect.args) !== request.argsHash || shownHash !== request.shownHash || run.requestedBy !== request.requestedBy)
     return refused('OtherRequest', 'The request is about something else than what the effect intends.');
+  if (decision.shownHash !== undefined && decision.shownHash !== shownHash)
+    return refused('OtherRequest', 'Something else is asked for by now than what was shown. Look at it again.');
   if (at.nowMs >= request.expiresAtMs) return refused('ApprovalExpired', 'The time to decide is over.');
   const approver = at.approvals.approvers.get(decision.approver);
   if (approver === undefined) return refused('UnknownApprover', `Nobody is enrolled as ${decision.approver}, or no longer.`);
@@ -72,7 +76,7 @@ function statementOf({ decision, request, policy, role, argsHash }: Agreed, at: 
     id: at.voteId,
     tenant: decision.tenant,
     runId: decision.runId,
-    branch: 0,
+    branch: request.branch ?? 0,
     call: request.call,
     tool: request.tool,
     toolVersion: request.toolVersion,

@@ -54,12 +54,20 @@ export class BranchDesk {
   private async forkRequest(
     tenant: string,
     command: RunCommandOf<'ForkRun'>,
-    { run, revision }: Moment,
+    { run, revision, approvals }: Moment,
   ): Promise<Omit<RequestFork, 'requestHash'> | { readonly error: ErrorRecord }> {
     const { kind, name, pool, input } = run.request;
     const tooMuch = tooMuchToCarry(run);
     if (tooMuch !== undefined) return { error: tooMuch };
-    const fork = { type: 'RequestFork', kind, name, pool, source: { runId: command.source, revision }, past: run } as const;
+    const fork = {
+      type: 'RequestFork',
+      kind,
+      name,
+      pool,
+      source: { runId: command.source, revision },
+      past: run,
+      approvals,
+    } as const;
     if (command.input === undefined) return { ...fork, input };
     if (kind === 'workflow' && (journalLength(run.journal) > 0 || run.calls.size > 0)) return { error: INPUT_NOT_REPLACEABLE };
     const checked = await this.ports.code.request(tenant, { type: 'StartRun', name, input: command.input, pool });
@@ -89,10 +97,7 @@ export class BranchDesk {
         asOf: moment.head,
         outcomes: moment.outcomesSince,
         sentSince: moment.signalsSince,
-        approvalsSince: moment.approvalsSince,
-        effectsSince: moment.effectsSince.flatMap(({ call, intendedAtRevision }) =>
-          intendedAtRevision > moment.revision ? [call] : [],
-        ),
+        approvals: moment.approvals,
         reason,
       });
       if (judged.accepted) return accepted(answerOf(address, moment, { branch, dryRun }));

@@ -68,6 +68,7 @@ describe('the history of a run', () => {
         status: 'confirmed',
         intendedAtRevision: 4,
         endedAtRevision: 5,
+        isUndoable: false,
       },
     ]);
     expect([...moment.outcomesSince]).toEqual([['t1.0', { ok: true, value: 'paid' }]]);

@@ -6,6 +6,7 @@ import {
   type Outcome,
   type RunAddress,
   type RunEvent,
+  type RunEventOf,
   type ShownSignal,
 } from '@perdure/run-contract';
 import { evolve, isOpen, noRun, type EndedRun, type OpenRun, type RunState } from '@perdure/run-domain';
@@ -30,8 +31,8 @@ export interface Moment {
   /** How effects ended after the moment that may not be done again, by call. */
   readonly outcomesSince: ReadonlyMap<string, Outcome>;
   readonly signalsSince: readonly ShownSignal[];
-  /** Effects of which an approval was asked after the moment. */
-  readonly approvalsSince: readonly string[];
+  /** What was asked of persons about effects that were open. */
+  readonly approvals: ReadonlyMap<string, RunEventOf<'ApprovalRequested'>['data']>;
 }
 
 /** Which moment is meant. */
@@ -140,12 +141,10 @@ export function momentAt(facts: readonly RunEvent[], revision: number): Moment {
   const effects = ledger.effects();
   const since = new Map<string, Outcome>();
   const signalsSince: ShownSignal[] = [];
-  const approvalsSince: string[] = [];
   facts.slice(revision + 1).forEach((event, index) => {
     const at = revision + 1 + index;
     const ended = ledger.see(event, at);
     if (ended !== undefined) since.set(ended.call, ended.outcome);
-    if (event.type === 'ApprovalRequested') approvalsSince.push(event.data.call);
     if (event.type === 'SignalReceived') signalsSince.push({ revision: at, name: event.data.name, payload: event.data.payload });
   });
   return {
@@ -159,7 +158,7 @@ export function momentAt(facts: readonly RunEvent[], revision: number): Moment {
       .filter((effect) => effect.intendedAtRevision > revision || (effect.endedAtRevision ?? 0) > revision),
     outcomesSince: endedSince(run, since),
     signalsSince,
-    approvalsSince,
+    approvals: askedIn(run, facts.slice(0, revision + 1)),
   };
 }
 
@@ -171,6 +170,16 @@ function endedSince(run: OpenRun, since: ReadonlyMap<string, Outcome>): Readonly
     if (open.kind === 'tool' && open.effectClass !== 'pure' && outcome !== undefined) kept.set(open.call, outcome);
   }
   return kept;
+}
+
+function askedIn(run: OpenRun, facts: readonly RunEvent[]): Moment['approvals'] {
+  const asked = new Map<string, RunEventOf<'ApprovalRequested'>['data']>();
+  for (const event of facts) {
+    const open = event.type === 'ApprovalRequested' ? run.calls.get(event.data.call) : undefined;
+    if (event.type === 'ApprovalRequested' && open?.kind === 'tool' && open.approval !== undefined)
+      asked.set(open.call, event.data);
+  }
+  return asked;
 }
 
 /** Every effect that the facts tell of, in the order of its intention. */
@@ -190,9 +199,19 @@ class Ledger {
       this.open.clear();
     }
     if (event.type === 'EffectIntended') {
-      const { call, tool, effectClass } = event.data;
+      const { call, tool, effectClass, compensation } = event.data;
       this.open.set(call, this.known.length);
-      this.known.push({ call, branch: this.branch, tool, effectClass, status: 'open', intendedAtRevision: revision });
+      const isUndoable = compensation !== undefined;
+      const effect = {
+        call,
+        branch: this.branch,
+        tool,
+        effectClass,
+        status: 'open',
+        intendedAtRevision: revision,
+        isUndoable,
+      } as const;
+      this.known.push(effect);
     }
     if (event.type === 'EffectUnknown') this.change(event.data.call, { status: 'unknown' });
     if (event.type === 'EffectReconciled' && event.data.verdict === 'absent') this.change(event.data.call, { status: 'open' });
@@ -207,7 +226,7 @@ class Ledger {
     }
     if (event.type !== 'EffectFailed' || event.data.retryAtMs !== undefined) return undefined;
     const { call, error } = event.data;
-    this.change(call, { status: 'failed', endedAtRevision: revision });
+    this.change(call, { status: 'failed', endedAtRevision: revision, isUndoable: false });
     return { call, outcome: { ok: false, error } };
   }
 

@@ -1,9 +1,10 @@
+import { ofBranch } from '@perdure/kernel';
 import { z } from 'zod';
 import { callId, displayName, nameToken, userValue } from './values';
 
 /**
  * Approvals of effects: what is asked, what persons have said under the signer's signature, and what became of it. The identity
- * of an approval is that of its effect: the call.
+ * of an approval is that of its effect: the call, and the branch of the run, which is left out where it is 0.
  */
 
 const timestampMs = z.number().int().nonnegative();
@@ -11,6 +12,7 @@ const hash = z.string().max(128);
 /** Ed25519, base64. */
 export const signature = z.string().max(200);
 export const publicKey = z.string().max(100);
+const branch = z.number().int().nonnegative();
 const QUORUM_MAX = 20;
 export const REASON_MAX = 2_000;
 
@@ -21,7 +23,7 @@ export const voteStatement = z.object({
   id: z.uuid(),
   tenant: nameToken,
   runId: nameToken,
-  branch: z.literal(0),
+  branch,
   call: callId,
   tool: displayName,
   /** Hash of the tool's manifest. */
@@ -47,6 +49,7 @@ export const ballot = z.object({
   v: z.literal(1),
   tenant: nameToken,
   runId: nameToken,
+  branch: branch.optional(),
   call: callId,
   argsHash: hash,
   shownHash: hash,
@@ -70,8 +73,8 @@ export function attested({ statement, ballot: own }: Pick<Vote, 'statement' | 'b
 }
 
 /** The ballot that a vote stands for. */
-export function ballotOf({ tenant, runId, call, argsHash, shownHash, decision, approver }: VoteStatement): Ballot {
-  return { v: 1, tenant, runId, call, argsHash, shownHash, decision, approver };
+export function ballotOf({ tenant, runId, branch, call, argsHash, shownHash, decision, approver }: VoteStatement): Ballot {
+  return { v: 1, tenant, runId, ...ofBranch(branch), call, argsHash, shownHash, decision, approver };
 }
 
 /** Somebody tried what the signer would not sign. */
@@ -112,6 +115,7 @@ export const approvalEventSchemas = {
   /** The effect may not run before enough persons have agreed. */
   ApprovalRequested: z.object({
     call: callId,
+    branch: branch.optional(),
     tool: displayName,
     toolVersion: hash,
     argsHash: hash,

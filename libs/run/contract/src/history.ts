@@ -15,6 +15,8 @@ export const effectRecord = z.object({
   status: z.enum(['open', 'unknown', 'confirmed', 'failed']),
   intendedAtRevision: revision,
   endedAtRevision: revision.optional(),
+  /** Its tool declares what undoes it: it would be undone if the run failed. Never, of what did not happen. */
+  isUndoable: z.boolean(),
 });
 export type EffectRecord = z.infer<typeof effectRecord>;
 

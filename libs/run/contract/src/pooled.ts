@@ -52,6 +52,8 @@ export const pooledCommandSchemas = {
     ...ofExecution,
     ...session,
     ticket,
+    /** Of the offer: how often the run was rewound. */
+    branch: z.number().int().nonnegative().optional(),
     argsHash: z.string().max(128),
     grantId: z.string().max(128).optional(),
   }),

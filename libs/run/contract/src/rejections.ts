@@ -53,8 +53,6 @@ export type RunRejectionType =
   | 'EffectsUnsettled'
   | 'RunMovedOn'
   | 'CancelUnderWay'
-  | 'ApprovalInTheWay'
-  | 'CompensationInTheWay'
   | 'CommandIdExpired'
   | 'NothingToWaitFor'
   | 'NotForAgents'

@@ -1,7 +1,9 @@
 import type { CarriedState, JournalItem, Outcome, RunEvent, ShownSignal } from '@perdure/run-contract';
 import { waitTimer } from './decide-signal';
 import { tailItems } from './run.journal';
-import type { OpenCall, OpenRun, OpenTool, RunState } from './run.state';
+import { askedAnew } from './request-approval';
+import type { AskedApprovals } from './run.commands';
+import { mayHaveHappened, type OpenCall, type OpenRun, type OpenTool, type RunState } from './run.state';
 import { evolve } from './run.evolve';
 
 /**
@@ -18,6 +20,7 @@ export interface Past {
   readonly outcomes: ReadonlyMap<string, Outcome>;
   /** Sent later, and not to be lost. */
   readonly sentSince: readonly ShownSignal[];
+  readonly approvals: AskedApprovals;
 }
 
 export function carriedFrom({ run, outcomes, sentSince }: Past): CarriedState {
@@ -57,8 +60,14 @@ function decidedTurn(journal: readonly JournalItem[]): number {
   return journal.reduce((turn, item) => (item.type === 'decided' ? Math.max(turn, Number(item.call.slice(1))) : turn), 0);
 }
 
+interface Reopening {
+  readonly nowMs: number;
+  readonly asFork: boolean;
+  hash(value: unknown): string;
+}
+
 /** Opens again what was open. `after` is the run that goes on, before these facts. */
-export function reopened(past: Past, after: RunState, given: { readonly nowMs: number; readonly asFork: boolean }): RunEvent[] {
+export function reopened(past: Past, after: RunState, given: Reopening): RunEvent[] {
   const events: RunEvent[] = [];
   let state = after;
   const add = (...added: readonly RunEvent[]): void => {
@@ -68,6 +77,8 @@ export function reopened(past: Past, after: RunState, given: { readonly nowMs: n
   for (const call of past.run.calls.values()) {
     if (past.outcomes.has(call.call)) continue;
     add(...opening(past.run, call, given));
+    const asked = past.approvals.get(call.call);
+    if (asked !== undefined && call.kind === 'tool') add(...askedAnew({ asked, args: call.args, run: state }, given));
     // A wait that was answered at once needs no limit.
     const limit = call.kind === 'wait' ? timerOf(past.run, call.call) : undefined;
     const isOpen = 'calls' in state && state.calls.has(call.call);
@@ -76,11 +87,7 @@ export function reopened(past: Past, after: RunState, given: { readonly nowMs: n
   return events;
 }
 
-function opening(
-  run: OpenRun,
-  open: OpenCall,
-  { nowMs, asFork }: { readonly nowMs: number; readonly asFork: boolean },
-): readonly RunEvent[] {
+function opening(run: OpenRun, open: OpenCall, { nowMs, asFork, hash }: Reopening): readonly RunEvent[] {
   const { call } = open;
   switch (open.kind) {
     case 'sleep':
@@ -95,7 +102,9 @@ function opening(
         ? []
         : [{ type: 'ModelCallIntended', data: { call, model: open.model, ...hashOf(run, call) } }];
     case 'tool': {
-      const { tool, effectClass, args, argsHash } = open;
+      const { tool, effectClass, args, approval } = open;
+      // Persons may have put other arguments in the place of those intended.
+      const argsHash = approval?.isEdited === true ? hash(args) : open.argsHash;
       const elsewhere = {
         ...(open.pool === undefined ? {} : { pool: open.pool }),
         ...(open.limits === undefined ? {} : { limits: open.limits }),
@@ -106,16 +115,12 @@ function opening(
         type: 'EffectIntended',
         data: { call, tool, effectClass, args, argsHash, ...asked, ...elsewhere, intendedAtMs: nowMs },
       };
-      return asFork && mayBeUnderWay(open) ? [intended, questionOf(open, nowMs)] : [intended];
+      return asFork && effectClass !== 'pure' && mayHaveHappened(open) ? [intended, questionOf(open, nowMs)] : [intended];
     }
   }
 }
 
-/** In the source of a fork: what it may have begun under keys of its own must not be begun here as well. */
-function mayBeUnderWay({ effectClass, execution }: OpenTool): boolean {
-  return effectClass !== 'pure' && (effectClass === 'idempotent' || execution !== undefined);
-}
-
+/** In the source of a fork it may have been begun, under keys of its own: it must not be begun here as well. */
 function questionOf(open: OpenTool, nowMs: number): RunEvent {
   const { call, tool, effectClass, args, execution } = open;
   const asked = open.toolCallId === undefined ? {} : { toolCallId: open.toolCallId };

@@ -75,6 +75,7 @@ function flawOf(
 function isOfRequest(statement: Vote['statement'], { call, tool }: OpenTool, approval: ToolApproval): boolean {
   return (
     statement.call === call &&
+    statement.branch === (approval.branch ?? 0) &&
     statement.tool === tool &&
     statement.toolVersion === approval.toolVersion &&
     statement.shownHash === approval.shownHash &&

@@ -7,50 +7,45 @@ import { alreadyExists, paused } from './decide-lifecycle';
 import { commandExpired, notYet, refusal } from './rejection';
 import type { DecidedCommand, RequestFork, RewindRun } from './run.commands';
 import { evolve } from './run.evolve';
-import { timerName, type OpenRun, type OpenTool, type RunState } from './run.state';
+import { mayHaveHappened, nameInRun, type OpenRun, type OpenTool, type RunState } from './run.state';
 
 type RunDecision = Decision<RunEvent, RunRejection>;
-type Given<C> = DecidedCommand & { readonly command: C };
+type Hashing<C> = DecidedCommand & { readonly command: C; hash(value: unknown): string };
 
 /** Whoever rewinds a run that goes on meanwhile looks at it again. */
 const MOVED_ON_RETRY_MS = 50;
 
-export function decideFork({ command, at }: Given<RequestFork>, state: RunState): RunDecision {
-  const { kind, name, pool, input, requestHash, source, past, requestedBy } = command;
+export function decideFork({ command, at, hash }: Hashing<RequestFork>, state: RunState): RunDecision {
+  const { kind, name, pool, input, requestHash, source, past, approvals, requestedBy } = command;
   if (state.status !== 'none') return state.request.requestHash === requestHash ? accept() : alreadyExists();
   if (past.ending !== undefined) return alreadyEnding();
-  const inApproval = approvedIn(past, NONE);
-  if (inApproval.length > 0) return approvalInTheWay(inApproval);
   const who = {
     ...(requestedBy === undefined ? {} : { requestedBy }),
     ...(Object.keys(past.limits).length === 0 ? {} : { limits: past.limits }),
   };
-  const carried = { run: past, outcomes: new Map(), sentSince: [] };
+  const carried = { run: past, outcomes: new Map(), sentSince: [], approvals };
   const begun: readonly RunEvent[] = [
     { type: 'RunRequested', data: { kind, name, pool, input, requestHash, ...who, requestedAtMs: at.nowMs } },
     { type: 'RunForked', data: { source, carried: carriedFrom(carried) } },
   ];
-  return accept(...begun, ...reopened(carried, begun.reduce(evolve, state), { nowMs: at.nowMs, asFork: true }));
+  const after = begun.reduce<RunState>(evolve, state);
+  return accept(...begun, ...reopened(carried, after, { nowMs: at.nowMs, asFork: true, hash }));
 }
 
 /** The run is held for a moment, so that no activation of before writes into what it becomes; then it asks for a worker. */
-export function decideRewind({ command, at }: Given<RewindRun>, run: OpenRun): RunDecision {
+export function decideRewind({ command, at, hash }: Hashing<RewindRun>, run: OpenRun): RunDecision {
   const memory = recallCommand(run, at.commandId);
   if (memory === 'repeated') return accept();
   if (memory === 'expired') return commandExpired();
-  const { to, asOf, past, outcomes, reason } = command;
+  const { to, asOf, past, outcomes, approvals, reason } = command;
   if (run.ending !== undefined || past.ending !== undefined) return alreadyEnding();
   if (run.cancel !== undefined) return refusal('CancelUnderWay', 'The run is being cancelled. Fork it when it has ended.');
   if (run.revision !== asOf)
     return notYet('RunMovedOn', 'The run went on while it was looked at. Try again, or pause it first.', MOVED_ON_RETRY_MS);
-  const inApproval = [...approvedIn(past, outcomes), ...command.approvalsSince];
-  if (inApproval.length > 0) return approvalInTheWay(inApproval);
-  const toUndo = run.undo.entries.filter(({ call }) => command.effectsSince.includes(call)).map(({ call }) => call);
-  if (toUndo.length > 0) return wouldBeUndone(toUndo);
   const unsettled = unsettledIn(run, past, outcomes);
   if (unsettled.length > 0) return effectsUnsettled(unsettled);
   // What has been read since is unread again, and what was sent since is not lost.
-  const kept: Past = { run: past, outcomes, sentSince: command.sentSince.slice(-SIGNALS_UNREAD_MAX) };
+  const kept: Past = { run: past, outcomes, sentSince: command.sentSince.slice(-SIGNALS_UNREAD_MAX), approvals };
   const { commandId } = at;
   const why = `rewound to revision ${to}: ${reason}`;
   const events: RunEvent[] = [
@@ -59,7 +54,7 @@ export function decideRewind({ command, at }: Given<RewindRun>, run: OpenRun): R
     { type: 'RunRewound', data: { to, branch: run.branch + 1, carried: carriedFrom(kept), reason, commandId } },
   ];
   const after = events.reduce<RunState>(evolve, run);
-  events.push(...reopened(kept, after, { nowMs: at.nowMs, asFork: false }));
+  events.push(...reopened(kept, after, { nowMs: at.nowMs, asFork: false, hash }));
   // What somebody holds stays held.
   if (run.status !== 'paused' && run.pause === undefined) events.push({ type: 'RunResumed', data: { reason: why, commandId } });
   return accept(...events);
@@ -77,36 +72,14 @@ function cancelledTimers(run: OpenRun): readonly RunEvent[] {
   );
 }
 
-const NONE: ReadonlyMap<string, unknown> = new Map();
-
-/** What was asked of persons is not opened again without them. */
-function approvedIn(past: OpenRun, ended: ReadonlyMap<string, unknown>): readonly string[] {
-  return [...past.calls.values()].flatMap((call) =>
-    call.kind === 'tool' && call.approval !== undefined && !ended.has(call.call) ? [call.call] : [],
-  );
-}
-
-/** A vote names the call and not the branch: where a call could come again under the same name, it must not count again. */
-function approvalInTheWay(calls: readonly string[]): RunDecision {
-  const message = `Approvals were asked for ${calls.join(', ')}: they are neither copied nor taken back. Choose a revision at which none is open, and after the last one for a rewind; or fork an earlier one.`;
-  return refusal('ApprovalInTheWay', message, { details: { calls } });
-}
-
 function alreadyEnding(): RunDecision {
   const message = 'The run is ending at that revision, and nothing of it begins any more. Fork it at an earlier one.';
   return refusal('CancelUnderWay', message);
 }
 
-/** The ledger of what is to be undone names the call and not the branch: one of two uses of a name would be lost. */
-function wouldBeUndone(calls: readonly string[]): RunDecision {
-  const message = `Effects done since then would be undone if the run failed: ${calls.join(', ')}. Rewind to after them, or fork the run.`;
-  return refusal('CompensationInTheWay', message, { details: { calls } });
-}
-
 /** Nothing may be taken back of which it is not known whether it happened. */
 function unsettledIn(run: OpenRun, past: OpenRun, outcomes: RewindRun['outcomes']): readonly OpenTool[] {
-  const isOpenSince = ({ call, effectClass }: OpenTool): boolean =>
-    effectClass === 'idempotent' && past.calls.has(call) && !outcomes.has(call);
+  const isOpenSince = (open: OpenTool): boolean => past.calls.has(open.call) && !outcomes.has(open.call) && mayHaveHappened(open);
   return [...run.calls.values()].filter(
     (call): call is OpenTool => call.kind === 'tool' && (call.execution !== undefined || isOpenSince(call)),
   );
@@ -131,7 +104,7 @@ export function inBranches(state: RunState, events: readonly RunEvent[]): readon
       return { ...event, data: { timerId } };
     }
     if (event.type !== 'TimerSet' || event.data.purpose === 'deadline') return event;
-    const timerId = timerName(branch, event.data.timerId);
+    const timerId = nameInRun(branch, event.data.timerId);
     renamed.set(event.data.timerId, timerId);
     return { ...event, data: { ...event.data, timerId } };
   });

@@ -28,6 +28,7 @@ type Given<C> = DecidedCommand & { readonly command: C };
 
 export function decideClaim({ command, at, code }: Given<ClaimEffect>, run: OpenRun): RunDecision {
   const { call, attempt, executionId, executor, argsHash } = command;
+  if ((command.branch ?? 0) !== run.branch) return notDue(call, 'the run was rewound, and what goes by that name is another');
   const open = run.calls.get(call);
   if (open === undefined || !isPooled(open) || open.attempt !== attempt || open.waitsForRetry)
     return notDue(call, 'it was never intended for a pool, has ended, or is at another attempt');

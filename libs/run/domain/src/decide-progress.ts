@@ -25,7 +25,7 @@ import { NO_RETRY, retryDelayMs } from './retry';
 import type { DecidedCommand } from './run.commands';
 import { evolve } from './run.evolve';
 import { undoLimits } from './undoing';
-import { hasWork, isOpen, timerName, woken, type OpenCall, type OpenRun, type RunState } from './run.state';
+import { hasWork, isOpen, nameInRun, woken, type OpenCall, type OpenRun, type RunState } from './run.state';
 
 /**
  * A worker's report. 1. An older epoch is refused, whatever the worker believes. 2. A repeated report changes
@@ -296,7 +296,7 @@ function timerCancelled(call: string, run: OpenRun): RunDecision {
   const isAsleep = run.calls.get(call)?.kind === 'sleep';
   const timer = [...run.timers.values()].find((candidate) => candidate.purpose === 'sleep' && candidate.call === call);
   if (!isAsleep && !run.inbound.some((fact) => fact.call === call)) return unknownCall(call);
-  return accept<RunEvent>({ type: 'TimerCancelled', data: { timerId: timer?.timerId ?? timerName(run.branch, call) } });
+  return accept<RunEvent>({ type: 'TimerCancelled', data: { timerId: timer?.timerId ?? nameInRun(run.branch, call) } });
 }
 
 /** A cancelled run need not wait for a fixed build. */

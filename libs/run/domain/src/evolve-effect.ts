@@ -3,7 +3,7 @@ import type { Outcome, RunEvent, RunEventOf, RunEventType } from '@perdure/run-c
 import { rememberCommand } from './command-memory';
 import { closeCall, impossible, openCall, withItem, with_ } from './evolve-calls';
 import { withEntry, withStaying, type UndoLedger } from './undo-ledger';
-import type { EffectExecution, OpenRun, OpenTool } from './run.state';
+import { nameInRun, type EffectExecution, type OpenRun, type OpenTool } from './run.state';
 
 /** What the facts of one effect change; that it failed is told with the failures of models. */
 const TYPES = [
@@ -177,7 +177,7 @@ export function closeTool(run: OpenRun, call: string, { outcome, isNews = false 
   const name = open.tool;
   // The worker that holds the run learns of it by this alone: it did not report it.
   if (open.undoes !== undefined) return closed;
-  const listed = outcome.ok ? { ...closed, undo: withEffect(closed.undo, open, outcome.value) } : closed;
+  const listed = outcome.ok ? { ...closed, undo: withEffect(closed, open, outcome.value) } : closed;
   // Its code has nothing more to say: only what it did is of interest.
   if (run.ending !== undefined) return listed;
   const isAnswer =
@@ -193,8 +193,9 @@ export function closeTool(run: OpenRun, call: string, { outcome, isNews = false 
 }
 
 /** What is confirmed can be undone, or stays; what is pure has changed nothing. */
-function withEffect(ledger: UndoLedger, open: OpenTool, result: unknown): UndoLedger {
-  const { call, tool, args, argsHash, compensation, effectClass } = open;
+function withEffect({ undo: ledger, branch }: OpenRun, open: OpenTool, result: unknown): UndoLedger {
+  const { tool, args, argsHash, compensation, effectClass } = open;
+  const call = nameInRun(branch, open.call);
   if (compensation !== undefined)
     return withEntry(ledger, { call, tool, args, argsHash, effectClass: compensation.effectClass, by: { kind: 'tool', result } });
   return effectClass === 'pure' ? ledger : withStaying(ledger, { call, what: tool });

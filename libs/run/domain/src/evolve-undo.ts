@@ -1,7 +1,7 @@
 import { unreachable } from '@perdure/kernel';
 import type { RunEvent, RunEventOf, RunEventType } from '@perdure/run-contract';
 import { impossible, withItem } from './evolve-calls';
-import { commonFields, inDoubt, type OpenCall, type OpenRun } from './run.state';
+import { commonFields, inDoubt, nameInRun, type OpenCall, type OpenRun } from './run.state';
 import { withEntry, type Ending } from './undo-ledger';
 
 /** What the facts of undoing change. */
@@ -39,7 +39,8 @@ export function evolveUndo(run: OpenRun, event: RunEventOf<UndoEventType>): Open
 function registered(run: OpenRun, event: RunEventOf<'UndoRegistered'>): OpenRun {
   if (run.ending !== undefined) throw impossible(run, event);
   const { call, tool, effectClass, args, argsHash } = event.data;
-  const undo = withEntry(run.undo, { call, tool, effectClass, args, argsHash, by: { kind: 'code' } });
+  const name = nameInRun(run.branch, call);
+  const undo = withEntry(run.undo, { call: name, tool, effectClass, args, argsHash, by: { kind: 'code' } });
   return withItem({ ...run, undo }, { type: 'got', call, kind: 'undo', name: tool, outcome: { ok: true, value: null } });
 }
 

@@ -1,8 +1,10 @@
-import { shownOf } from '@perdure/kernel';
+import { ofBranch, shownOf } from '@perdure/kernel';
 import type { RunEvent, RunEventOf } from '@perdure/run-contract';
 import type { ToolManifest } from '@perdure/tenant-contract';
 import type { Circumstances, KnownCode } from './run.commands';
-import type { OpenRun } from './run.state';
+import { isOpen, type OpenRun, type RunState } from './run.state';
+
+type Asked = RunEventOf<'ApprovalRequested'>['data'];
 
 /** Of a run whose owner did not write down who asked for it. */
 const NOBODY_KNOWN = 'unknown';
@@ -31,28 +33,63 @@ export function approvalOf({ run, effect, manifest }: Intended, { at, code, hash
   const escalations = policy.escalation
     .map(({ afterMs, role }) => ({ atMs: at.nowMs + afterMs, role }))
     .filter(({ atMs }) => atMs < expiresAtMs);
+  return withItsTimers({
+    call,
+    ...ofBranch(run.branch),
+    tool,
+    toolVersion: hash(manifest),
+    // Never the worker's word for it: what was not made here from the arguments may be the hash of others.
+    argsHash: hash(args),
+    shownHash: hash(shownOf({ name, call, tool, args, why: policy.name, requestedBy })),
+    policy: policy.name,
+    policyVersion: version,
+    roles: policy.roles,
+    quorum: policy.quorum,
+    separationOfDuties: policy.separationOfDuties,
+    requestedBy,
+    name,
+    requestedAtMs: at.nowMs,
+    expiresAtMs,
+    escalations,
+  });
+}
+
+interface Anew {
+  readonly asked: Asked;
+  readonly args: unknown;
+  /** The run that goes on: its branch, and whoever asked for it. */
+  readonly run: RunState;
+}
+
+/** Of an effect that is opened again, in a fork or after a rewind: under the policy that asked for it, from the first vote on. */
+export function askedAnew(
+  { asked, args, run }: Anew,
+  { nowMs, hash }: { readonly nowMs: number; hash(value: unknown): string },
+): readonly RunEvent[] {
+  if (!isOpen(run)) return [];
+  const { call, tool, policy: why, branch: _, ...rest } = asked;
+  const { name, requestedBy = NOBODY_KNOWN } = run.request;
+  const laterMs = nowMs - asked.requestedAtMs;
+  return withItsTimers({
+    ...rest,
+    call,
+    ...ofBranch(run.branch),
+    tool,
+    policy: why,
+    argsHash: hash(args),
+    shownHash: hash(shownOf({ name, call, tool, args, why, requestedBy })),
+    requestedBy,
+    name,
+    requestedAtMs: nowMs,
+    expiresAtMs: asked.expiresAtMs + laterMs,
+    escalations: asked.escalations.map(({ atMs, role }) => ({ atMs: atMs + laterMs, role })),
+  });
+}
+
+function withItsTimers(data: Asked): readonly RunEvent[] {
+  const { call, expiresAtMs, escalations } = data;
   return [
-    {
-      type: 'ApprovalRequested',
-      data: {
-        call,
-        tool,
-        toolVersion: hash(manifest),
-        // Never the worker's word for it: what was not made here from the arguments may be the hash of others.
-        argsHash: hash(args),
-        shownHash: hash(shownOf({ name, call, tool, args, why: policy.name, requestedBy })),
-        policy: policy.name,
-        policyVersion: version,
-        roles: policy.roles,
-        quorum: policy.quorum,
-        separationOfDuties: policy.separationOfDuties,
-        requestedBy,
-        name,
-        requestedAtMs: at.nowMs,
-        expiresAtMs,
-        escalations,
-      },
-    },
+    { type: 'ApprovalRequested', data },
     timer(call, { id: 'expiry', purpose: 'approval-expiry', dueAtMs: expiresAtMs }),
     ...escalations.map(({ atMs }, index) =>
       timer(call, { id: String(index + 1), purpose: 'approval-escalation', dueAtMs: atMs }),

@@ -43,6 +43,7 @@ function forkOf(...facts: readonly RunEvent[]): DomainCommand {
     requestHash: 'fork',
     source: { runId: 'source', revision: past.revision },
     past,
+    approvals: new Map(),
   };
 }
 function forkedBy(command: DomainCommand): readonly RunEvent[] {
@@ -57,8 +58,7 @@ function rewindTo(facts: readonly RunEvent[], to: number, more: Partial<RewindRu
     asOf: facts.length - 1,
     outcomes: new Map(),
     sentSince: [],
-    approvalsSince: [],
-    effectsSince: [],
+    approvals: new Map(),
     reason: 'misread',
     ...more,
   };
@@ -198,6 +198,29 @@ describe('a rewind', () => {
     given(...facts)
       .when(at(rewindTo(facts, to)))
       .thenRejected('EffectsUnsettled');
+  });
+
+  it('keeps what was done since among what would be undone, newest first, under names of its own', () => {
+    const compensation = { effectClass: 'idempotent' as const };
+    const effect = [intendedEffect('2', { compensation }), confirmed('2')];
+    const facts = [...active, step, ...effect];
+    const back = given(...facts)
+      .when(at(rewindTo(facts, 2)))
+      .accepted();
+    const again = [...facts, ...back, assigned(2), ...effect];
+    const failed = at({
+      type: 'RecordProgress',
+      epoch: 2,
+      seq: 1,
+      entries: [{ type: 'failed', error: { code: 'X', message: 'x', reaction: 'terminal' } }],
+    });
+    const ending = given(...again)
+      .when(failed)
+      .accepted();
+    const undo = { type: 'EffectIntended', data: { call: 'undo-b1-2', undoes: 'b1-2' } };
+    expect(ending.slice(-2)).toMatchObject([undo, { type: 'RunWoken' }]);
+    const state = stateOf(...again, ...ending);
+    expect(state.undo.entries.map(({ call }) => call)).toEqual(['2', 'b1-2']);
   });
 
   it('cancels the timers of what it takes back, and gives those of its branch names of their own', () => {

@@ -1,4 +1,13 @@
-import type { ApprovalRefusal, Executor, Outcome, RunCommandOf, RunKind, RunLimits, ShownSignal } from '@perdure/run-contract';
+import type {
+  ApprovalRefusal,
+  Executor,
+  Outcome,
+  RunCommandOf,
+  RunEventOf,
+  RunKind,
+  RunLimits,
+  ShownSignal,
+} from '@perdure/run-contract';
 import type { BehaviourManifest, EffectInQuestion, KnownPolicy, ToolManifest } from '@perdure/tenant-contract';
 import type { OpenRun } from './run.state';
 
@@ -32,12 +41,16 @@ export interface RequestRun {
   readonly limits?: RunLimits;
 }
 
+/** What was asked of persons about calls that were open: asked anew, since no answer of before counts. */
+export type AskedApprovals = ReadonlyMap<string, RunEventOf<'ApprovalRequested'>['data']>;
+
 /** The run begins as a copy of another one. */
 export interface RequestFork extends Omit<RequestRun, 'type' | 'deadlineMs'> {
   readonly type: 'RequestFork';
   readonly source: { readonly runId: string; readonly revision: number };
   /** The source as it was after that revision. */
   readonly past: OpenRun;
+  readonly approvals: AskedApprovals;
 }
 
 /** The run goes on from what it was. */
@@ -50,10 +63,7 @@ export interface RewindRun {
   readonly asOf: number;
   /** How effects ended that were open at `to` and may not be done again: that is known, and stays so. */
   readonly outcomes: ReadonlyMap<string, Outcome>;
-  /** Effects that were intended after `to`. */
-  readonly effectsSince: readonly string[];
-  /** Effects of which an approval was asked after `to`. */
-  readonly approvalsSince: readonly string[];
+  readonly approvals: AskedApprovals;
   /** Signals that came after `to`, oldest first. */
   readonly sentSince: readonly ShownSignal[];
   readonly reason: string;

@@ -52,7 +52,7 @@ export function runDecider(hash: HashValue) {
 function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decision<RunEvent, RunRejection> {
   const { command, at, code } = given;
   if (command.type === 'RequestRun' && state.status !== 'ended') return decideRequest({ command, at, code }, state);
-  if (command.type === 'RequestFork' && state.status !== 'ended') return decideFork({ command, at, code }, state);
+  if (command.type === 'RequestFork' && state.status !== 'ended') return decideFork({ command, at, code, hash }, state);
   if (state.status === 'none') return decideForMissing();
   if (state.status === 'ended') return decideForEnded(given, state);
   switch (command.type) {
@@ -81,9 +81,9 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
     case 'RepinRun':
       return decideRepin({ command, at, code }, state);
     case 'RequestFork':
-      return decideFork({ command, at, code }, state);
+      return decideFork({ command, at, code, hash }, state);
     case 'RewindRun':
-      return decideRewind({ command, at, code }, state);
+      return decideRewind({ command, at, code, hash }, state);
     case 'SignalRun':
       return decideSignal({ command, at, code }, state);
     case 'ResolveEffect':

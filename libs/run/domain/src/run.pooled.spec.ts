@@ -110,6 +110,7 @@ describe('the claim of an effect of another pool', () => {
     ['that was not asked', by('pure', claim({ isOffered: false })), 'NotTheExecutor'],
     ['of other arguments', by('pure', claim({ argsHash: 'another' })), 'ArgumentsChanged'],
     ['of another attempt', by('pure', claim({ attempt: 2 })), 'EffectNotDue'],
+    ['of another branch', by('pure', claim({ branch: 1 })), 'EffectNotDue'],
     ['of a call that is not open', by('pure', claim({ call: '2' })), 'EffectNotDue'],
   ] as const)('is refused to a worker %s', (_, command, code) => {
     given(...intended)

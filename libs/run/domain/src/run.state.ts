@@ -247,15 +247,14 @@ export function isOpen(state: RunState): state is OpenRun {
 /** Effects of which it is not known whether they happened. */
 export function inDoubt(run: OpenRun): readonly { readonly call: string; readonly what: string }[] {
   return [...run.calls.values()].flatMap((call) =>
-    call.kind === 'tool' && isInDoubt(call) ? [{ call: call.call, what: call.tool }] : [],
+    call.kind === 'tool' && call.undoes === undefined && mayHaveHappened(call) ? [{ call: call.call, what: call.tool }] : [],
   );
 }
 
 /** A claimed one that was not begun has certainly not happened; of what needs no claim nobody can say. */
-function isInDoubt({ execution, effectClass, undoes, approval, pool, losses }: OpenTool): boolean {
-  if (undoes !== undefined) return false;
+export function mayHaveHappened({ execution, effectClass, approval, pool, attempt }: OpenTool): boolean {
   const isClaimed = approval !== undefined || pool !== undefined;
-  return execution !== undefined || (effectClass === 'idempotent' && (!isClaimed || losses > 0));
+  return execution !== undefined || (effectClass === 'idempotent' && (!isClaimed || attempt > 1));
 }
 
 /** An agent of which nothing is open: its next turn is decided when a worker is found for it. */
@@ -263,14 +262,14 @@ export function isBetweenTurns(run: OpenRun): boolean {
   return run.request.kind === 'agent' && run.calls.size === 0 && run.ending === undefined;
 }
 
-/** Calls of different branches share their names; their timers do not. */
-export function timerName(branch: number, name: string): string {
+/** Calls of different branches share their names; their timers do not, nor does what is kept of them across branches. */
+export function nameInRun(branch: number, name: string): string {
   return branch === 0 ? name : `b${branch}-${name}`;
 }
 
 /** The sleep that a timer served. */
 export function callOfTimer({ branch }: OpenRun, timerId: string): string {
-  return timerId.slice(timerName(branch, '').length);
+  return timerId.slice(nameInRun(branch, '').length);
 }
 
 /** Whether a worker would find something to do. */

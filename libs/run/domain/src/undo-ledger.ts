@@ -3,6 +3,7 @@ import { STAYS_NAMED_MAX, UNDO_ENTRIES_MAX } from './bounds';
 
 /** What would undo an effect of a run: declared by its tool, or registered by the code of a workflow. */
 export interface UndoEntry {
+  /** Its name in the run: calls of different branches share theirs. */
   readonly call: string;
   readonly tool: string;
   readonly effectClass: EffectClass;

@@ -28,6 +28,8 @@ export interface ClaimPort {
   /** Resolves with the owner's answer to the claim of this execution; never, when the activation ends before. */
   claim(of: OfExecution, grantId: string | undefined): Promise<ClaimAnswer>;
   readonly runId: string;
+  /** How often the run was rewound. */
+  readonly branch: number;
   readonly grants: GrantKnown;
 }
 
@@ -49,7 +51,7 @@ export async function useClaimed(port: ClaimPort, use: ClaimedToolUse): Promise<
   const parsed = await parsedArguments(tool, use.args);
   if (!parsed.success) return endAs(use, parsed.ended);
   const { host, signal } = port.execution;
-  const refused = refusedGrant(host, port.grants, { ...use, runId: port.runId, grant: use.grant });
+  const refused = refusedGrant(host, port.grants, { ...use, runId: port.runId, branch: port.branch, grant: use.grant });
   if (refused !== undefined) return endAs(use, failed(refused));
   if (!port.isActive) return { did: 'not-begin' };
   const executionId = host.entropy.uuid();

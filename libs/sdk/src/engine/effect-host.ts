@@ -1,4 +1,4 @@
-import { PerdureError, type Bus, type Host } from '@perdure/kernel';
+import { ofBranch, PerdureError, type Bus, type Host } from '@perdure/kernel';
 import {
   claimAnswer,
   requestSubject,
@@ -122,11 +122,12 @@ export class EffectHost {
 
   private async run(offer: OfferMessage, tool: Tool, work: Work): Promise<void> {
     const { host } = this.options;
-    const { call, attempt, argsText, runId } = offer;
+    const { call, attempt, argsText, runId, branch = 0 } = offer;
     const port: ClaimPort = {
       execution: { host, signal: work.controller.signal },
       isActive: true,
       runId,
+      branch,
       grants: this.options.grants,
       claim: (of, grantId) => {
         // Named in heartbeats from now on until it is reported.
@@ -161,7 +162,7 @@ export class EffectHost {
     const under = grantId === undefined ? {} : { grantId };
     const value = await this.ask(
       offer,
-      { type: 'ClaimEffect', ...of, argsHash, ...under },
+      { type: 'ClaimEffect', ...of, ...ofBranch(offer.branch ?? 0), argsHash, ...under },
       host.clock.monotonicMs() + CLAIM_WITHIN_MS,
     );
     return value === WITHDRAWN ? {} : claimAnswer.parse(value);
@@ -186,6 +187,6 @@ export class EffectHost {
   }
 }
 
-function keyOf({ runId, call, attempt, do: what, probe: number = 0 }: OfferMessage): string {
-  return `${runId} ${call} ${what} ${attempt} ${number}`;
+function keyOf({ runId, call, branch = 0, attempt, do: what, probe: number = 0 }: OfferMessage): string {
+  return `${runId} ${call} ${what} ${branch} ${attempt} ${number}`;
 }

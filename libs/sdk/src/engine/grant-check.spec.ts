@@ -53,7 +53,7 @@ function voteOf(approver: string, data: Partial<VoteStatement> = {}, by = signer
 
 function use(votes: readonly Vote[] | undefined, more: Partial<GrantedUse> = {}): GrantedUse {
   const grant: Grant | undefined = votes === undefined ? undefined : { grantId: 'g', votes: [...votes] };
-  return { runId: 'run1', call: '1', tool: pay as unknown as Tool, args, grant, ...more };
+  return { runId: 'run1', branch: 0, call: '1', tool: pay as unknown as Tool, args, grant, ...more };
 }
 
 const why = (given: GrantedUse, by: GrantKnown = known): string | undefined => refusedGrant(host, by, given)?.message;

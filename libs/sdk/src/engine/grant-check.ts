@@ -8,7 +8,7 @@ import { recordOf } from './outcome';
  * What an executing worker convinces itself of before it claims an effect that needed an approval. It believes the signer's key,
  * which it has by its own configuration, and nothing that it is told.
  *
- * 1. Each vote is signed by the signer, and is about this tenant, run, call, tool in the version that is held here, and exactly the
+ * 1. Each vote is signed by the signer, and is about this tenant, run, branch, call, tool in the version that is held here, and exactly the
  *    arguments that would be executed.
  * 2. So many distinct persons as the policy asks for agree, on the same request, and their grant has not expired.
  * 3. A tool that asks for approval by itself is not run without a grant, whatever the owner of the run says.
@@ -22,6 +22,7 @@ export interface GrantKnown {
 
 export interface GrantedUse {
   readonly runId: string;
+  readonly branch: number;
   readonly call: string;
   readonly tool: Tool;
   readonly args: unknown;
@@ -61,8 +62,8 @@ function flawOfVote(host: Host, known: GrantKnown, { use, vote }: { use: Granted
   if (ballot !== undefined && !signatures.verify(ballot.publicKey, signedText('ballot', ballotOf(statement)), ballot.signature))
     return `${statement.approver} has not signed its vote`;
   if (statement.decision !== 'approve') return `${statement.approver} did not agree`;
-  if (statement.tenant !== known.tenant || statement.runId !== use.runId || statement.call !== use.call)
-    return 'the grant is of another effect';
+  const isOfUse = statement.runId === use.runId && statement.branch === use.branch && statement.call === use.call;
+  if (statement.tenant !== known.tenant || !isOfUse) return 'the grant is of another effect';
   if (statement.tool !== use.tool.name || statement.toolVersion !== versionOf(host, known, use.tool.name))
     return 'the grant is of another tool, or of another version of it';
   if (statement.argsHash !== host.digest.sha256(canonicalJson(use.args))) return 'the grant is for other arguments';

@@ -28,6 +28,8 @@ export function auditApprovals(
       asked.set(call, { argsHash, quorum, agreed: new Map(), grant: undefined });
       continue;
     }
+    // What was open is asked for anew.
+    if (event.type === 'RunRewound') asked.clear();
     const watched = asked.get(call);
     if (watched !== undefined) follow(event, watched, { found, clockSkewMs });
   }

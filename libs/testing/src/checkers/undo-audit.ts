@@ -22,6 +22,7 @@ class UndoAudit {
   private underWay: string | undefined;
   private confirmed: string | undefined;
   private outcome: string | undefined;
+  private branch = 0;
 
   see(event: RecordedEvent): void {
     const data = event.data as Data;
@@ -39,11 +40,15 @@ class UndoAudit {
         if (this.outcome !== undefined) found(`${call} begins while the run ends as ${this.outcome}`);
         return;
       case 'EffectConfirmed':
-        if (this.undoable.has(call)) this.left.push(call);
+        if (this.undoable.has(call)) this.left.push(this.nameOf(call));
         if (call === this.underWay) this.confirmed = call;
         return;
       case 'UndoRegistered':
-        this.left.push(call);
+        this.left.push(this.nameOf(call));
+        return;
+      case 'RunRewound':
+        this.branch = Number(data['branch']);
+        this.undoable.clear();
         return;
       case 'RunEnding':
         if (this.outcome !== undefined) found(`it ended as ${this.outcome} before`);
@@ -55,6 +60,11 @@ class UndoAudit {
       case 'EffectNotCompensated':
         return this.settle(call, found);
     }
+  }
+
+  /** Calls of different branches share their names. */
+  private nameOf(call: string): string {
+    return this.branch === 0 ? call : `b${this.branch}-${call}`;
   }
 
   private seeUndo(call: string, undoes: string, found: (message: string) => void): void {

@@ -163,26 +163,9 @@ function resolve(call: string, { move: { pick } }: Turn): DomainCommand {
 }
 
 function rewind({ events, move: { pick } }: Turn): DomainCommand {
-  const {
-    revision: to,
-    run: past,
-    outcomesSince,
-    signalsSince,
-    approvalsSince,
-    effectsSince,
-    head: asOf,
-  } = momentAt(events, pick % events.length);
-  return {
-    type: 'RewindRun',
-    to,
-    past,
-    asOf,
-    outcomes: outcomesSince,
-    sentSince: signalsSince,
-    approvalsSince,
-    effectsSince: effectsSince.map(({ call }) => call),
-    reason: 'chance',
-  };
+  const { revision: to, run: past, outcomesSince, signalsSince, approvals, head: asOf } = momentAt(events, pick % events.length);
+  const since = { outcomes: outcomesSince, sentSince: signalsSince, approvals };
+  return { type: 'RewindRun', to, past, asOf, ...since, reason: 'chance' };
 }
 
 function request(kind: RunKind, pick: number): DomainCommand {

@@ -72,10 +72,10 @@ describe('a fork', () => {
     fc.assert(
       fc.property(moves, fc.nat(), (given, pick) => {
         const { events } = playRun(kind, given);
-        const { run: past, revision } = momentAt(events, pick % events.length);
+        const { run: past, revision, approvals } = momentAt(events, pick % events.length);
         fc.pre(past.ending === undefined);
         const { name, pool, input } = past.request;
-        const command = { type: 'RequestFork' as const, kind, name, pool, input, requestHash: 'fork', past };
+        const command = { type: 'RequestFork' as const, kind, name, pool, input, requestHash: 'fork', past, approvals };
         const at = { nowMs: START_MS, commandId: commandIdAt(START_MS), fraction: 0.5 };
         const code = { behaviour: undefined, tool: () => undefined };
         const source = { runId: 'source', revision };

@@ -90,6 +90,11 @@ const becomes =
     notes.status = status;
   };
 
+/** The ledger of what is to be undone outlasts a rewind, and the names of calls come again. */
+function ledgerName({ branch }: Notes, { call }: Data): string {
+  return branch === 0 ? String(call) : `b${branch}-${String(call)}`;
+}
+
 /** A call's result becomes known to the code at once; where the code waits for it, that it was made is told apart. */
 function give(notes: Notes, call: string): void {
   notes.journalLength += 1;
@@ -185,7 +190,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   RunCancelRequested: () => undefined,
   UndoRegistered: (notes, data) => {
-    notes.toUndo.push(String(data['call']));
+    notes.toUndo.push(ledgerName(notes, data));
     give(notes, String(data['call']));
   },
   RunEnding: (notes) => {
@@ -248,7 +253,7 @@ const RULES: Readonly<Record<string, Rule>> = {
   ApprovalEscalated: () => undefined,
   ApprovalRefused: () => undefined,
   EffectConfirmed: (notes, data, revision) => {
-    if (notes.undoable.has(String(data['call']))) notes.toUndo.push(String(data['call']));
+    if (notes.undoable.has(String(data['call']))) notes.toUndo.push(ledgerName(notes, data));
     succeeds(notes, data, revision);
   },
   EffectDeadLettered: stands('dead-letter'),
