@@ -88,6 +88,7 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
     case 'GetRun':
     case 'GetState':
     case 'AwaitRun':
+    case 'GetModelCalls':
     case 'GetJournal':
       return undefined;
   }

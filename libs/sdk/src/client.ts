@@ -22,6 +22,8 @@ import { connect, resolveConnection, type ConnectionOptions } from './connection
 import type { Agent, Behaviour, Workflow } from './engine/definitions';
 import { ask } from './engine/ask';
 import { errorOf, serialise } from './engine/outcome';
+import type { TokenEvent } from './tokens/token-merge';
+import { TokenReader, type TokensOptions } from './tokens/token-reader';
 
 export interface ClientOptions extends ConnectionOptions {
   readonly tenant?: string;
@@ -53,6 +55,8 @@ export interface RunHandle<O = unknown> {
    */
   result(): Promise<O>;
   view(): Promise<RunView>;
+  /** See Client.tokens. */
+  tokens(options?: TokensOptions): AsyncIterable<TokenEvent>;
   /** Asks it to end: its code is told, and what is in flight is aborted. */
   cancel(reason?: string): Promise<void>;
   /** Holds it: what is under way is finished, nothing new begins until `resume`. */
@@ -175,6 +179,7 @@ export class Client {
       runId,
       result: async () => this.await(runId) as Promise<O>,
       view: () => this.view(runId),
+      tokens: (options) => this.tokens(runId, options),
       cancel: (reason) => this.cancel(runId, reason),
       pause: (reason) => this.pause(runId, reason),
       repin: (buildId, reason) => this.repin(runId, buildId, reason),
@@ -197,6 +202,15 @@ export class Client {
       if (view.outcome !== undefined) return resultOf(runId, view.outcome, view.effects);
       if (view.status === 'ended') throw new InvariantViolated(`The run ${runId} has ended without an outcome.`);
     }
+  }
+
+  /**
+   * The text of the run's model calls as it comes, until the run ends: first what has been said already, or what came after the
+   * event `after`. Whoever does as the events say has on the screen what the log says, never anything twice.
+   * @throws Terminal `RunNotFound`
+   */
+  tokens(runId: string, options?: TokensOptions): AsyncIterable<TokenEvent> {
+    return new TokenReader(this.ports, runAddress(this.tenant, runId), options).read();
   }
 
   async view(runId: string): Promise<RunView> {

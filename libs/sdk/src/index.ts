@@ -40,7 +40,9 @@ export type {
 } from './engine/definitions';
 export { remoteTool, type RemoteToolOptions } from './remote-tool';
 export type { LimitOptions } from './policies';
-export { ruleModel, type RuleDecision } from './rule-model';
+export { ruleModel, type RuleDecision, type RuleModelOptions } from './rule-model';
+export type { TokenEvent } from './tokens/token-merge';
+export type { TokensOptions } from './tokens/token-reader';
 export { tool, type ToolOptions } from './tool';
 export { workflow, type WorkflowOptions } from './workflow';
 export { defaultWorkerId, Worker, type WorkerOptions } from './worker';

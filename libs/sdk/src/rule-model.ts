@@ -6,9 +6,28 @@ export type RuleDecision =
   | { readonly output: unknown }
   | { readonly text?: string; readonly toolCalls?: readonly { readonly tool: string; readonly args: unknown }[] };
 
+export interface RuleModelOptions {
+  /** How its text comes: in these pieces, which together are the text. Without it, it comes whole. */
+  pieces?(text: string): Iterable<string> | AsyncIterable<string>;
+}
+
 /** A model without a provider and without a key: rules written in code. For examples, tests and fixed procedures. */
-export function ruleModel(id: string, rule: (request: ModelRequest) => RuleDecision | Promise<RuleDecision>): Model {
-  return { id, generate: async (request) => replyOf(id, request, await rule(request)) };
+export function ruleModel(
+  id: string,
+  rule: (request: ModelRequest) => RuleDecision | Promise<RuleDecision>,
+  { pieces }: RuleModelOptions = {},
+): Model {
+  const generate = async (request: ModelRequest): Promise<ModelReply> => replyOf(id, request, await rule(request));
+  if (pieces === undefined) return { id, generate };
+  return {
+    id,
+    generate,
+    stream: async function* (request) {
+      const { text, ...rest } = await generate(request);
+      yield* pieces(text);
+      return rest;
+    },
+  };
 }
 
 function replyOf(id: string, request: ModelRequest, decided: RuleDecision): ModelReply {

@@ -97,7 +97,8 @@ function mapping(kind: string): string {
 
 function workerPermissions(): string {
   const publish = ['perdure.part.*.req.>', 'perdure.signer.*', 'perdure.svc.>', 'perdure.tok.>', '_INBOX.>'];
-  const subscribe = ['perdure.work.>', 'perdure.svc.>', '_INBOX.>'];
+  // Whoever may ask about a run may read its tokens: callers have this login, too.
+  const subscribe = ['perdure.work.>', 'perdure.svc.>', 'perdure.tok.>', '_INBOX.>'];
   const list = (subjects: readonly string[]): string => `[${subjects.map(quoted).join(', ')}]`;
   return `publish: { allow: ${list(publish)} }, subscribe: { allow: ${list(subscribe)} }`;
 }

@@ -22,6 +22,7 @@ import { isActive, keyOf } from './activation-keeper';
 import { BranchDesk } from './branch-desk';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
+import type { ModelCalls } from './model-calls';
 import type { Approvals } from './ports';
 import { accepted, parseRequest, refused } from './request';
 import type { RunHistory, When } from './run-history';
@@ -52,6 +53,7 @@ export interface DeskPorts {
   readonly snapshots: Snapshots;
   readonly history: RunHistory;
   readonly waiters: Waiters;
+  readonly modelCalls: ModelCalls;
   readonly workers: () => WorkerRegistry;
   readonly offers: () => Pick<PooledEffects, 'wasOffered'>;
   readonly approvals: Approvals;
@@ -105,6 +107,8 @@ export class RunDesk {
         return this.stateOf(address, command);
       case 'AwaitRun':
         return this.awaitRun(address, command.holdMs);
+      case 'GetModelCalls':
+        return this.modelCalls(address, command);
       case 'GetJournal':
         return this.journal(address, command);
       case 'ReleaseRun':
@@ -228,6 +232,11 @@ export class RunDesk {
     if (!isOpen(state)) return viewAnswer(address, state);
     await waiters.wait(keyOf(address), Math.min(holdMs, AWAIT_HOLD_MS_MAX));
     return this.viewed(address, await runs.of(address).settled());
+  }
+
+  private async modelCalls(address: RunAddress, asked: RunCommandOf<'GetModelCalls'>): Promise<Answer> {
+    const page = await this.ports.modelCalls.page(address, asked);
+    return page === undefined ? refused(NOT_FOUND) : accepted(page);
   }
 
   /** With what is known of the workers around it. */

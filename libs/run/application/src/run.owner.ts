@@ -1,11 +1,12 @@
 import { canonicalJson, errorRecordOf, type BusMessage, type Subscription } from '@perdure/kernel';
 import { partitionSubject, type RunAddress } from '@perdure/run-contract';
-import { runDecider } from '@perdure/run-domain';
+import { runDecider, type RunState } from '@perdure/run-domain';
 import { keyOf } from './activation-keeper';
 import { Caretaker } from './caretaker';
 import { CodeBook } from './code-book';
 import { FactPublisher } from './fact-publisher';
 import { HotRuns } from './hot-runs';
+import { ModelCalls } from './model-calls';
 import { OwnerKeeper } from './owner.keeper';
 import type { OwnerPorts } from './ports';
 import { refused } from './request';
@@ -32,6 +33,7 @@ export class RunOwner {
   private readonly publisher: FactPublisher;
   private readonly runs: HotRuns;
   private readonly desk: RunDesk;
+  private readonly modelCalls: ModelCalls;
   private readonly caretaker: Caretaker;
   private readonly listening = new Map<number, Subscription>();
   private ownershipChanges: Subscription | undefined;
@@ -47,14 +49,19 @@ export class RunOwner {
     this.publisher = new FactPublisher(ports);
     const waiters = new Waiters(host);
     const code = new CodeBook(ports);
+    const readers = new Waiters(host);
     const snapshots = new Snapshots(ports);
-    this.runs = new HotRuns(ports.ownership, this.actorPorts(snapshots, waiters), (key) => waiters.has(key));
+    const isAwaited = (key: string): boolean => waiters.has(key) || readers.has(key);
+    this.runs = new HotRuns(ports.ownership, this.actorPorts(snapshots, waiters), isAwaited);
+    const stateOf = (address: RunAddress): Promise<RunState> => this.runs.of(address).settled();
+    this.modelCalls = new ModelCalls({ store: ports.store, codec: new RunCodec(ports), readers, stateOf });
     this.desk = new RunDesk({
       ...ports,
       runs: this.runs,
       code,
       snapshots,
       waiters,
+      modelCalls: this.modelCalls,
       history: new RunHistory(ports.store, new RunCodec(ports)),
       workers: () => this.workers,
       offers: () => this.caretaker.pooled,
@@ -95,6 +102,7 @@ export class RunOwner {
       decide: (given, state) => decider.decide(given, state),
       onAppended: (appended) => {
         this.caretaker.onAppended(appended);
+        this.modelCalls.onAppended(appended);
         if (appended.after.status === 'ended') waiters.wake(keyOf(appended.address));
       },
     };

@@ -175,6 +175,15 @@ export const runCommandSchemas = {
   }),
   /** Answered when the run has ended, or with the present state after `holdMs`. */
   AwaitRun: z.object({ type: z.literal('AwaitRun'), holdMs: z.number().int().nonnegative() }),
+  /**
+   * What the log says of the model calls of the run, from a revision on. Answered when it says more, or after `holdMs` with nothing.
+   * Whoever reads the text of a model as it comes learns so what counts.
+   */
+  GetModelCalls: z.object({
+    type: z.literal('GetModelCalls'),
+    from: z.number().int().nonnegative(),
+    holdMs: z.number().int().nonnegative(),
+  }),
   /** The journal of an activation, in segments of bounded size. */
   GetJournal: z.object({ type: z.literal('GetJournal'), epoch, segment: z.number().int().nonnegative() }),
 } as const;
@@ -204,6 +213,7 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.GetRun,
   runCommandSchemas.GetState,
   runCommandSchemas.AwaitRun,
+  runCommandSchemas.GetModelCalls,
   runCommandSchemas.GetJournal,
 ]);
 export type RunCommand = z.infer<typeof runCommand>;

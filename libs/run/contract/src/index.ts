@@ -15,5 +15,6 @@ export * from './recorded-run';
 export * from './rejections';
 export * from './signals';
 export * from './spending';
+export * from './tokens';
 export * from './undo';
 export * from './values';

@@ -107,6 +107,16 @@ export const workerConnectionName = {
   },
 };
 
+/** The text of model calls as it comes: never stored, never the truth. */
+export const tokenSubject = {
+  build: ({ tenant, runId }: RunAddress): string => `perdure.tok.${tenant}.${runId}`,
+};
+
+/** Where the worker that makes model calls of a run is asked for what was missed of their text. */
+export const tokenRequestSubject = {
+  build: ({ tenant, runId }: RunAddress): string => `perdure.svc.tokens.${tenant}.${runId}`,
+};
+
 function kebab(eventType: string): string {
   return eventType.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
 }

@@ -132,4 +132,50 @@ describe('a model of the AI SDK', () => {
     const reply = await aiSdkModel(answering({ content })).generate({ instructions: '', messages, tools, signal });
     expect(reply.toolCalls).toEqual([{ toolCallId: 'c1', tool: 'add', args: { a: 'x' } }]);
   });
+
+  describe('that streams', () => {
+    type Stream = Extract<Exclude<LanguageModel, string>, { specificationVersion: 'v3' }>['doStream'];
+    type Part = Awaited<ReturnType<Stream>>['stream'] extends ReadableStream<infer P> ? P : never;
+    const streaming = (...parts: readonly Part[]): LanguageModel => ({
+      ...(modelThat(() => Promise.reject(new Error('not asked for'))) as Exclude<LanguageModel, string> & {
+        specificationVersion: 'v3';
+      }),
+      doStream: () => Promise.resolve({ stream: ReadableStream.from(parts) as ReadableStream<Part> }),
+    });
+    const text = (delta: string): Part => ({ type: 'text-delta', id: '1', delta });
+    const begin: Part[] = [
+      { type: 'stream-start', warnings: [] },
+      { type: 'text-start', id: '1' },
+    ];
+    const end: Part[] = [
+      { type: 'text-end', id: '1' },
+      { type: 'finish', usage: ofCache, finishReason: { unified: 'stop', raw: undefined } },
+    ];
+    const request = { instructions: '', messages, tools: [], signal };
+
+    it('yields its text piece by piece, and returns what else there is to say', async () => {
+      const pieces: string[] = [];
+      const replying = aiSdkModel(streaming(...begin, text('so '), text('be it'), ...end), { prices }).stream?.(request);
+      for (;;) {
+        const next = await replying?.next();
+        if (next === undefined || next.done === true) {
+          expect(next?.value).toMatchObject({ toolCalls: [], finishReason: 'stop', cost: { microUsd: 1_425, source: 'prices' } });
+          break;
+        }
+        pieces.push(next.value);
+      }
+      expect(pieces).toEqual(['so ', 'be it']);
+    });
+
+    it('fails as the other call does when it breaks off', async () => {
+      const error = new APICallError({ message: 'no', url: 'mock', requestBodyValues: {}, statusCode: 429 });
+      const replying = aiSdkModel(streaming(...begin, text('so '), { type: 'error', error })).stream?.(request);
+      expect(await replying?.next()).toEqual({ done: false, value: 'so ' });
+      await expect(replying?.next()).rejects.toMatchObject({ code: 'ModelUnavailable', reaction: 'retryable' });
+    });
+
+    it('does not where its provider cannot', () => {
+      expect(aiSdkModel(streaming(), { stream: false }).stream).toBeUndefined();
+    });
+  });
 });

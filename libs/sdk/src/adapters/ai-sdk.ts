@@ -14,6 +14,8 @@ export interface ModelPrices {
 export interface AiSdkModelOptions {
   /** What a call costs where the provider does not say so itself. */
   readonly prices?: ModelPrices;
+  /** False for a provider that cannot stream: its text is read when it is whole. */
+  readonly stream?: boolean;
 }
 
 /**
@@ -23,7 +25,8 @@ export interface AiSdkModelOptions {
 export function aiSdkModel(languageModel: LanguageModel, options: AiSdkModelOptions = {}): Model {
   const id = typeof languageModel === 'string' ? languageModel : `${languageModel.provider}/${languageModel.modelId}`;
   const given = { model: languageModel, ...options };
-  return { id, generate: (request) => generate(given, request) };
+  const model: Model = { id, generate: (request) => generate(given, request) };
+  return options.stream === false ? model : { ...model, stream: (request) => stream(given, request) };
 }
 
 interface Given extends AiSdkModelOptions {
@@ -34,7 +37,26 @@ async function generate(given: Given, request: ModelRequest): Promise<ModelReply
   // Loaded when first needed: workers without language models do not pay for it.
   const { generateText, APICallError: errors } = await import('ai');
   try {
-    return replyOf(given, await generateText(await callOf(given, request)));
+    const answer = await generateText(await callOf(given, request));
+    return { ...replyOf(given, answer), text: answer.text };
+  } catch (error) {
+    throw typed(error, errors);
+  }
+}
+
+async function* stream(given: Given, request: ModelRequest): AsyncGenerator<string, Omit<ModelReply, 'text'>, undefined> {
+  const { streamText, APICallError: errors } = await import('ai');
+  // Errors come as parts of the stream; by default they are printed, too.
+  const result = streamText({ ...(await callOf(given, request)), onError: () => undefined });
+  try {
+    for await (const part of result.fullStream) {
+      if (part.type === 'text-delta') yield part.text;
+      else if (part.type === 'error') throw part.error;
+      else if (part.type === 'abort') throw request.signal.reason;
+    }
+    const [toolCalls, finishReason, usage] = await Promise.all([result.toolCalls, result.finishReason, result.usage]);
+    const [response, providerMetadata] = await Promise.all([result.response, result.providerMetadata]);
+    return replyOf(given, { toolCalls, finishReason, usage, response, providerMetadata });
   } catch (error) {
     throw typed(error, errors);
   }
@@ -61,7 +83,6 @@ async function callOf({ model }: Given, { instructions, messages, tools, output,
 }
 
 interface Answer {
-  readonly text: string;
   readonly toolCalls: readonly { readonly toolCallId: string; readonly toolName: string; readonly input: unknown }[];
   readonly finishReason: string;
   readonly usage: LanguageModelUsage;
@@ -69,13 +90,12 @@ interface Answer {
   readonly providerMetadata: unknown;
 }
 
-function replyOf({ model, prices }: Given, answer: Answer): ModelReply {
+function replyOf({ model, prices }: Given, answer: Answer): Omit<ModelReply, 'text'> {
   const { inputTokens = 0, outputTokens = 0, inputTokenDetails, outputTokenDetails } = answer.usage;
   const { cacheReadTokens } = inputTokenDetails;
   const { reasoningTokens } = outputTokenDetails;
   const cost = costOf(answer, prices);
   return {
-    text: answer.text,
     toolCalls: answer.toolCalls.map(({ toolCallId, toolName, input }) => ({ toolCallId, tool: toolName, args: input })),
     finishReason: answer.finishReason,
     usage: {

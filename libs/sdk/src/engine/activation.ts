@@ -11,10 +11,11 @@ import {
 import { CANCEL_GRACE_MS, SUSPEND_AFTER_MS } from './bounds';
 import type { OfExecution } from './claimed-effect';
 import { CANCELLED_ENTRY, effectClaimedEntry, failedEntry, HANDED_OVER_ENTRY, SUSPENDED_ENTRY } from './entries';
-import { runCancelled, type Execution } from './execution';
+import { runCancelled, type Execution, type Telling } from './execution';
 import type { GrantKnown } from './grant-check';
 import { recordOf } from './outcome';
 import { ProgressReporter } from './progress-reporter';
+import { ToldText } from './told-text';
 
 /** What the owner has to say of a run that is held here. */
 export interface News {
@@ -61,6 +62,7 @@ export abstract class Activation {
   private cancelIdle: Cancel | undefined;
   private cancelGrace: Cancel | undefined;
   private currentEpoch: number;
+  private readonly told: ToldText;
 
   constructor(
     protected readonly home: ActivationHome,
@@ -68,6 +70,7 @@ export abstract class Activation {
   ) {
     this.execution = { host: home.host, signal: this.controller.signal };
     this.currentEpoch = order.epoch;
+    this.told = new ToldText(home, runAddress(order.tenant, order.runId));
     this.reporter = this.newReporter();
   }
 
@@ -170,9 +173,15 @@ export abstract class Activation {
     this.reporter.stop();
     this.cancelIdle?.();
     this.cancelGrace?.();
+    this.told.stop();
     this.onDispose();
     this.controller.abort(new PerdureError('ActivationEnded', 'cancelled', 'This worker no longer holds the run.'));
     this.home.closed(this);
+  }
+
+  /** Whoever reads along is told the text of this attempt of a model call. */
+  tell(call: string, attempt: number): Telling {
+    return this.told.begin({ call, epoch: this.currentEpoch, attempt });
   }
 
   protected onDispose(): void {

@@ -63,6 +63,27 @@ describe('an agent', () => {
     }
   });
 
+  it('tells the text of its model while it comes, and after a crash from the beginning, in a later epoch', async () => {
+    let isCrashing = true;
+    const model = ruleModel('m', () => 'so be it', {
+      pieces: async function* (text) {
+        yield text.slice(0, 3);
+        if (isCrashing) await new Promise(() => undefined);
+        yield text.slice(3);
+      },
+    });
+    const { host, owner } = await begun(agentOf(model, []));
+    await host.until(() => owner.told.length > 0);
+    isCrashing = false;
+    await owner.crash();
+    expect(await owner.finish()).toEqual({ status: 'completed', output: 'so be it' });
+    expect(owner.told).toMatchObject([
+      { call: 't1', epoch: 1, attempt: 1, offset: 0, text: 'so ' },
+      { call: 't1', epoch: 2, attempt: 1, offset: 0, text: 'so ' },
+      { call: 't1', epoch: 2, attempt: 1, offset: 3, text: 'be it' },
+    ]);
+  });
+
   it('is told of unknown tools and of arguments that do not fit', async () => {
     const told: string[] = [];
     const model = ruleModel('wrong', ({ messages }) => {

@@ -127,21 +127,22 @@ export class AgentActivation extends Activation {
     return present === undefined || turnOf(call) > turnOf(present.call);
   }
 
-  private async callModel({ call, attempt, signals, tell }: CallModel): Promise<void> {
+  private async callModel({ call, attempt, signals, tell: told }: CallModel): Promise<void> {
     this.writeTurns();
     // A warm worker learns of them by the instruction alone.
     if (signals !== undefined) this.signals.set(call, signals);
     this.writeSignals(call);
-    this.writeTold(call, tell);
+    this.writeTold(call, told);
     const { agent, instructions, digest } = this;
     const { model, tools, output } = agent;
     const prompt = { instructions, messages: [...this.messages], tools, output };
     const promptHash = this.home.host.digest.sha256(`${digest}${instructions}`);
-    const ended = await callModel(this.execution, { model, prompt, promptHash });
+    const tell = () => this.tell(call, attempt);
+    const ended = await callModel(this.execution, { model, prompt, promptHash, tell });
     this.running -= 1;
     if (!this.isActive) return;
     if (ended.ok) {
-      this.turns.push({ call, told: tell, decision: ended.value as ModelDecision, outcomes: new Map() });
+      this.turns.push({ call, told, decision: ended.value as ModelDecision, outcomes: new Map() });
       this.begun.clear();
     }
     this.reporter.add(modelResultEntry(call, attempt, ended.text));

@@ -29,6 +29,8 @@ export const ERROR_DETAILS_LENGTH_MAX = 16_000;
 export const WARM_RUNS_MAX = 1_000;
 /** A journal segment is one read of the blob store. */
 export const JOURNAL_TIMEOUT_MS = 5_000;
+/** Text of a model that comes within this goes out together: soon enough for an eye, and twenty messages a second at the most. */
+export const DELTA_DELAY_MS = 50;
 export const HEARTBEAT_EVERY_MS = 500;
 /** Turns of the event loop that code may take to come to rest: a promise of a library may need more than one. */
 export const RESTING_TURNS = 3;

@@ -112,6 +112,11 @@ export interface ModelReply {
 export interface Model {
   readonly id: string;
   generate(request: ModelRequest): Promise<ModelReply>;
+  /**
+   * The same call, whose text comes piece by piece: the pieces are the text, and what is returned is all the rest. Whoever reads
+   * along sees them at once; a model without it is read when it has answered.
+   */
+  stream?(request: ModelRequest): AsyncGenerator<string, Omit<ModelReply, 'text'>, undefined>;
 }
 
 /** What a run may use up before a person is asked, or the run fails. */

@@ -1,8 +1,9 @@
 import { z } from 'zod';
+import { ruleModel } from '../rule-model';
 import { VirtualHost } from '../spec-kit/virtual-host';
 import { tool } from '../tool';
-import type { Tool, ToolScope } from './definitions';
-import { runTool } from './execution';
+import type { Model, Tool, ToolScope } from './definitions';
+import { callModel, runTool } from './execution';
 import type { Ended } from './outcome';
 
 const SILENCE_MS = 1_000;
@@ -70,5 +71,41 @@ describe('the bounds of a tool', () => {
     expect(declare({ heartbeatMs: 1_000 })).toThrow(/heartbeatMs shorter/);
     expect(declare({ totalMs: 0 })).toThrow(/The timeouts of dig/);
     expect(declare({ startToCloseMs: 5 })).toThrow(/The timeouts of dig/);
+  });
+});
+
+describe('a model that gives its text in pieces', () => {
+  function called(model: Model, signal = new AbortController().signal) {
+    const heard: string[] = [];
+    const tell = () => ({ add: (piece: string) => void heard.push(piece), end: () => void heard.push('end') });
+    const use = { model, prompt: { instructions: '', messages: [], tools: [] }, promptHash: 'h', tell };
+    return { heard, ended: callModel({ host: new VirtualHost(), signal }, use) };
+  }
+
+  it('is heard as it speaks, and its pieces are the text that is recorded', async () => {
+    const { heard, ended } = called(ruleModel('m', () => 'so be it', { pieces: (text) => text.split(/(?<= )/) }));
+    expect(await ended).toMatchObject({ ok: true, value: { text: 'so be it', finishReason: 'stop' } });
+    expect(heard).toEqual(['so ', 'be ', 'it', 'end']);
+  });
+
+  it('is not announced when it says nothing', async () => {
+    const { heard, ended } = called(ruleModel('m', () => ({ toolCalls: [] }), { pieces: (text) => [text] }));
+    expect(await ended).toMatchObject({ ok: true, value: { text: '' } });
+    expect(heard).toEqual([]);
+  });
+
+  it('is heard no more when the run is cancelled', async () => {
+    const controller = new AbortController();
+    const pieces = function* (): Generator<string> {
+      yield 'so ';
+      controller.abort(new Error('enough'));
+      yield 'be it';
+    };
+    const { heard, ended } = called(
+      ruleModel('m', () => '', { pieces }),
+      controller.signal,
+    );
+    expect(await ended).toMatchObject({ ok: false, error: { message: 'enough' } });
+    expect(heard).toEqual(['so ', 'end']);
   });
 });

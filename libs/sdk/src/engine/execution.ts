@@ -75,16 +75,25 @@ export interface ModelUse {
   readonly model: Model;
   readonly prompt: Omit<ModelRequest, 'signal'>;
   readonly promptHash: string;
+  /** Called before the first piece, of a model that gives its text in pieces. */
+  tell(): Telling;
 }
 
-export async function callModel(execution: Execution, { model, prompt, promptHash }: ModelUse): Promise<Ended> {
+/** Hears the text of a call as it comes. */
+export interface Telling {
+  add(piece: string): void;
+  end(): void;
+}
+
+export async function callModel(execution: Execution, use: ModelUse): Promise<Ended> {
+  const { model, prompt, promptHash } = use;
   return limited(execution, {
     what: `The reply of the model ${model.id}`,
     reaction: 'retryable',
     timeoutMs: MODEL_TIMEOUT_MS,
     timedOut: () => new Retryable('ModelTimedOut', `${model.id} did not answer within ${MODEL_TIMEOUT_MS} ms.`),
     run: async (signal) => {
-      const given = await model.generate({ ...prompt, signal });
+      const given = await replyOf(use, { ...prompt, signal });
       const reply = modelDecision.safeParse({ ...given, ...(await outputOf(given, prompt.output)), promptHash });
       if (reply.success) return reply.data;
       throw new Terminal(
@@ -93,6 +102,25 @@ export async function callModel(execution: Execution, { model, prompt, promptHas
       );
     },
   });
+}
+
+async function replyOf({ model, tell }: ModelUse, request: ModelRequest): Promise<ModelReply> {
+  if (model.stream === undefined) return model.generate(request);
+  const pieces = model.stream(request);
+  let telling: Telling | undefined;
+  try {
+    for (let text = ''; ;) {
+      const next = await pieces.next();
+      if (next.done === true) return { ...next.value, text };
+      request.signal.throwIfAborted();
+      if (next.value === '') continue;
+      text += next.value;
+      telling ??= tell();
+      telling.add(next.value);
+    }
+  } finally {
+    telling?.end();
+  }
 }
 
 /** An answer is checked; a decision to use tools is none yet. */

@@ -1,5 +1,6 @@
 import { Terminal } from '@perdure/kernel';
 import { z } from 'zod';
+import { ruleModel } from '../rule-model';
 import { FakeOwner, type FakeOwnerOptions } from '../spec-kit/fake-owner';
 import { VirtualHost } from '../spec-kit/virtual-host';
 import { tool } from '../tool';
@@ -29,6 +30,19 @@ describe('a workflow', () => {
   it('completes with what its code returns', async () => {
     const { outcome } = await outcomeOf((_, input) => ({ echo: input }), { input: { a: 1 } });
     expect(outcome).toEqual({ status: 'completed', output: { echo: { a: 1 } } });
+  });
+
+  it('tells the text of each model call under its own name', async () => {
+    const model = ruleModel('m', ({ messages }) => `re: ${(messages[0] as { text: string }).text}`, { pieces: (text) => [text] });
+    const { owner, outcome } = await outcomeOf((ctx) =>
+      ctx.all([(left) => left.model(model, { prompt: 'a' }), (right) => right.model(model, { prompt: 'b' })]),
+    );
+    expect(outcome).toMatchObject({ status: 'completed', output: [{ text: 're: a' }, { text: 're: b' }] });
+    expect(owner.told).toMatchObject([
+      { epoch: 1, attempt: 1, offset: 0, text: 're: a' },
+      { epoch: 1, attempt: 1, offset: 0, text: 're: b' },
+    ]);
+    expect(new Set(owner.told.map(({ call }) => call)).size).toBe(2);
   });
 
   it('records a step that declares nothing before the code goes on', async () => {

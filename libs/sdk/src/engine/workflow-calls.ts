@@ -4,7 +4,7 @@ import { TIMER_DELAY_MS_MAX, type Activate, type Instruction } from '@perdure/ru
 import { probe, useClaimed, type ClaimedToolUse, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
-import { callModel, invalidArguments, runStep, runTool, type Execution, type ToolUse } from './execution';
+import { callModel, invalidArguments, runStep, runTool, type Execution, type Telling, type ToolUse } from './execution';
 import { idempotencyKeyOf } from './identity';
 import { checkVersion, type JournaledValues, type VersionRange } from './journaled-values';
 import { undoneElsewhere } from '../policies';
@@ -43,6 +43,7 @@ export interface CallDesk extends ClaimPort {
   /** Records an intention, and then begins its first attempt. */
   intend(call: string, text: string): void;
   setTimer(call: string, delayMs: number): void;
+  tell(call: string, attempt: number): Telling;
 }
 
 export interface CallSurroundings {
@@ -187,7 +188,9 @@ export class WorkflowCalls implements CallPort {
       {
         begin: () => this.desk.intend(call, entry.modelIntendedEntry(call, model.id, promptHash)),
         attempt: async (attempt) => {
-          const ended = await callModel(execution, { model, prompt: { instructions, messages, tools, output }, promptHash });
+          const tell = () => this.desk.tell(call, attempt);
+          const prompted = { model, prompt: { instructions, messages, tools, output }, promptHash, tell };
+          const ended = await callModel(execution, prompted);
           const text = entry.modelResultEntry(call, attempt, ended.text);
           return { text, ended: unlessRepeated(ended, attempt, workflow.modelRetry) };
         },

@@ -4,6 +4,10 @@ import {
   commandEnvelope,
   heartbeat,
   PROGRESS_ENTRIES_MAX,
+  runAddress,
+  tokenMessage,
+  tokenRequestSubject,
+  tokenSubject,
   type Claim,
   type GrantedExecution,
   type Heartbeat,
@@ -11,6 +15,7 @@ import {
   type ProgressAnswer,
   type ProgressEntry,
   type RunCommandOf,
+  type TokenMessage,
 } from '@perdure/run-contract';
 import { tenantEnvelope, type BuildManifest } from '@perdure/tenant-contract';
 import type { Behaviour, Tool } from '../engine/definitions';
@@ -42,12 +47,15 @@ export interface FakeOwnerOptions {
 
 const RUN_ID = 'run1';
 const SESSION = 'session-1';
+const TOKENS = tokenSubject.build(runAddress('acme', RUN_ID));
+const TOKENS_MISSED = tokenRequestSubject.build(runAddress('acme', RUN_ID));
 
 /** Stands in for the bus and the owner of one run; it keeps the protocol and complains when the worker does not. */
 export class FakeOwner implements Bus {
   readonly facts: FakeFact[] = [];
   readonly claims: Claim[] = [];
   readonly heartbeats: Heartbeat[] = [];
+  readonly told: TokenMessage[] = [];
   run: FakeRun;
   epoch = 0;
   requests = 0;
@@ -299,11 +307,13 @@ export class FakeOwner implements Bus {
     return { ok: true, value };
   }
 
-  publish(_subject: string, payload: string, _headers?: Headers): void {
-    this.heartbeats.push(heartbeat.parse(JSON.parse(payload)));
+  publish(subject: string, payload: string, _headers?: Headers): void {
+    if (subject === TOKENS) this.told.push(tokenMessage.parse(JSON.parse(payload)));
+    else this.heartbeats.push(heartbeat.parse(JSON.parse(payload)));
   }
 
   subscribe(subject: string, handler: Parameters<Bus['subscribe']>[1]): Subscription {
+    if (subject === TOKENS_MISSED) return { close: async () => undefined };
     if (subject !== 'perdure.work.default.acme.w1') throw new Error(`unexpected ${subject}`);
     const mine = (text: string): Claim => {
       let answer = '';
