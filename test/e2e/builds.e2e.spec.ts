@@ -86,3 +86,16 @@ describe('a workflow that somebody pins to another build', () => {
     await world.ended(runId);
   }, 60_000);
 });
+
+describe('a fork that is asked for with a build', () => {
+  it('is run by that build alone, and wants one that is registered', async () => {
+    const runId = await finished('sleeper', { ms: 1 });
+    for (const buildId of [first, other]) {
+      const forked = await world.http.fork(runId, { at: 0, buildId, idempotencyKey: `for ${buildId}` });
+      expect((await world.ended(forked.runId)).outcome).toEqual({ status: 'completed', output: 'rested' });
+      expect(buildsIn(await world.facts(forked.runId))).toEqual([buildId]);
+    }
+    const unknown = world.http.fork(runId, { buildId: 'b-unknown', idempotencyKey: 'for none' });
+    await expect(unknown).rejects.toMatchObject({ code: 'UnknownBuild' });
+  }, 60_000);
+});

@@ -26,6 +26,8 @@ export function addControlCommands(runs: Command, { act, withGateway }: Lent): v
   withGateway(runs.command('fork <runId>').description('start another run as a copy of this one, which may have ended'))
     .option('--at <revision>', 'the last that is copied (default: before the decision that ended the run)')
     .option('--input <json>', 'another input: JSON text, @file, or @-; of a workflow only before its first call')
+    .option('--build <id>', 'pinned to this build (default: any that hosts it)')
+    .option('--model <id>', 'of an agent: another model, of those that it is declared with')
     .option('--key <key>', 'idempotency key: the same key again finds the first fork')
     .action(act((runId: string, options: object) => branch().forkRun(runId, options)));
   withGateway(runs.command('rewind <runId>').description('go back; what was done outside since stays done, and is listed'))

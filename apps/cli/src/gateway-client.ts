@@ -221,7 +221,16 @@ export class GatewayClient {
     return this.ask('GET', `/v1/runs/${encodeURIComponent(runId)}/state`, query);
   }
 
-  fork(runId: string, how: { readonly at?: number; readonly input?: unknown; readonly idempotencyKey: string }): Promise<Forked> {
+  fork(
+    runId: string,
+    how: {
+      readonly at?: number;
+      readonly input?: unknown;
+      readonly buildId?: string;
+      readonly model?: string;
+      readonly idempotencyKey: string;
+    },
+  ): Promise<Forked> {
     return this.post(`/v1/runs/${encodeURIComponent(runId)}/fork`, how);
   }
 

@@ -27,10 +27,12 @@ export class BranchesController {
   @ApiOperation({ summary: 'Start another run as a copy of this one, from a revision on; this one may have ended.' })
   @ApiCreatedResponse({ type: ForkedDto })
   fork(@Param('runId') runId: string, @Body() body: ForkBody): Promise<ForkedDto> {
-    const { tenant, at, idempotencyKey } = body;
+    const { tenant, at, buildId, model, idempotencyKey } = body;
     return this.runs.fork(addressOf(tenant, runId), {
       ...(at === undefined ? {} : { at }),
       ...('input' in body ? { input: body.input } : {}),
+      ...(buildId === undefined ? {} : { buildId }),
+      ...(model === undefined ? {} : { model }),
       ...(idempotencyKey === undefined ? {} : { idempotencyKey }),
     });
   }

@@ -21,6 +21,8 @@ export class ForkBody extends createZodDto(
       .optional()
       .describe('The last revision that is copied; by default the last before the decision that ended the run.'),
     input: userValue.optional().describe('Instead of its input; of a workflow only before its first call.'),
+    buildId: nameToken.optional().describe('Pins it to this build; without one any build that hosts it may take it.'),
+    model: z.string().min(1).max(200).optional().describe('Of an agent: another one of those that it is declared with.'),
     idempotencyKey: z.string().min(1).max(500).optional().describe('The same key again finds the first fork.'),
     tenant,
   }),

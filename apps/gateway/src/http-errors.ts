@@ -41,6 +41,7 @@ const STATUS: Readonly<Record<string, number>> = {
   TooManySignals: 429,
   NoSuchRevision: 404,
   HistoryTooLong: 422,
+  ModelNotOffered: 422,
   InputNotReplaceable: 409,
   EffectsUnsettled: 409,
   RunMovedOn: 409,

@@ -126,7 +126,10 @@ export class RunRequests {
   /** The copy is a run of its own: it is asked for where that is to be. */
   async fork(
     { tenant, runId: source }: RunAddress,
-    { idempotencyKey, ...how }: { readonly at?: number; readonly input?: unknown; readonly idempotencyKey?: string },
+    {
+      idempotencyKey,
+      ...how
+    }: Omit<Extract<Command, { type: 'ForkRun' }>, 'type' | 'source'> & { readonly idempotencyKey?: string },
   ): Promise<z.infer<typeof forkAnswer>> {
     const address = runAddress(tenant, this.runIdOf(tenant, idempotencyKey));
     return forkAnswer.parse(await this.send(address, { type: 'ForkRun', source, ...how }, { timeoutMs: HISTORY_TIMEOUT_MS }));

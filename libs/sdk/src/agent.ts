@@ -7,6 +7,8 @@ import { checkDisplayName, limitsOf, retryPolicy, type LimitOptions } from './po
 export interface AgentOptions<I extends z.ZodType, O = string> {
   readonly name: string;
   readonly model: Model;
+  /** Others that a run may be forked with, by their ids. */
+  readonly otherModels?: readonly Model[];
   readonly instructions: string | ((input: z.output<I>) => string);
   readonly input: I;
   /** The first message to the model; by default the input itself, or its JSON. */
@@ -27,12 +29,13 @@ const TURNS_MAX = 100;
 
 /** Declared behaviour: the loop of model and tools is the engine's own, decided from the log. */
 export function agent<I extends z.ZodType, O = string>(options: AgentOptions<I, O>): Agent<I, O> {
-  const { name, model, instructions, input, prompt, tools = [], pool = 'default' } = options;
+  const { name, model, otherModels = [], instructions, input, prompt, tools = [], pool = 'default' } = options;
   return {
     kind: 'agent',
     name: checkDisplayName(name, 'agent'),
     pool: token(pool, 'pool'),
     model,
+    otherModels,
     input,
     tools,
     modelRetry: retryPolicy(options.retry),

@@ -99,6 +99,10 @@ export interface ForkOptions {
   readonly at?: number;
   /** Another input; of a workflow only before its first call. */
   readonly input?: unknown;
+  /** Pins it to this build; without one any build that hosts it may take it. */
+  readonly buildId?: string;
+  /** Of an agent: another one of those that it is declared with. */
+  readonly model?: string;
   /** The same key with the same fork gives the same run. */
   readonly idempotencyKey?: string;
 }
@@ -253,12 +257,17 @@ export class Client {
   /**
    * Starts another run as a copy of this one, which may have ended. Its timers run on; what may be under way in the
    * source is asked of a person; what the source has done stays the source's.
-   * @throws Terminal `NoSuchRevision`, `InputNotReplaceable`, `HistoryTooLong`
+   * @throws Terminal `NoSuchRevision`, `InputNotReplaceable`, `ModelNotOffered`, `UnknownBuild`, `HistoryTooLong`
    */
   async fork<O = unknown>(runId: string, options: ForkOptions = {}): Promise<RunHandle<O>> {
-    const { idempotencyKey, at } = options;
+    const { idempotencyKey, at, buildId, model } = options;
     const input = 'input' in options ? { input: serialise(options.input, 'The input').value } : {};
-    const command = { type: 'ForkRun' as const, source: token(runId, 'run id'), ...(at === undefined ? {} : { at }), ...input };
+    const how = {
+      ...(at === undefined ? {} : { at }),
+      ...(buildId === undefined ? {} : { buildId }),
+      ...(model === undefined ? {} : { model }),
+    };
+    const command = { type: 'ForkRun' as const, source: token(runId, 'run id'), ...how, ...input };
     const forked = forkAnswer.parse(await this.command(this.runIdOf(idempotencyKey), command, HISTORY_TIMEOUT_MS));
     return this.get<O>(forked.runId);
   }

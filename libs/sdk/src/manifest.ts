@@ -71,9 +71,10 @@ function behaviourManifest(behaviour: Behaviour): unknown {
   const tools = behaviour.tools.map((tool) => tool.name);
   const common = { name, kind, pool, modelRetry, tools, inputSchema: jsonSchema(behaviour.input), limits: behaviour.limits };
   if (behaviour.kind === 'workflow') return common;
-  const { model, guard, output } = behaviour;
+  const { model, otherModels, guard, output } = behaviour;
+  const others = otherModels.length === 0 ? {} : { otherModels: otherModels.map(({ id }) => id) };
   const form = output === undefined ? {} : { outputSchema: jsonSchema(output) };
-  return { ...common, model: model.id, ...(Object.keys(guard).length === 0 ? {} : { guard }), ...form };
+  return { ...common, model: model.id, ...others, ...(Object.keys(guard).length === 0 ? {} : { guard }), ...form };
 }
 
 function jsonSchema(schema: z.ZodType): unknown {

@@ -58,12 +58,18 @@ function effectLine({ tool, call, effectClass, status: stands, branch, isUndoabl
 
 export async function forkRun(
   runId: string,
-  options: CommonOptions & { readonly at?: string; readonly input?: string; readonly key?: string },
+  options: CommonOptions & {
+    readonly at?: string;
+    readonly input?: string;
+    readonly build?: string;
+    readonly model?: string;
+    readonly key?: string;
+  },
 ): Promise<number> {
   const input = options.input === undefined ? {} : { input: jsonOf(options.input, '--input') };
-  const at = said({ at: numberOf(options.at, '--at') });
+  const how = said({ at: numberOf(options.at, '--at'), buildId: options.build, model: options.model });
   // With a key, if need be one of our own, a fork whose answer was lost is repeated and not doubled.
-  const forked = await clientOf(options).fork(runId, { ...at, ...input, idempotencyKey: options.key ?? randomUUID() });
+  const forked = await clientOf(options).fork(runId, { ...how, ...input, idempotencyKey: options.key ?? randomUUID() });
   const { revision } = forked.source;
   if (options.json) say(JSON.stringify(forked));
   else {

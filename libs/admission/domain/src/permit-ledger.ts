@@ -264,6 +264,8 @@ export class PermitLedger {
 
 /** What it says of the pin holds whatever is known of where the run stands: the facts may come out of order. */
 function pin(record: RunRecord, { change, revision }: CapacityFact): void {
+  // An agent is pinned only where somebody asked for a certain build.
+  if (change.type === 'repinned') record.pins = true;
   if (!record.pins || revision <= record.buildRevision) return;
   if (change.type === 'assigned' || change.type === 'repinned') record.build = change.buildId;
   else if (change.type === 'let-go' && change.unpins === true) record.build = undefined;

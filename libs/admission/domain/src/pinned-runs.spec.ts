@@ -66,6 +66,15 @@ describe('a run that is pinned to a build', () => {
     expect(workers.pick(new Story().returned('r1', 'old', false), 0)).toMatchObject({ worker: { workerId: 'w-new' } });
   });
 
+  it('of an agent is one when somebody asked for a certain build', () => {
+    const workers = new Workers();
+    workers.beat(beat('w-new', 'new'), 0);
+    const story = new Story();
+    const record = story.begin('r1', false);
+    story.tell('r1', 2, { type: 'repinned', buildId: 'old' });
+    expect(workers.pick(record, 0)).toEqual({ missing: 'no-worker' });
+  });
+
   it('is pinned by what is told of it in any order, and keeps the newest word', () => {
     const story = new Story();
     const record = story.begin('r1');

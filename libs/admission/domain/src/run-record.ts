@@ -29,8 +29,8 @@ export interface RunRecord extends RunKey {
   workerId: string | undefined;
   sessionId: string | undefined;
   preferredWorkerId: string | undefined;
-  /** A workflow: each assignment pins it to a build. */
-  readonly pins: boolean;
+  /** A workflow, or an agent that was asked for with a certain build: each assignment pins it to one. */
+  pins: boolean;
   /** The build that it waits for a worker of, or one that takes its runs over; undefined = any. */
   build: string | undefined;
   /** Of the fact that pinned it: what a late one says of the pin is no news. */

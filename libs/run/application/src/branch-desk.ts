@@ -57,8 +57,9 @@ export class BranchDesk {
     { run, revision, approvals }: Moment,
   ): Promise<Omit<RequestFork, 'requestHash'> | { readonly error: ErrorRecord }> {
     const { kind, name, pool, input } = run.request;
-    const tooMuch = tooMuchToCarry(run);
-    if (tooMuch !== undefined) return { error: tooMuch };
+    const { buildId, model } = command;
+    const unfit = tooMuchToCarry(run) ?? (await this.unfitCode(tenant, run.request, command));
+    if (unfit !== undefined) return { error: unfit };
     const fork = {
       type: 'RequestFork',
       kind,
@@ -67,6 +68,8 @@ export class BranchDesk {
       source: { runId: command.source, revision },
       past: run,
       approvals,
+      buildId,
+      model,
     } as const;
     if (command.input === undefined) return { ...fork, input };
     if (kind === 'workflow' && (journalLength(run.journal) > 0 || run.calls.size > 0)) return { error: INPUT_NOT_REPLACEABLE };
@@ -74,8 +77,22 @@ export class BranchDesk {
     return 'error' in checked ? checked : { ...fork, input: checked.input };
   }
 
-  private hashOf({ source, at, input }: RunCommandOf<'ForkRun'>): string {
-    return this.ports.host.digest.sha256(canonicalJson({ fork: source, at, input }));
+  /** Why it cannot go on with the build or the model that is asked for. */
+  private async unfitCode(
+    tenant: string,
+    { kind, name }: OpenRun['request'],
+    { buildId, model }: RunCommandOf<'ForkRun'>,
+  ): Promise<ErrorRecord | undefined> {
+    const { code } = this.ports;
+    const { behaviour } = buildId === undefined ? await code.newest(tenant, name) : await code.of(tenant, buildId, name);
+    if (buildId !== undefined && behaviour?.kind !== kind) return unknownBuild(buildId, name);
+    if (model === undefined) return undefined;
+    const offered = behaviour?.kind === 'agent' ? [behaviour.model, ...(behaviour.otherModels ?? [])] : [];
+    return offered.includes(model) ? undefined : modelNotOffered(model, name, offered);
+  }
+
+  private hashOf({ source, at, input, buildId, model }: RunCommandOf<'ForkRun'>): string {
+    return this.ports.host.digest.sha256(canonicalJson({ fork: source, at, input, buildId, model }));
   }
 
   async rewind(address: RunAddress, envelope: CommandEnvelope, command: RunCommandOf<'RewindRun'>): Promise<Answer> {
@@ -119,6 +136,24 @@ function tooMuchToCarry(run: OpenRun): ErrorRecord | undefined {
   if (items <= CARRIED_ITEMS_MAX) return undefined;
   const message = `The run has ${items} journal items at that revision; a fork or a rewind carries ${CARRIED_ITEMS_MAX}. Choose an earlier one.`;
   return { code: 'HistoryTooLong', message, reaction: 'terminal', details: { items } };
+}
+
+function unknownBuild(buildId: string, name: string): ErrorRecord {
+  const message = `No build ${buildId} that hosts ${name} is registered. See \`perdure builds list\`, or start a worker of it first.`;
+  return { code: 'UnknownBuild', message, reaction: 'terminal', details: { buildId } };
+}
+
+function modelNotOffered(model: string, name: string, offered: readonly string[]): ErrorRecord {
+  const hint =
+    offered.length === 0
+      ? 'The code of a workflow names its models itself.'
+      : `It is declared with ${offered.join(', ')}: give others to agent({ otherModels }).`;
+  return {
+    code: 'ModelNotOffered',
+    message: `${name} has no model ${model}. ${hint}`,
+    reaction: 'terminal',
+    details: { offered },
+  };
 }
 
 const INPUT_NOT_REPLACEABLE = {

@@ -110,6 +110,8 @@ export const instruction = z.discriminatedUnion('do', [
     do: z.literal('call-model'),
     call: callId,
     attempt: z.number().int().positive(),
+    /** Agents that were forked with another model than the first of their build. */
+    model: z.string().optional(),
     /** Agents: what the model is shown for the first time, before it answers. */
     signals: z.array(shownSignal).optional(),
     /** Agents: what the engine says to the model first. */

@@ -20,7 +20,12 @@ export type CarriedState = z.infer<typeof carriedState>;
 
 export const branchEventSchemas = {
   /** The second fact of a run that began as a copy of another one, which it never refers to again. */
-  RunForked: z.object({ source: z.object({ runId: nameToken, revision }), carried: carriedState }),
+  RunForked: z.object({
+    source: z.object({ runId: nameToken, revision }),
+    /** Of an agent: asked from now on, in the place of the one that its build names first. */
+    model: z.string().max(200).optional(),
+    carried: carriedState,
+  }),
   /** The run goes on from what it was at revision `to`. What it has done outside since then stays done. */
   RunRewound: z.object({
     to: revision,

@@ -127,6 +127,10 @@ export const runCommandSchemas = {
     at: z.number().int().nonnegative().optional(),
     /** Instead of the source's; of a workflow only before its first call. */
     input: userValue.optional(),
+    /** Pins it to this build; without one any build that hosts it may take it. */
+    buildId: nameToken.optional(),
+    /** Of an agent: another one of those that it is declared with. */
+    model: z.string().min(1).max(200).optional(),
   }),
   /** Goes back to an earlier revision, or to the moment before an agent's turn; what was done outside stays done. */
   RewindRun: z.object({

@@ -50,6 +50,7 @@ export type RunRejectionType =
   | 'NoSuchRevision'
   | 'HistoryTooLong'
   | 'InputNotReplaceable'
+  | 'ModelNotOffered'
   | 'EffectsUnsettled'
   | 'RunMovedOn'
   | 'CancelUnderWay'

@@ -80,7 +80,10 @@ function intendModelCall(run: OpenRun, turn: number, { code, tell }: NextCall): 
   if (behaviour === undefined) throw new InvariantViolated('An agent was assigned to a build that does not host it.');
   const shown = run.signals.length === 0 ? {} : { signals: run.signals.map(({ revision }) => revision) };
   const told = tell === undefined ? {} : { tell };
-  return { type: 'ModelCallIntended', data: { call: turnCall(turn), turn, model: behaviour.model, ...shown, ...told } };
+  return {
+    type: 'ModelCallIntended',
+    data: { call: turnCall(turn), turn, model: run.request.model ?? behaviour.model, ...shown, ...told },
+  };
 }
 
 function intendTool(

@@ -16,7 +16,7 @@ type Hashing<C> = DecidedCommand & { readonly command: C; hash(value: unknown): 
 const MOVED_ON_RETRY_MS = 50;
 
 export function decideFork({ command, at, hash }: Hashing<RequestFork>, state: RunState): RunDecision {
-  const { kind, name, pool, input, requestHash, source, past, approvals, requestedBy } = command;
+  const { kind, name, pool, input, requestHash, source, past, approvals, requestedBy, buildId, model } = command;
   if (state.status !== 'none') return state.request.requestHash === requestHash ? accept() : alreadyExists();
   if (past.ending !== undefined) return alreadyEnding();
   const who = {
@@ -26,10 +26,15 @@ export function decideFork({ command, at, hash }: Hashing<RequestFork>, state: R
   const carried = { run: past, outcomes: new Map(), sentSince: [], approvals };
   const begun: readonly RunEvent[] = [
     { type: 'RunRequested', data: { kind, name, pool, input, requestHash, ...who, requestedAtMs: at.nowMs } },
-    { type: 'RunForked', data: { source, carried: carriedFrom(carried) } },
+    { type: 'RunForked', data: { source, ...(model === undefined ? {} : { model }), carried: carriedFrom(carried) } },
+    ...(buildId === undefined ? [] : [pinnedTo(buildId, at.commandId)]),
   ];
   const after = begun.reduce<RunState>(evolve, state);
   return accept(...begun, ...reopened(carried, after, { nowMs: at.nowMs, asFork: true, hash }));
+}
+
+function pinnedTo(buildId: string, commandId: string): RunEvent {
+  return { type: 'RunRepinned', data: { buildId, reason: 'forked for this build', commandId } };
 }
 
 /** The run is held for a moment, so that no activation of before writes into what it becomes; then it asks for a worker. */

@@ -29,11 +29,11 @@ export function decideRepin(
   if (memory === 'repeated') return accept();
   if (memory === 'expired') return commandExpired();
   const { buildId, reason } = command;
-  if (run.request.kind === 'agent') {
+  if (run.request.kind === 'agent' && run.pin === undefined) {
     return refusal('NotPinned', 'An agent is not pinned: it goes on from where it stands with whatever build has room for it.');
   }
-  if (code.behaviour?.kind !== 'workflow') {
-    const message = `No build ${buildId} that hosts the workflow ${run.request.name} is registered. See \`perdure builds list\`, or start a worker of it first.`;
+  if (code.behaviour?.kind !== run.request.kind) {
+    const message = `No build ${buildId} that hosts the ${run.request.kind} ${run.request.name} is registered. See \`perdure builds list\`, or start a worker of it first.`;
     return refusal('UnknownBuild', message, { details: { buildId } });
   }
   return run.pin === buildId

@@ -18,7 +18,9 @@ export function evolveBranch(run: OpenRun, event: RunEventOf<BranchEventType>): 
 /** A run becomes what another one, or itself, was at some revision: all that is carried stands in the fact. */
 function forked(run: OpenRun, event: RunEventOf<'RunForked'>): OpenRun {
   if (run.status !== 'queued' || run.epoch > 0 || run.calls.size > 0) throw impossible(run, event);
-  return { ...run, ...carriedFields(event.data.carried) };
+  const { model, carried } = event.data;
+  const request = model === undefined ? run.request : { ...run.request, model };
+  return { ...run, request, ...carriedFields(carried) };
 }
 
 function rewound(run: OpenRun, event: RunEventOf<'RunRewound'>): OpenRun {

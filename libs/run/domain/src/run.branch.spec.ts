@@ -124,6 +124,22 @@ describe('a fork', () => {
       .accepted();
   });
 
+  it('is for the build that is asked for alone, of an agent too, and asks its model', () => {
+    const source = [requested({ kind: 'agent', name: 'helper' }), assigned()];
+    const fork = forkedBy({ ...forkOf(...source), buildId: 'b9', model: 'other-1' } as DomainCommand);
+    expect(fork[1]).toMatchObject({ type: 'RunForked', data: { model: 'other-1' } });
+    const release = { permitId: 'p', term: 1, workerId: 'w', sessionId: 's', notAfterMs: START_MS };
+    const place = (buildId: string) => ({ ...at({ type: 'ReleaseRun', ...release, buildId }), code: knownCode(agentManifest()) });
+    given(...fork)
+      .when(place('b8'))
+      .thenRejected('WrongBuild');
+    const placed = given(...fork)
+      .when(place('b9'))
+      .accepted();
+    expect(placed.at(-1)).toEqual(fact('ModelCallIntended', { call: 't1', turn: 1, model: 'other-1' }));
+    expect(stateOf(...fork, ...placed).pin).toBe('b9');
+  });
+
   it('is the same fork under the same request, and refused under another', () => {
     const fork = forkOf(...active, step);
     const events = forkedBy(fork);

@@ -51,6 +51,10 @@ export interface RequestFork extends Omit<RequestRun, 'type' | 'deadlineMs'> {
   /** The source as it was after that revision. */
   readonly past: OpenRun;
   readonly approvals: AskedApprovals;
+  /** The only one that may take it. */
+  readonly buildId?: string | undefined;
+  /** In the place of the first of its build. */
+  readonly model?: string | undefined;
 }
 
 /** The run goes on from what it was. */

@@ -38,7 +38,8 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
     if (call.kind === 'model') {
       const shown = call.signals.length === 0 ? {} : { signals: [...call.signals] };
       const told = call.tell === undefined ? {} : { tell: call.tell };
-      instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt, ...shown, ...told });
+      const model = state.request.model === undefined ? {} : { model: call.model };
+      instructions.push({ do: 'call-model', call: call.call, attempt: call.attempt, ...model, ...shown, ...told });
     } else instructions.push(toolInstruction(state, call));
   }
   return instructions;

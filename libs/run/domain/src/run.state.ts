@@ -29,6 +29,8 @@ export interface RunRequest {
   readonly requestedAtMs: number;
   /** Absent in runs that earlier versions have requested. */
   readonly requestedBy?: string;
+  /** Agents: asked in the place of the first of their build. */
+  readonly model?: string;
 }
 
 /** Capacity granted by admission; it survives the loss of an activation. */

@@ -127,14 +127,15 @@ export class AgentActivation extends Activation {
     return present === undefined || turnOf(call) > turnOf(present.call);
   }
 
-  private async callModel({ call, attempt, signals, tell: told }: CallModel): Promise<void> {
+  private async callModel({ call, attempt, model: id, signals, tell: told }: CallModel): Promise<void> {
     this.writeTurns();
     // A warm worker learns of them by the instruction alone.
     if (signals !== undefined) this.signals.set(call, signals);
     this.writeSignals(call);
     this.writeTold(call, told);
     const { agent, instructions, digest } = this;
-    const { model, tools, output } = agent;
+    const { tools, output } = agent;
+    const model = agent.otherModels.find((other) => other.id === id) ?? agent.model;
     const prompt = { instructions, messages: [...this.messages], tools, output };
     const promptHash = this.home.host.digest.sha256(`${digest}${instructions}`);
     const tell = () => this.tell(call, attempt);

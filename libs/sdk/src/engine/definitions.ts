@@ -131,6 +131,7 @@ export interface Agent<I extends z.ZodType = z.ZodType, O = unknown> {
   readonly name: string;
   readonly pool: string;
   readonly model: Model;
+  readonly otherModels: readonly Model[];
   readonly input: I;
   readonly tools: readonly Tool[];
   readonly modelRetry: RetryPolicy;

@@ -91,6 +91,8 @@ export const behaviourManifest = z.object({
   /** Agents: the tools its model may call. */
   tools: z.array(displayName).max(500).default([]),
   model: z.string().max(200).default(''),
+  /** Agents: others that a run may be forked with. */
+  otherModels: z.array(z.string().max(200)).max(50).optional(),
   modelRetry: retryPolicy.optional(),
   limits: behaviourLimits.default({ turnsMax: 100 }),
   guard: loopGuard.optional(),

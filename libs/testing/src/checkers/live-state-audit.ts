@@ -1,6 +1,7 @@
 import { canonicalJson } from '@perdure/kernel';
 import { journalLength, tailItems, type OpenRun, type RunState } from '@perdure/run-domain';
-import { oracleOf, type OracleRun, type StoredRunEvent } from '../oracle/run-oracle';
+import type { OracleRun } from '../oracle/notes';
+import { oracleOf, type StoredRunEvent } from '../oracle/run-oracle';
 
 /** What the real fold says of the things that the oracle knows; of an ended run it keeps the end only. */
 function seen(state: RunState): Partial<OracleRun> {

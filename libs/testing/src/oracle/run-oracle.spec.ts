@@ -4,7 +4,8 @@ import { journalLength, runDecider, tailItems, type RunState } from '@perdure/ru
 import { assigned, commandIdAt, fact, requested, sleepSet, START_MS } from '../fixtures/run-facts';
 import { executionsIn } from '../checkers/live-state-audit';
 import { moves, playRun } from '../histories/random-run';
-import { oracleOf, type OracleRun } from './run-oracle';
+import type { OracleRun } from './notes';
+import { oracleOf } from './run-oracle';
 
 /** What the real fold says of the same things; an ended run keeps its end only. */
 function seen(state: RunState): Partial<OracleRun> {
