@@ -1,7 +1,9 @@
 import { PerdureError, type ErrorRecord } from '@perdure/kernel';
 import type { LimitExtension, RunLimits, Spending } from '@perdure/run-contract';
 import type { BulkReport, Forked, Rewound, RunState } from './control-replies';
+import type { TokenEvent } from '@perdure/sdk';
 import { GatewayUnreachable } from './cli.errors';
+import { lastingEvents } from './lasting-events';
 
 /** What the gateway says of a run; the words of its API. */
 export interface RunView {
@@ -167,9 +169,11 @@ export interface StartRequest {
   readonly limits?: RunLimits;
 }
 
-const RECONNECT_MS = 200;
-/** A gateway that dies is restarted within a few seconds; a reader waits longer than that. */
-const RECONNECT_TRIES = 50;
+interface Asked {
+  readonly query?: Readonly<Record<string, unknown>>;
+  readonly body?: object;
+  readonly headers?: Readonly<Record<string, string>>;
+}
 
 export class GatewayClient {
   constructor(
@@ -302,41 +306,28 @@ export class GatewayClient {
   /** The facts of a run as they are made, until it ends; survives the death of the gateway. */
   async *follow(runId: string, from = 0): AsyncGenerator<Fact> {
     let next = from;
-    for (let failures = 0; ;) {
-      try {
-        for await (const item of this.stream(runId, next)) {
-          failures = 0;
-          if (item === 'end') return;
-          next = item.revision + 1;
-          yield item;
-        }
-      } catch (thrown) {
-        if (thrown instanceof PerdureError && thrown.reaction !== 'retryable') throw thrown;
-        failures += 1;
-        if (failures > RECONNECT_TRIES) throw thrown;
-      }
-      await new Promise((resolve) => setTimeout(resolve, RECONNECT_MS));
+    const open = (): Promise<Response> => this.stream(runId, 'stream', { query: { from: next } });
+    for await (const fact of lastingEvents<Fact>(open)) {
+      next = fact.revision + 1;
+      yield fact;
     }
   }
 
-  private async *stream(runId: string, from: number): AsyncGenerator<Fact | 'end'> {
-    const response = await this.send('GET', `/v1/runs/${encodeURIComponent(runId)}/stream`, { query: { from } });
-    if (!response.ok || !response.body) throw await refusalOf(response);
-    const decoder = new TextDecoder();
-    let rest = '';
-    for await (const chunk of response.body) {
-      rest += decoder.decode(chunk as Uint8Array, { stream: true });
-      const messages = rest.split('\n\n');
-      rest = messages.pop() ?? '';
-      for (const message of messages) {
-        if (message.includes('event: end')) {
-          yield 'end';
-          return;
-        }
-        const data = message.split('\n').find((line) => line.startsWith('data: '));
-        if (data) yield JSON.parse(data.slice('data: '.length)) as Fact;
-      }
+  /** The text of its model calls as it comes, after the event `after` or from the beginning; survives the death of the gateway. */
+  async *tokens(runId: string, after?: string): AsyncGenerator<TokenEvent> {
+    let last = after;
+    const open = (): Promise<Response> =>
+      this.stream(runId, 'tokens', last === undefined ? {} : { headers: { 'last-event-id': last } });
+    for await (const event of lastingEvents<TokenEvent>(open)) {
+      last = event.id;
+      yield event;
     }
+  }
+
+  private async stream(runId: string, name: 'stream' | 'tokens', asked: Asked): Promise<Response> {
+    const response = await this.send('GET', `/v1/runs/${encodeURIComponent(runId)}/${name}`, asked);
+    if (!response.ok) throw await refusalOf(response);
+    return response;
   }
 
   post<T>(path: string, body: object): Promise<T> {
@@ -349,16 +340,14 @@ export class GatewayClient {
     return (await response.json()) as T;
   }
 
-  private async send(
-    method: string,
-    path: string,
-    { query = {}, body }: { query?: Readonly<Record<string, unknown>>; body?: object },
-  ): Promise<Response> {
+  private async send(method: string, path: string, { query = {}, body, headers = {} }: Asked): Promise<Response> {
     const url = new URL(path, this.url);
     if (method === 'GET') url.searchParams.set('tenant', this.tenant);
     for (const [name, value] of Object.entries(query)) if (value !== undefined) url.searchParams.set(name, String(value));
     const init: RequestInit =
-      body === undefined ? { method } : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+      body === undefined
+        ? { method, headers }
+        : { method, body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
     return fetch(url, init).catch((thrown: unknown) => {
       throw new GatewayUnreachable(this.url, thrown);
     });

@@ -10,6 +10,7 @@ type Act = (...args: never[]) => Promise<number>;
 
 /** Each command is loaded when it is used: a start must not pay for what it does not do. */
 const run = () => require('./commands/run') as typeof import('./commands/run');
+const tokens = () => require('./commands/tokens') as typeof import('./commands/tokens');
 const deploy = () => require('./commands/deploy') as typeof import('./commands/deploy');
 const effects = () => require('./commands/effects') as typeof import('./commands/effects');
 const builds = () => require('./commands/builds') as typeof import('./commands/builds');
@@ -68,6 +69,9 @@ function addRunCommands(program: Command): void {
   withGateway(group.command('watch <runId>').description('the facts of a run as they are made, until it ends'))
     .option('--from <revision>', 'the first that is wanted')
     .action(act((id: string, options: object) => run().watchRun(id, options)));
+  withGateway(group.command('tokens <runId>').description('the text of its model calls as it comes, until it ends'))
+    .option('--after <id>', 'go on after the event with this id, as --json tells it')
+    .action(act((id: string, options: object) => tokens().showTokens(id, options)));
   for (const [verb, what] of [
     ['pause', 'hold a run: what is under way is finished, nothing new begins'],
     ['resume', 'end the pause of a run'],

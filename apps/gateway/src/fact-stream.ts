@@ -9,6 +9,7 @@ import {
   type Subscription,
 } from '@perdure/kernel';
 import { runStream, TERMINAL_EVENT_TYPES, type RunAddress } from '@perdure/run-contract';
+import { EventStream } from './event-stream';
 
 /** A fact as the API shows it. */
 export interface Fact {
@@ -24,8 +25,6 @@ export type ReadFact = (address: RunAddress, recorded: RecordedEvent) => Promise
 
 /** Each open stream is a subscription at the store. */
 export const STREAMS_MAX = 64;
-const KEEP_ALIVE_MS = 15_000;
-const RECONNECT_MS = 500;
 
 export class FactReader {
   private streams = 0;
@@ -72,42 +71,17 @@ export class FactReader {
   }
 
   private async follow(address: RunAddress, after: number | 'start', response: ServerResponse): Promise<void> {
-    response.writeHead(200, {
-      'content-type': 'text/event-stream; charset=utf-8',
-      'cache-control': 'no-store',
-      connection: 'keep-alive',
-      'x-accel-buffering': 'no',
-    });
-    response.write(`retry: ${RECONNECT_MS}\n\n`);
-    let finish: () => void = () => undefined;
-    const finished = new Promise<void>((resolve) => {
-      finish = resolve;
-    });
-    response.once('close', finish);
-    response.once('error', finish);
+    const stream = new EventStream(response, this.host);
     const subscription: Subscription = this.store.follow(runStream.build(address), {
       after,
       onEvent: async (event) => {
-        if (response.destroyed || response.writableEnded) return;
-        await write(response, `id: ${event.revision}\ndata: ${JSON.stringify(await this.factOf(address, event))}\n\n`);
-        if (!isTerminal(event)) return;
-        response.end('event: end\ndata: {}\n\n');
-        finish();
+        await stream.send({ id: String(event.revision), data: await this.factOf(address, event) });
+        if (isTerminal(event)) stream.end();
       },
-      onCaughtUp: () =>
-        void this.endIfOver(address, after, () => {
-          if (!response.writableEnded) response.end('event: end\ndata: {}\n\n');
-          finish();
-        }),
+      onCaughtUp: () => void this.endIfOver(address, after, () => stream.end()),
     });
-    const beat = (): (() => void) =>
-      this.host.timers.after(KEEP_ALIVE_MS, () => {
-        if (!response.writableEnded) response.write(': still here\n\n');
-        cancel = beat();
-      });
-    let cancel = beat();
-    await finished;
-    cancel();
+    await stream.whenClosed();
+    stream.close();
     await subscription.close();
   }
 
@@ -143,18 +117,4 @@ export class FactReader {
 
 function isTerminal({ type }: RecordedEvent): boolean {
   return (TERMINAL_EVENT_TYPES as readonly string[]).includes(type);
-}
-
-/** Holds back the next fact while the reader is slow. */
-function write(response: ServerResponse, text: string): Promise<void> {
-  if (response.write(text)) return Promise.resolve();
-  return new Promise((resolve) => {
-    const done = (): void => {
-      response.off('drain', done);
-      response.off('close', done);
-      resolve();
-    };
-    response.once('drain', done);
-    response.once('close', done);
-  });
 }

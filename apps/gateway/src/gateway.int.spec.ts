@@ -48,6 +48,7 @@ async function gatewayWith(answer: Answer) {
       return JSON.stringify(answer(envelope.command, subject.split('.').at(-1) ?? ''));
     },
     subscribe: () => ({ close: () => Promise.resolve() }),
+    onReconnect: () => ({ close: () => Promise.resolve() }),
   } as unknown as Bus;
   const follower = new LogFollower({ store, blobs, host });
   const values: readonly (readonly [symbol, unknown])[] = [
@@ -252,6 +253,39 @@ describe('the gateway', () => {
     expect(await gateway.call('GET', '/v1/runs/nobody/stream')).toMatchObject({
       status: 404,
       body: { error: { code: 'RunNotFound' } },
+    });
+  });
+
+  describe('streams the tokens of a run', () => {
+    const completed = { type: 'completed', revision: 3, call: 't1', epoch: 1, attempt: 1, text: 'Hello there' };
+    const facts = [{ type: 'assigned', revision: 1, epoch: 1 }, { type: 'began', revision: 2, call: 't1' }, completed];
+    const told: Answer = (command, runId) => {
+      if (command.type !== 'GetModelCalls') return { ok: true, value: { ...VIEW, runId } };
+      const { from } = command;
+      return { ok: true, value: { facts: facts.filter(({ revision }) => revision >= from), next: 4, ended: true } };
+    };
+    const read = async (lastEventId?: string): Promise<string> => {
+      const headers = lastEventId === undefined ? {} : { 'last-event-id': lastEventId };
+      return (await fetch(`${gateway.url}/v1/runs/spoken/tokens`, { headers })).text();
+    };
+
+    it('until it ends, and goes on after the last event that was seen', async () => {
+      answer = told;
+      const text = await read();
+      expect(text).toMatch(
+        /^retry: 500\n\nid: \S+\nevent: text\ndata: .*"text":"Hello there".*\n\nid: \S+\nevent: completed\n[^]*event: end/,
+      );
+      const rest = await read('3,1;t1,1,1,5');
+      expect(rest).toContain('"offset":5,"text":" there"');
+      expect(await read(/id: (\S+)\nevent: completed/.exec(text)?.[1])).not.toContain('event: text');
+    });
+
+    it('of which there is none, or from where there is nothing, says so before it opens', async () => {
+      answer = refuse('RunNotFound');
+      expect(await gateway.call('GET', '/v1/runs/nobody/tokens')).toMatchObject({ status: 404 });
+      answer = told;
+      const malformed = await fetch(`${gateway.url}/v1/runs/spoken/tokens`, { headers: { 'last-event-id': 'seven' } });
+      expect([malformed.status, await malformed.json()]).toMatchObject([400, { error: { code: 'MalformedRequest' } }]);
     });
   });
 

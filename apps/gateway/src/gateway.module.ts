@@ -38,6 +38,8 @@ import { RunRequests } from './run-requests';
 import { RunsController } from './runs.controller';
 import { SignalsController } from './signals.controller';
 import { SignerRequests } from './signer-requests';
+import { TokenStreams } from './token-streams';
+import { TokensController } from './tokens.controller';
 
 interface CodecPorts {
   readonly blobs: BlobStore;
@@ -60,6 +62,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     ApprovalsController,
     ApproversController,
     FactsController,
+    TokensController,
     AgentsController,
     BuildsController,
     DeployController,
@@ -70,6 +73,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     { provide: APP_PIPE, useClass: ZodValidationPipe },
     { provide: APP_FILTER, inject: [HOST], useFactory: (host: Host) => new ErrorFilter(host.log) },
     { provide: RunRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new RunRequests(bus, host) },
+    { provide: TokenStreams, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new TokenStreams({ bus, host }) },
     { provide: SignerRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new SignerRequests(bus, host) },
     {
       provide: ApprovalBook,

@@ -105,6 +105,35 @@ export const sleeper = workflow({ name: 'sleeper', input: z.object({ ms: z.numbe
   return 'rested';
 });
 
+const WORDS = 30;
+const WORD_MS = 60;
+
+/** Says something, adds, and says at length which process it is, word for word; each time its model is asked is written down. */
+export const speaker = agent({
+  name: 'speaker',
+  instructions: 'Speak.',
+  input: z.object({ mark: z.string() }),
+  tools: [add],
+  model: ruleModel(
+    'speaker-rules',
+    ({ messages }) => {
+      const { mark } = JSON.parse(messages[0]?.role === 'user' ? messages[0].text : '{}') as { readonly mark: string };
+      const isFirst = messages.length === 1;
+      note(mark, isFirst ? 'turn 1' : 'turn 2');
+      if (isFirst) return { text: 'First I add. ', toolCalls: [{ tool: 'add', args: { left: 1, right: 2 } }] };
+      return Array.from({ length: WORDS }, (_, word) => `${process.pid}:${word} `).join('');
+    },
+    {
+      pieces: async function* (text) {
+        for (const word of text.split(/(?<= )/)) {
+          yield word;
+          await pause(WORD_MS);
+        }
+      },
+    },
+  ),
+});
+
 /** Holds up the whole thread of the worker that runs it first; any other goes on at once. */
 export const blocker = workflow(
   { name: 'blocker', input: z.object({ mark: z.string(), ms: z.number() }) },
@@ -118,4 +147,4 @@ export const blocker = workflow(
     }),
 );
 
-export default [adder, clumsy, returns, patient, sleeper, blocker];
+export default [adder, clumsy, returns, patient, sleeper, blocker, speaker];
