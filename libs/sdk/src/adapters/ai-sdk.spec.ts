@@ -174,6 +174,21 @@ describe('a model of the AI SDK', () => {
       await expect(replying?.next()).rejects.toMatchObject({ code: 'ModelUnavailable', reaction: 'retryable' });
     });
 
+    it('asks for JSON of a form, and leaves it to the engine whether that is what came, as with arguments', async () => {
+      const call: Part = { type: 'tool-call', toolCallId: 'c1', toolName: 'add', input: '{"a":"x"}' };
+      const output = z.object({ total: z.number() });
+      const replying = aiSdkModel(streaming(...begin, text('{"total":"twelve"}'), call, ...end)).stream?.({
+        ...request,
+        tools,
+        output,
+      });
+      expect(await replying?.next()).toEqual({ done: false, value: '{"total":"twelve"}' });
+      expect(await replying?.next()).toMatchObject({
+        done: true,
+        value: { toolCalls: [{ toolCallId: 'c1', tool: 'add', args: { a: 'x' } }] },
+      });
+    });
+
     it('does not where its provider cannot', () => {
       expect(aiSdkModel(streaming(), { stream: false }).stream).toBeUndefined();
     });
