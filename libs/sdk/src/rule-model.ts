@@ -33,7 +33,7 @@ export function ruleModel(
 function replyOf(id: string, request: ModelRequest, decided: RuleDecision): ModelReply {
   const { text = '', toolCalls = [] } =
     typeof decided === 'string' ? { text: decided } : 'output' in decided ? { text: JSON.stringify(decided.output) } : decided;
-  const turn = request.messages.filter((message) => message.role === 'assistant').length + 1;
+  const turn = newestTurn(request.messages) + 1;
   return {
     text,
     toolCalls: toolCalls.map(({ tool, args }, index) => ({ toolCallId: `rule-${turn}-${index}`, tool, args })),
@@ -43,4 +43,11 @@ function replyOf(id: string, request: ModelRequest, decided: RuleDecision): Mode
     provider: 'rule',
     modelVersion: id,
   };
+}
+
+/** By the ids given out, since a model need not be shown all turns. */
+function newestTurn(messages: ModelRequest['messages']): number {
+  const newest = messages.findLast((message) => message.role === 'assistant' && message.toolCalls.length > 0);
+  const [, turn] = newest?.role === 'assistant' ? (newest.toolCalls[0]?.toolCallId.split('-') ?? []) : [];
+  return Number(turn ?? 0) || 0;
 }

@@ -61,6 +61,11 @@ export interface DeskPorts {
   readonly signerKey: string | undefined;
 }
 
+/** An accepted answer whose value is JSON already. */
+interface WrittenAnswer {
+  readonly json: string;
+}
+
 /** Answers what callers, workers and other services ask of runs. */
 export class RunDesk {
   private underWay = 0;
@@ -77,10 +82,11 @@ export class RunDesk {
 
   /** A request as it came from the bus; the answer is JSON text. Never throws. */
   async handle(address: RunAddress, text: string): Promise<string> {
-    return JSON.stringify(await this.answer(address, text));
+    const answer = await this.answer(address, text);
+    return 'json' in answer ? answer.json : JSON.stringify(answer);
   }
 
-  private async answer(address: RunAddress, text: string): Promise<Answer> {
+  private async answer(address: RunAddress, text: string): Promise<Answer | WrittenAnswer> {
     const parsed = parseRequest(text);
     if ('error' in parsed) return refused(parsed.error);
     if (this.underWay >= REQUESTS_MAX) return refused(OVERLOADED);
@@ -94,7 +100,7 @@ export class RunDesk {
     }
   }
 
-  private async perform(address: RunAddress, envelope: CommandEnvelope): Promise<Answer> {
+  private async perform(address: RunAddress, envelope: CommandEnvelope): Promise<Answer | WrittenAnswer> {
     const { command } = envelope;
     switch (command.type) {
       case 'RecordProgress':
@@ -247,13 +253,14 @@ export class RunDesk {
     return accepted(viewOf(address, state, { buildIsHosted }));
   }
 
-  private async journal(address: RunAddress, command: RunCommandOf<'GetJournal'>): Promise<Answer> {
+  /** Long runs have many segments: none is parsed only to be written again. */
+  private async journal(address: RunAddress, command: RunCommandOf<'GetJournal'>): Promise<Answer | WrittenAnswer> {
     const state = await this.ports.runs.of(address).settled();
     if (!isActive(state) || state.epoch !== command.epoch) {
       return refused({ code: 'StaleEpoch', message: 'That activation has ended: let go of the run.', reaction: 'terminal' });
     }
-    const items = await this.ports.snapshots.segment(address, state, command.segment);
-    if (items !== undefined) return accepted({ items });
+    const items = await this.ports.snapshots.segmentText(address, state, command.segment);
+    if (items !== undefined) return { json: `{"ok":true,"value":{"items":${items}}}` };
     return refused({
       code: 'SegmentNotFound',
       message: `The journal has no readable segment ${command.segment}.`,

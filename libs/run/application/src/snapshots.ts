@@ -79,10 +79,14 @@ export class Snapshots {
   }
 
   async segment(address: RunAddress, run: OpenRun, index: number): Promise<readonly JournalItem[] | undefined> {
-    const reference = run.journal.segments[index];
-    if (reference === undefined) return undefined;
-    const text = await this.fetch(address, reference.blob);
+    const text = await this.segmentText(address, run, index);
     return text === undefined ? undefined : journalItem.array().parse(JSON.parse(text));
+  }
+
+  /** As JSON, for whoever passes it on to one who parses it. */
+  async segmentText(address: RunAddress, run: OpenRun, index: number): Promise<string | undefined> {
+    const reference = run.journal.segments[index];
+    return reference === undefined ? undefined : this.fetch(address, reference.blob);
   }
 
   private async sealSegments(address: RunAddress, run: OpenRun): Promise<OpenRun> {

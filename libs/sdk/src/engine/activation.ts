@@ -15,6 +15,7 @@ import { runCancelled, type Execution, type Telling } from './execution';
 import type { GrantKnown } from './grant-check';
 import { recordOf } from './outcome';
 import { ProgressReporter } from './progress-reporter';
+import type { SealedJournal } from './sealed-journal';
 import { ToldText } from './told-text';
 
 /** What the owner has to say of a run that is held here. */
@@ -98,16 +99,35 @@ export abstract class Activation {
     return this.phase === 'suspended';
   }
 
-  /** Begins a cold activation. */
-  start(journal: readonly JournalItem[]): void {
+  /** Begins a cold activation; `tail` follows what is sealed. */
+  start(tail: readonly JournalItem[], sealed?: SealedJournal): void {
     if (!this.isActive) return;
     // Nothing is under way here: there is nobody to tell.
     if (this.order.cancelRequested) return this.end(CANCELLED_ENTRY);
     if (this.order.pauseRequested === true) this.draining = true;
-    this.begin(journal);
+    this.begin(tail, sealed);
   }
 
-  protected abstract begin(journal: readonly JournalItem[]): void;
+  protected abstract begin(tail: readonly JournalItem[], sealed: SealedJournal | undefined): void;
+
+  /** What cannot be read ends the activation without a word: the owner finds out by itself. */
+  protected async whenRead(
+    reading: Promise<readonly JournalItem[]>,
+    use: (items: readonly JournalItem[]) => void,
+  ): Promise<void> {
+    let items: readonly JournalItem[];
+    try {
+      items = await reading;
+    } catch (error) {
+      if (!this.isActive) return;
+      const { runId, epoch } = this;
+      this.home.host.log.warn('the journal of a run could not be read', { runId, epoch, error: String(error) });
+      this.dispose();
+      return;
+    }
+    if (this.isActive) use(items);
+  }
+
   /** Whatever is possible now is done: called after each change from outside. */
   protected abstract proceed(): void;
   protected abstract takeInbound(facts: readonly InboundFact[]): void;

@@ -2,9 +2,10 @@ import { Retryable } from '@perdure/kernel';
 import { z } from 'zod';
 import { agent } from '../agent';
 import { ruleModel } from '../rule-model';
-import { FakeOwner } from '../spec-kit/fake-owner';
+import { FakeOwner, type FakeOwnerOptions } from '../spec-kit/fake-owner';
 import { VirtualHost } from '../spec-kit/virtual-host';
 import { tool } from '../tool';
+import { SEGMENTS_AT_ONCE } from './bounds';
 import type { Agent, Message, Model, Tool } from './definitions';
 
 const add = tool({
@@ -25,19 +26,20 @@ const counting = ruleModel('rules-1', ({ instructions, messages }) => {
   return { toolCalls: [{ tool: 'add', args: { a: sum, b: 1 } }] };
 });
 
-function agentOf(model: Model, tools: readonly Tool[] = [add as unknown as Tool]): Agent {
+function agentOf(model: Model, tools: readonly Tool[] = [add as unknown as Tool], contextTurns?: number): Agent {
   return agent({
     name: 'agent',
     input: z.object({ target: z.number() }),
     instructions: ({ target }) => `count to ${target}`,
     model,
     tools,
+    ...(contextTurns === undefined ? {} : { contextTurns }),
   }) as unknown as Agent;
 }
 
-async function begun(behaviour: Agent, target: unknown = 3) {
+async function begun(behaviour: Agent, target: unknown = 3, options: Partial<FakeOwnerOptions> = {}) {
   const host = new VirtualHost();
-  const owner = new FakeOwner(host, { behaviour, input: { target } });
+  const owner = new FakeOwner(host, { behaviour, input: { target }, ...options });
   await owner.startWorker();
   owner.activate();
   return { host, owner };
@@ -49,18 +51,82 @@ describe('an agent', () => {
     expect(await owner.finish()).toEqual({ status: 'completed', output: 'reached 3' });
   });
 
-  it('has the same conversation on another worker, at every turn', async () => {
-    const hashes = (owner: FakeOwner) => owner.run.items.map((item) => (item.type === 'decided' ? item.decision.promptHash : ''));
-    const { owner } = await begun(agentOf(counting));
-    await owner.finish();
-    const [facts, expected] = [[...owner.facts], hashes(owner)];
-    for (let count = 1; count < facts.length; count += 1) {
-      owner.facts.splice(0, Infinity, ...facts);
-      owner.rewind(count);
+  it.each([
+    ['whole', {}, undefined],
+    ['in segments', { segmentItems: 3 }, undefined],
+    ['in segments, of which the model is shown the newest turns', { segmentItems: 3 }, 2],
+  ])(
+    'has the same conversation on another worker, at every turn, when its journal comes %s',
+    async (_, options, contextTurns) => {
+      const hashes = (owner: FakeOwner) =>
+        owner.run.items.map((item) => (item.type === 'decided' ? item.decision.promptHash : ''));
+      const { owner } = await begun(agentOf(counting, undefined, contextTurns), 9, options);
+      await owner.finish();
+      const [facts, expected] = [[...owner.facts], hashes(owner)];
+      for (let count = 1; count < facts.length; count += 1) {
+        owner.facts.splice(0, Infinity, ...facts);
+        owner.rewind(count);
+        await owner.crash();
+        expect(await owner.finish()).toEqual({ status: 'completed', output: 'reached 9' });
+        expect(hashes(owner)).toEqual(expected);
+      }
+    },
+  );
+
+  describe('that has lived long', () => {
+    it('goes on with a tool before its conversation is read', async () => {
+      const readAtBegin: number[] = [];
+      const world: { owner?: FakeOwner } = {};
+      const watched = tool({
+        ...add,
+        execute: ({ a, b }) => {
+          readAtBegin.push(world.owner?.segmentsRead.length ?? 0);
+          return a + b;
+        },
+      });
+      const { owner } = await begun(agentOf(counting, [watched as unknown as Tool]), 20, { segmentItems: 3 });
+      world.owner = owner;
+      await owner.finish();
+      const decided = owner.facts.findLastIndex((fact) => fact.type === 'model-result' && fact.call === 't20');
+      owner.rewind(decided + 1);
+      owner.replyMs = 100;
       await owner.crash();
-      expect(await owner.finish()).toEqual({ status: 'completed', output: 'reached 3' });
-      expect(hashes(owner)).toEqual(expected);
-    }
+      expect(await owner.finish()).toEqual({ status: 'completed', output: 'reached 20' });
+      expect(readAtBegin.at(-1)).toBeLessThanOrEqual(SEGMENTS_AT_ONCE);
+      expect(owner.segmentsRead).toHaveLength(12);
+    });
+
+    it.each([[20], [200]])('shows its model the newest turns and reads no more, with %i turns as with fewer', async (turns) => {
+      const shown: number[] = [];
+      const model: Model = {
+        ...counting,
+        generate: (request) => {
+          shown.push(request.messages.length);
+          return counting.generate(request);
+        },
+      };
+      const { owner } = await begun(agentOf(model, undefined, 4), turns, { segmentItems: 3 });
+      await owner.finish();
+      // The first message, and at most seven turns of two.
+      expect(Math.max(...shown)).toBe(15);
+      expect(Math.min(...shown.slice(4))).toBe(9);
+      owner.rewind(owner.facts.findLastIndex(({ type }) => type === 'model-result'));
+      await owner.crash();
+      expect(await owner.finish()).toEqual({ status: 'completed', output: `reached ${turns}` });
+      expect(owner.segmentsRead.length).toBeLessThanOrEqual(6);
+      expect(shown.at(-1)).toBe(shown.at(-2));
+    });
+
+    it('gives no two uses of a tool the same id, also when the older turns are not shown', async () => {
+      const { owner } = await begun(agentOf(counting, undefined, 2), 20);
+      await owner.finish();
+      const ids = owner.run.items.flatMap((item) => (item.type === 'decided' ? item.decision.toolCalls : []));
+      expect(new Set(ids.map(({ toolCallId }) => toolCallId)).size).toBe(20);
+    });
+
+    it.each([[0], [1.5], [-3]])('refuses a context of %d turns', (turns) => {
+      expect(() => agentOf(counting, undefined, turns)).toThrow(expect.objectContaining({ code: 'InvalidContext' }));
+    });
   });
 
   it('tells the text of its model while it comes, and after a crash from the beginning, in a later epoch', async () => {

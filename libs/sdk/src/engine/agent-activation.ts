@@ -1,44 +1,32 @@
-import { canonicalJson, Terminal } from '@perdure/kernel';
-import type { Activate, InboundFact, Instruction, JournalItem, ModelDecision, Outcome, ShownSignal } from '@perdure/run-contract';
+import { Terminal, type ErrorRecord } from '@perdure/kernel';
+import type { Activate, InboundFact, Instruction, JournalItem, ModelDecision, Outcome } from '@perdure/run-contract';
 import { Activation, type ActivationHome } from './activation';
 import { SUSPEND_AFTER_MS } from './bounds';
-import type { Agent, Message, Tool } from './definitions';
+import { Conversation, holdsContext, turnOf } from './conversation';
+import type { Agent, Tool } from './definitions';
 import { probe, useClaimed, type ClaimedUse, type ProbeTool } from './claimed-effect';
 import { effectResultEntry, failedEntry, modelResultEntry } from './entries';
 import { callModel, runTool } from './execution';
 import { idempotencyKeyOf } from './identity';
 import { recordOf, type Ended } from './outcome';
+import type { SealedJournal } from './sealed-journal';
 
 type CallModel = Extract<Instruction, { do: 'call-model' }>;
 type RunTool = Extract<Instruction, { do: 'run-tool' }>;
 
-interface Turn {
-  readonly call: string;
-  /** What the engine said to the model before. */
-  readonly told: string | undefined;
-  readonly decision: ModelDecision;
-  readonly outcomes: Map<string, Outcome>;
-}
-
 /**
  * Does what the owner of the run instructs: it calls the model and runs tools. What comes next is decided
  * there, from the log; here is only the conversation so far.
+ *
+ * A tool needs nothing of the conversation: it begins while that is still being read, however long it is.
  */
 export class AgentActivation extends Activation {
   private readonly agent: Agent;
   private readonly tools: ReadonlyMap<string, Tool>;
-  private readonly turns: Turn[] = [];
-  private readonly messages: Message[] = [];
-  /** Turns that `messages` and `digest` contain already. */
-  private turnsWritten = 0;
-  /** What the model is shown before a turn, by its call. */
-  private readonly signals = new Map<string, readonly ShownSignal[]>();
-  private readonly signalsWritten = new Set<string>();
-  private digest = '';
+  private conversation: Conversation | undefined;
   private instructions = '';
-  /** The newest turn before which the engine's words are written. */
-  private toldBefore = '';
-  private ready = false;
+  /** Outcomes that came before all of the conversation was read; undefined when it is. */
+  private late: (readonly [call: string, outcome: Outcome])[] | undefined = [];
   private early: Instruction[] = [];
   /** Attempts begun in the present turn, by call: an instruction is repeated until its end is reported. */
   private readonly begun = new Map<string, number>();
@@ -53,43 +41,57 @@ export class AgentActivation extends Activation {
     this.tools = offer.tools;
   }
 
-  protected begin(journal: readonly JournalItem[]): void {
-    void this.prepare(journal);
+  protected begin(tail: readonly JournalItem[], sealed: SealedJournal | undefined): void {
+    void this.prepare(tail, sealed);
   }
 
-  private async prepare(journal: readonly JournalItem[]): Promise<void> {
+  private async prepare(tail: readonly JournalItem[], sealed: SealedJournal | undefined): Promise<void> {
+    let prompt: string;
     try {
       const input = await this.agent.input.parseAsync(this.order.input);
       this.instructions = this.agent.instructionsFor(input);
-      this.write({ role: 'user', text: this.agent.promptFor(input) });
+      prompt = this.agent.promptFor(input);
     } catch (error) {
       const message = `The input does not fit ${this.agent.name}: ${error instanceof Error ? error.message : String(error)}`;
       this.end(failedEntry(JSON.stringify(recordOf(new Terminal('InvalidInput', message), 'terminal'))));
       return;
     }
     if (!this.isActive) return;
-    for (const item of journal) this.remember(item);
-    this.ready = true;
-    this.takeInstructions(this.early);
+    this.conversation = this.conversationOf(prompt, tail);
+    if (sealed === undefined) return this.goOn();
+    void this.whenRead(this.older(sealed, tail), (older) => {
+      this.conversation = this.conversationOf(prompt, older.concat(tail));
+      this.goOn();
+    });
     this.receive(this.order);
   }
 
-  private remember(item: JournalItem): void {
-    if (item.type === 'decided') {
-      const { call, told, decision } = item;
-      this.turns.push({ call, told, decision, outcomes: new Map() });
-    }
-    if (item.type === 'signalled') this.rememberSignal(item);
-    if (item.type === 'tool-result') this.rememberOutcome(item.call, item.outcome);
+  private conversationOf(prompt: string, journal: readonly JournalItem[]): Conversation {
+    const { agent } = this;
+    const { contextTurns } = agent;
+    const unknown = (name: string): ErrorRecord => unknownTool(name, agent).error;
+    return new Conversation({ digest: this.home.host.digest, prompt, contextTurns, unknownTool: unknown }, journal);
   }
 
-  private rememberSignal({ call, revision, name, payload }: Extract<JournalItem, { type: 'signalled' }>): void {
-    this.signals.set(call, [...(this.signals.get(call) ?? []), { revision, name, payload }]);
+  /** What the model will be shown, and no more. */
+  private older(sealed: SealedJournal, tail: readonly JournalItem[]): Promise<readonly JournalItem[]> {
+    const { contextTurns } = this.agent;
+    return contextTurns === undefined ? sealed.all() : sealed.newest((items) => holdsContext(items.concat(tail), contextTurns));
+  }
+
+  /** All of the conversation is known. */
+  private goOn(): void {
+    for (const [call, outcome] of this.late ?? []) this.conversation?.rememberOutcome(call, outcome);
+    this.late = undefined;
+    const { early } = this;
+    this.early = [];
+    this.takeInstructions(early);
+    this.receive(this.order);
   }
 
   private rememberOutcome(call: string, outcome: Outcome): void {
-    const turn = this.turns.at(-1);
-    if (turn !== undefined && call.startsWith(`${turn.call}.`)) turn.outcomes.set(call, outcome);
+    this.late?.push([call, outcome]);
+    this.conversation?.rememberOutcome(call, outcome);
   }
 
   protected takeInbound(facts: readonly InboundFact[]): void {
@@ -97,10 +99,6 @@ export class AgentActivation extends Activation {
   }
 
   protected takeInstructions(instructions: readonly Instruction[]): void {
-    if (!this.ready) {
-      this.early.push(...instructions);
-      return;
-    }
     if (this.cancelled) return;
     for (const instruction of instructions) {
       // What the model has decided already is still done when the worker goes away: it is intended.
@@ -110,40 +108,39 @@ export class AgentActivation extends Activation {
 
   private follow(instruction: Instruction): void {
     if (instruction.do === 'undo-tool') return;
+    const { conversation } = this;
+    if (conversation === undefined || (this.late !== undefined && !isOfTurn(instruction, conversation.present))) {
+      this.early.push(instruction);
+      return;
+    }
     const [work, number] = workOf(instruction);
-    if (!this.isPresent(instruction) || number <= (this.begun.get(work) ?? 0)) return;
+    if (!isPresent(instruction, conversation.present) || number <= (this.begun.get(work) ?? 0)) return;
     this.begun.set(work, number);
     this.stopIdle();
     this.running += 1;
-    if (instruction.do === 'call-model') void this.callModel(instruction);
+    if (instruction.do === 'call-model') void this.callModel(conversation, instruction);
     else if (instruction.do === 'run-tool') void this.runTool(instruction);
     else if (instruction.do === 'probe-tool') void this.probeTool(instruction);
   }
 
-  /** An instruction that was delayed on its way may belong to a turn that is over. */
-  private isPresent({ do: what, call }: Instruction): boolean {
-    const present = this.turns.at(-1);
-    if (what !== 'call-model') return present !== undefined && call.startsWith(`${present.call}.`);
-    return present === undefined || turnOf(call) > turnOf(present.call);
-  }
-
-  private async callModel({ call, attempt, model: id, signals, tell: told }: CallModel): Promise<void> {
-    this.writeTurns();
+  private async callModel(
+    conversation: Conversation,
+    { call, attempt, model: id, signals, tell: told }: CallModel,
+  ): Promise<void> {
     // A warm worker learns of them by the instruction alone.
-    if (signals !== undefined) this.signals.set(call, signals);
-    this.writeSignals(call);
-    this.writeTold(call, told);
-    const { agent, instructions, digest } = this;
+    if (signals !== undefined) conversation.rememberSignals(call, signals);
+    const { messages, digest } = conversation.shownBefore(call, told);
+    const { agent, instructions } = this;
     const { tools, output } = agent;
     const model = agent.otherModels.find((other) => other.id === id) ?? agent.model;
-    const prompt = { instructions, messages: [...this.messages], tools, output };
+    const prompt = { instructions, messages, tools, output };
     const promptHash = this.home.host.digest.sha256(`${digest}${instructions}`);
     const tell = () => this.tell(call, attempt);
     const ended = await callModel(this.execution, { model, prompt, promptHash, tell });
     this.running -= 1;
     if (!this.isActive) return;
     if (ended.ok) {
-      this.turns.push({ call, told, decision: ended.value as ModelDecision, outcomes: new Map() });
+      conversation.rememberTurn(call, told, ended.value as ModelDecision);
       this.begun.clear();
     }
     this.reporter.add(modelResultEntry(call, attempt, ended.text));
@@ -196,45 +193,10 @@ export class AgentActivation extends Activation {
     return idempotencyKeyOf(this.order, call);
   }
 
-  private writeTurns(): void {
-    for (const { call, told, decision, outcomes } of this.turns.slice(this.turnsWritten)) {
-      this.writeSignals(call);
-      this.writeTold(call, told);
-      const { text, toolCalls } = decision;
-      this.write({ role: 'assistant', text, toolCalls });
-      toolCalls.forEach(({ toolCallId, tool }, index) => {
-        // The owner answers for a tool that does not exist; a warm worker is not told.
-        const outcome = outcomes.get(`${call}.${index}`) ?? { ok: false, error: unknownTool(tool, this.agent).error };
-        this.write({ role: 'tool', toolCallId, tool, outcome });
-      });
-    }
-    this.turnsWritten = this.turns.length;
-  }
-
-  private writeSignals(call: string): void {
-    if (this.signalsWritten.has(call)) return;
-    this.signalsWritten.add(call);
-    for (const { name, payload } of this.signals.get(call) ?? [])
-      this.write({ role: 'user', text: `${name}: ${typeof payload === 'string' ? payload : JSON.stringify(payload)}` });
-  }
-
-  /** Once a turn, however often its call is tried. */
-  private writeTold(call: string, text: string | undefined): void {
-    if (text === undefined || this.toldBefore === call) return;
-    this.toldBefore = call;
-    this.write({ role: 'user', text });
-  }
-
-  /** The digest of a conversation is that of what went before and of what is new: it costs what is new. */
-  private write(message: Message): void {
-    this.messages.push(message);
-    this.digest = this.home.host.digest.sha256(`${this.digest}${canonicalJson(message)}`);
-  }
-
   protected proceed(): void {
     if (this.endIfAsked()) return;
     this.reporter.flush();
-    if (this.running === 0 && !this.cancelled && this.ready) this.suspendWhenIdle(SUSPEND_AFTER_MS);
+    if (this.running === 0 && !this.cancelled && this.late === undefined) this.suspendWhenIdle(SUSPEND_AFTER_MS);
   }
 
   protected onIdle(): void {
@@ -254,9 +216,15 @@ export class AgentActivation extends Activation {
   }
 }
 
-/** Model calls are named t1, t2, … */
-function turnOf(call: string): number {
-  return Number(call.slice(1));
+/** A use of a tool that the turn has decided. */
+function isOfTurn({ do: what, call }: Instruction, present: string | undefined): boolean {
+  return what !== 'call-model' && present !== undefined && call.startsWith(`${present}.`);
+}
+
+/** An instruction that was delayed on its way may belong to a turn that is over. */
+function isPresent(instruction: Instruction, present: string | undefined): boolean {
+  if (instruction.do !== 'call-model') return isOfTurn(instruction, present);
+  return present === undefined || turnOf(instruction.call) > turnOf(present);
 }
 
 /** What is begun at most once, and its number there. */

@@ -31,6 +31,8 @@ export const WARM_RUNS_MAX = 1_000;
 export const JOURNAL_TIMEOUT_MS = 5_000;
 /** Text of a model that comes within this goes out together: soon enough for an eye, and twenty messages a second at the most. */
 export const DELTA_DELAY_MS = 50;
+/** Segments on their way at once: the owner reads one while the worker parses another, and neither holds many. */
+export const SEGMENTS_AT_ONCE = 4;
 export const HEARTBEAT_EVERY_MS = 500;
 /** Turns of the event loop that code may take to come to rest: a promise of a library may need more than one. */
 export const RESTING_TURNS = 3;

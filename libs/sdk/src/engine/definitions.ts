@@ -135,6 +135,8 @@ export interface Agent<I extends z.ZodType = z.ZodType, O = unknown> {
   readonly input: I;
   readonly tools: readonly Tool[];
   readonly modelRetry: RetryPolicy;
+  /** The fewest turns that its model is shown, once there are so many; undefined = all of them. */
+  readonly contextTurns: number | undefined;
   readonly limits: BehaviourLimits;
   readonly guard: LoopGuard;
   /** The form of what its runs give; without it that is the text of the model. */

@@ -5,6 +5,7 @@ import { program, programRun, steady, type Program } from '../spec-kit/random-pr
 import { VirtualHost } from '../spec-kit/virtual-host';
 import { tool } from '../tool';
 import { workflow } from '../workflow';
+import { FOREIGN_AWAIT_MS, SEGMENTS_AT_ONCE } from './bounds';
 import type { WorkflowContext } from './definitions';
 
 /** Another one explores other programs; found ones become specs of their own. */
@@ -88,18 +89,50 @@ describe('replay', () => {
     );
   }, 60_000);
 
-  it('reads sealed segments before the tail', async () => {
-    const host = new VirtualHost();
-    const run = programRun(
-      Array.from({ length: 7 }, () => ({ op: 'step' as const, pure: false, takesMs: 0, fails: false })),
-      host,
-    );
-    const owner = new FakeOwner(host, { ...run, sealed: 3 });
-    await owner.startWorker();
-    owner.activate();
-    const outcome = await owner.finish();
-    expect(await goOn({ owner }, owner.facts.length - 1)).toEqual(outcome);
-    expect(run.begun).toHaveLength(7);
+  describe('of sealed segments', () => {
+    const STEPS = 40;
+    const SEGMENTS = 13;
+
+    async function sealedRun() {
+      const host = new VirtualHost();
+      const steps = Array.from({ length: STEPS }, () => ({ op: 'step' as const, pure: false, takesMs: 0, fails: false }));
+      const run = programRun(steps, host);
+      const owner = new FakeOwner(host, { ...run, segmentItems: 3 });
+      await owner.startWorker();
+      owner.activate();
+      return { host, run, owner, outcome: await owner.finish() };
+    }
+
+    it('reads each of them once, and then the tail', async () => {
+      const { run, owner, outcome } = await sealedRun();
+      expect(await goOn({ owner }, owner.facts.length - 1)).toEqual(outcome);
+      expect(run.begun).toHaveLength(STEPS);
+      expect(owner.segmentsRead).toEqual(Array.from({ length: SEGMENTS }, (_, index) => index));
+    });
+
+    it('asks for several at once, and for no more than that', async () => {
+      const { owner } = await sealedRun();
+      owner.rewind(owner.facts.length - 1);
+      await owner.engine.stop();
+      await owner.startWorker();
+      owner.replyMs = 100;
+      owner.activate();
+      await owner.host.passes(50);
+      expect(owner.segmentsRead).toHaveLength(SEGMENTS_AT_ONCE);
+      await owner.host.passes(100);
+      expect(owner.segmentsRead).toHaveLength(2 * SEGMENTS_AT_ONCE);
+    });
+
+    it('takes what arrives while they are slow to come for no sign that the code is at rest', async () => {
+      const { owner, outcome } = await sealedRun();
+      owner.rewind(owner.facts.length - 1);
+      await owner.engine.stop();
+      await owner.startWorker();
+      owner.replyMs = 2 * FOREIGN_AWAIT_MS;
+      owner.activate();
+      owner.tell();
+      expect(await owner.finish()).toEqual(outcome);
+    });
   });
 });
 

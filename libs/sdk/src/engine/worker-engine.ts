@@ -9,9 +9,6 @@ import {
   type Token,
 } from '@perdure/kernel';
 import {
-  journalSegment,
-  requestSubject,
-  runAddress,
   workerAddress,
   workerMessage,
   workSubject,
@@ -24,10 +21,11 @@ import {
 import { tenantRequestSubject, type BuildManifest } from '@perdure/tenant-contract';
 import type { Activation, ActivationHome } from './activation';
 import { AgentActivation } from './agent-activation';
-import { ask, WITHDRAWN } from './ask';
-import { JOURNAL_TIMEOUT_MS, PROGRESS_TIMEOUT_MS } from './bounds';
+import { ask } from './ask';
+import { PROGRESS_TIMEOUT_MS } from './bounds';
 import type { Behaviour, Tool } from './definitions';
 import { EffectHost } from './effect-host';
+import { sealedJournal } from './sealed-journal';
 import { UndoActivation } from './undo-activation';
 import { WorkflowActivation } from './workflow-activation';
 
@@ -251,32 +249,8 @@ export class WorkerEngine {
           : new WorkflowActivation(this.home, order, { workflow: behaviour, tools });
     this.active.set(order.runId, activation);
     this.changed();
-    if (order.segments === 0) activation.start(tail);
-    else void this.beginWithSegments(activation, order, tail);
-  }
-
-  private async beginWithSegments(activation: Activation, order: Activate, tail: readonly JournalItem[]): Promise<void> {
     const { host, bus, workerId } = this.options;
-    const subject = requestSubject.build(runAddress(order.tenant, order.runId));
-    const items: JournalItem[] = [];
-    try {
-      for (let segment = 0; segment < order.segments; segment += 1) {
-        const command = { type: 'GetJournal', epoch: order.epoch, segment };
-        const payload = JSON.stringify({ v: 1, id: host.entropy.uuid(), actor: { kind: 'worker', id: workerId }, command });
-        const value = await ask(
-          { bus, host },
-          { subject, payload, timeoutMs: JOURNAL_TIMEOUT_MS, withdrawn: () => !activation.isActive },
-        );
-        if (value === WITHDRAWN) return;
-        for (const item of journalSegment.parse(value).items) items.push(item);
-      }
-    } catch (error) {
-      host.log.warn('the journal of a run could not be read', { runId: order.runId, epoch: order.epoch, error: String(error) });
-      activation.dispose();
-      return;
-    }
-    for (const item of tail) items.push(item);
-    activation.start(items);
+    activation.start(tail, sealedJournal(order, { host, bus, workerId, withdrawn: () => !activation.isActive }));
   }
 
   private inbound(message: InboundMessage): Claim {

@@ -12,6 +12,7 @@ import type { Finish, Given, OpenCall, QueuedResult } from './open-calls';
 import { quietWhile } from './quiet-log';
 import { ReplayJournal, type CallIdentity } from './replay-journal';
 import type { ProbeTool } from './claimed-effect';
+import type { SealedJournal } from './sealed-journal';
 import { WorkflowCalls, type AttemptEnd, type CallDesk, type CallWork, type RunTool } from './workflow-calls';
 import { Scope } from './workflow-context';
 
@@ -64,13 +65,15 @@ export class WorkflowActivation extends Activation implements CallDesk {
     );
   }
 
-  protected begin(journal: readonly JournalItem[]): void {
-    this.replay = new ReplayJournal(journal);
-    void this.run();
+  protected begin(tail: readonly JournalItem[], sealed: SealedJournal | undefined): void {
+    // Until all is replayed the code is not at rest, whatever arrives.
+    this.pumping = true;
+    if (sealed === undefined) void this.run(tail);
+    else void this.whenRead(sealed.all(), (older) => void this.run(older.concat(tail)));
   }
 
-  private async run(): Promise<void> {
-    this.pumping = true;
+  private async run(journal: readonly JournalItem[]): Promise<void> {
+    this.replay = new ReplayJournal(journal);
     const input = await this.workflow.input
       .safeParseAsync(this.order.input)
       .catch((error: unknown) => ({ success: false as const, error }));

@@ -41,8 +41,8 @@ export interface FakeOwnerOptions {
   readonly lossOf?: number;
   /** How long an answer is on its way. */
   readonly replyMs?: number;
-  /** Journal items that are sent as sealed segments. */
-  readonly sealed?: number;
+  /** Journal items in a sealed segment; without it nothing is sealed. */
+  readonly segmentItems?: number;
 }
 
 const RUN_ID = 'run1';
@@ -62,6 +62,8 @@ export class FakeOwner implements Bus {
   cancelRequested = false;
   pauseRequested = false;
   refuseNext: string | undefined;
+  /** Segments of the journal that were asked for, in that order. */
+  readonly segmentsRead: number[] = [];
   /** How long an answer is on its way. */
   replyMs: number;
   /** Whether claims are granted. */
@@ -121,8 +123,8 @@ export class FakeOwner implements Bus {
   }
 
   private push(withJournal: boolean): Claim {
-    const { behaviour, input = {}, sealed = 0 } = this.options;
-    const segments = withJournal && sealed > 0 && this.run.items.length > sealed ? 1 : 0;
+    const { behaviour, input = {}, segmentItems = Infinity } = this.options;
+    const segments = withJournal ? Math.max(0, Math.floor((this.run.items.length - 1) / segmentItems)) : 0;
     return this.send({
       type: 'activate',
       v: 1,
@@ -136,7 +138,7 @@ export class FakeOwner implements Bus {
       revision: this.run.revision,
       input,
       segments,
-      ...(withJournal ? { journal: this.run.items.slice(segments * sealed) } : {}),
+      ...(withJournal ? { journal: segments === 0 ? this.run.items : this.run.items.slice(segments * segmentItems) } : {}),
       inbound: this.run.inbound,
       instructions: this.run.instructions,
       cancelRequested: this.cancelRequested,
@@ -275,9 +277,15 @@ export class FakeOwner implements Bus {
       this.refuseNext = undefined;
       return { ok: false, error: { code, message: `refused as ${code}`, reaction: 'terminal' } };
     }
-    if (command.type === 'GetJournal') return { ok: true, value: { items: this.run.items.slice(0, this.options.sealed) } };
+    if (command.type === 'GetJournal') return { ok: true, value: { items: this.segment(command.segment) } };
     if (command.type !== 'RecordProgress') throw new Error(`unexpected ${command.type}`);
     return this.progress(command);
+  }
+
+  private segment(index: number): FakeRun['items'] {
+    const { segmentItems = Infinity } = this.options;
+    this.segmentsRead.push(index);
+    return this.run.items.slice(index * segmentItems, (index + 1) * segmentItems);
   }
 
   private progress({ epoch, seq, entries }: RunCommandOf<'RecordProgress'>): unknown {
