@@ -2,6 +2,7 @@ import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { ROOT, type Stack } from '@perdure/cli';
+import { Terminal } from '@perdure/kernel';
 import { Client } from '@perdure/sdk';
 import { percentile, rounded } from '../rig/figures';
 import { withFreshStack } from '../rig/fresh-stack';
@@ -14,10 +15,12 @@ import type { Figures } from './show';
  * counted is the time from its assignment to a worker that has never seen it until that work begins again there.
  */
 const ENTRY = join(ROOT, 'dist/test/bench/entries/long-runs.js');
-const SIZES = [100, 1_000, 10_000, 100_000];
+const SIZES = [100, 1_000, 10_000, 100_000] as const;
 const SIZE_MAX = 10_000;
 const WORKER = 'worker-1';
 const LOOK_EVERY_MS = 20;
+/** A run that is not at its last piece of work by then has stopped on its way there. */
+const HELD_WITHIN_MS = 1_200_000;
 /** Long enough to be seen and cut off by the kill. */
 const HOLD_MS = 1_500;
 
@@ -30,9 +33,18 @@ interface BookLine {
 }
 
 interface Trial {
-  readonly name: 'talker' | 'replayer';
-  readonly size: number;
+  readonly name: 'talker' | 'windowed' | 'replayer';
+  readonly cutOffIn: 'tool' | 'model' | 'step';
 }
+
+/** The same agent, told apart by what its model is shown and by where it is cut off. */
+const AGENTS: readonly Trial[] = [
+  { name: 'windowed', cutOffIn: 'model' },
+  { name: 'windowed', cutOffIn: 'tool' },
+  { name: 'talker', cutOffIn: 'model' },
+  { name: 'talker', cutOffIn: 'tool' },
+];
+const WORKFLOW: Trial = { name: 'replayer', cutOffIn: 'step' };
 
 export async function longRunsLoad(options: BenchOptions): Promise<Figures> {
   const { form, steps = SIZE_MAX } = options;
@@ -45,28 +57,28 @@ export async function longRunsLoad(options: BenchOptions): Promise<Figures> {
   return withFreshStack(stackOptions, async ({ stack }) => {
     const bench = new LongRuns(stack, await Client.connect({ url: stack.clientUrl }), () => readBook(book));
     // Code is compiled, connections are open.
-    await bench.trial({ name: 'talker', size: 100 });
-    await bench.trial({ name: 'replayer', size: 100 });
+    for (const trial of [...AGENTS, WORKFLOW]) await bench.trial(trial, SIZES[0]);
     const agents = [];
-    for (const size of sizes) agents.push(await bench.trial({ name: 'talker', size }));
+    for (const trial of AGENTS) {
+      const rows = [];
+      for (const size of sizes) rows.push(await bench.trial(trial, size));
+      agents.push({ trial, rows });
+    }
     const workflows = [];
-    for (const size of sizes) workflows.push(await bench.trial({ name: 'replayer', size }));
+    for (const size of sizes) workflows.push(await bench.trial(WORKFLOW, size));
     const lost = bench.wrong;
     await bench.close();
     return {
       load: 'w8',
       form,
-      agents: agents.map(({ size, facts, recoverMs, decisionP50Ms, decisionP99Ms, workerRssMb, servicesRssMb }) => ({
-        facts,
-        size,
-        recoverMs,
-        decisionP50Ms,
-        decisionP99Ms,
-        workerRssMb,
-        servicesRssMb,
+      agents: agents.flatMap(({ trial, rows }) => rows.map((row) => ({ ...trial, ...row }))),
+      growth: agents.map(({ trial, rows }) => ({
+        ...trial,
+        recover: growth(rows.map(({ recoverMs }) => recoverMs)),
+        decision: growth(rows.map(({ decisionP99Ms }) => decisionP99Ms)),
+        workerRss: growth(rows.map(({ workerRssMb }) => workerRssMb)),
+        servicesRss: growth(rows.map(({ servicesRssMb }) => servicesRssMb)),
       })),
-      agentsRecoverGrowth: growth(agents.map(({ recoverMs }) => recoverMs)),
-      agentsDecisionGrowth: growth(agents.map(({ decisionP99Ms }) => decisionP99Ms)),
       workflows: workflows.map(({ size, recoverMs, workerRssMb }) => ({
         results: size,
         recoverMs,
@@ -98,10 +110,10 @@ class LongRuns {
     await this.client.close();
   }
 
-  async trial({ name, size }: Trial) {
+  async trial({ name, cutOffIn }: Trial, size: number) {
     this.trials += 1;
     const label = `${name}-${size}-${this.trials}`;
-    const run = await this.client.start(name, { label, size, holdMs: HOLD_MS });
+    const run = await this.client.start(name, { label, size, holdMs: HOLD_MS, cutOffIn });
     const first = await this.heldBy(label, 0);
     this.stack.kill(WORKER);
     const again = await this.heldBy(label, first.pid);
@@ -112,7 +124,7 @@ class LongRuns {
     return {
       size,
       facts: facts.length,
-      recoverMs: again.atMs - assignedAtMs(facts),
+      recoverMs: again.atMs - assignedAtMs(facts, again.atMs),
       decisionP50Ms: rounded(percentile(decisions, 0.5)),
       decisionP99Ms: rounded(percentile(decisions, 0.99)),
       servicesRssMb: services,
@@ -121,11 +133,13 @@ class LongRuns {
   }
 
   private async heldBy(label: string, notByPid: number): Promise<BookLine> {
-    for (;;) {
+    const untilMs = performance.now() + HELD_WITHIN_MS;
+    while (performance.now() < untilMs) {
       const held = this.book().find((line) => line.what === 'hold' && line.label === label && line.pid !== notByPid);
       if (held !== undefined) return held;
       await pause(LOOK_EVERY_MS);
     }
+    throw new Terminal('BenchStuck', `The run of ${label} did not come to its last piece of work.`);
   }
 
   private rssOf(child: string): number {
@@ -133,8 +147,9 @@ class LongRuns {
   }
 }
 
-function assignedAtMs(facts: readonly LoggedFact[]): number {
-  return facts.filter(({ type }) => type === 'RunAssigned').at(-1)?.recordedAtMs ?? 0;
+/** It may be assigned once more afterwards, on a machine that is busy. */
+function assignedAtMs(facts: readonly LoggedFact[], untilMs: number): number {
+  return facts.filter(({ type, recordedAtMs }) => type === 'RunAssigned' && recordedAtMs <= untilMs).at(-1)?.recordedAtMs ?? 0;
 }
 
 function gaps(times: readonly number[]): readonly number[] {
