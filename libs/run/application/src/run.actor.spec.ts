@@ -1,7 +1,7 @@
 import { StoreUnavailable, type OutgoingFact } from '@perdure/kernel';
 import { MemoryBlobStore } from '@perdure/platform-blob-memory';
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
-import { runAddress, runStream, type ProgressEntry } from '@perdure/run-contract';
+import { runAddress, runStream, SEGMENT_ITEMS, type ProgressEntry } from '@perdure/run-contract';
 import { journalLength, runDecider, tailItems, type DomainCommand, type RunState } from '@perdure/run-domain';
 import { commandIdAt, knownCode, ManualHost, START_MS, UnsureStore, workflowManifest } from '@perdure/testing';
 import { RunActor, type AppendedFacts, type Judged } from './run.actor';
@@ -298,6 +298,23 @@ describe('a long run', () => {
     expect({ ...state, journal: undefined }).toEqual({ ...full, journal: undefined });
     expect(state).toMatchObject({ journal: { segments: [{ items: 1_000 }] } });
   });
+
+  it('has a snapshot that does not grow with it, but for a reference to each segment', async () => {
+    const [short, long] = [await snapshotAfter(40), await snapshotAfter(160)];
+    expect(long.segments.length).toBeGreaterThan(short.segments.length);
+    for (const { tail } of [short, long]) expect(tail.length).toBeLessThan(SEGMENT_ITEMS);
+    // The same but for the digits of its counters.
+    expect(JSON.stringify(long.rest).length - JSON.stringify(short.rest).length).toBeLessThan(20);
+  });
+
+  async function snapshotAfter(reports: number) {
+    const world = new World();
+    await longRun(world, world.actor(), reports);
+    const [newest] = await world.store.read('snapshot-acme.run1', { direction: 'backward', from: 'end', limit: 1 });
+    const text = await world.blobs.get('acme', (newest?.data as { readonly blob: string }).blob);
+    const { tail, segments, ...rest } = JSON.parse(text ?? '{}') as Record<'tail' | 'segments', readonly unknown[]>;
+    return { tail, segments, rest };
+  }
 
   it('gives its sealed segments and its tail as the whole journal, in order', async () => {
     const world = new World();
