@@ -4,7 +4,8 @@ import type { Tree } from './tree';
 
 /** The auditor's judgement written down as rules: what a language model would decide, without one. */
 export function auditorByRule(): Model {
-  return ruleModel('auditor-by-rule', decide);
+  // Word by word, as a language model speaks: `perdure run tokens` reads along.
+  return ruleModel('auditor-by-rule', decide, { pieces: (text) => text.split(/(?<= )/) });
 }
 
 function decide({ messages }: ModelRequest): RuleDecision {

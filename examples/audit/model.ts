@@ -24,5 +24,12 @@ export function configuredModel(env: NodeJS.ProcessEnv): Model {
   return {
     id: `openai-compatible/${name}`,
     generate: async (request) => (await (loaded ??= load())).generate(request),
+    stream: async function* (request) {
+      const model = await (loaded ??= load());
+      if (model.stream !== undefined) return yield* model.stream(request);
+      const { text, ...rest } = await model.generate(request);
+      yield text;
+      return rest;
+    },
   };
 }
