@@ -79,9 +79,10 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
     }
     case 'FireTimer':
       return hasEnded ? undefined : openTimer(command.timerId, has);
-    // Nobody in a story forks or rewinds.
-    case 'ForkRun':
     case 'RewindRun':
+      return has('RunRewound') ? undefined : 'no fact says that it went back';
+    // Nobody in a story forks.
+    case 'ForkRun':
     case 'ReportEffect':
     case 'RefuseRun':
     case 'ResumeRun':

@@ -65,9 +65,10 @@ export class Approvers {
   private look(runId: string): void {
     const facts = this.ports.log.of(runStream.build(runAddress(TENANT, runId)));
     for (const { type, data } of facts) {
-      const { call } = data as Requested;
-      if (type !== 'ApprovalRequested' || this.voted.has(`${runId} ${call}`)) continue;
-      this.voted.add(`${runId} ${call}`);
+      const { call, branch = 0 } = data as Requested;
+      const asked = `${runId} ${branch} ${call}`;
+      if (type !== 'ApprovalRequested' || this.voted.has(asked)) continue;
+      this.voted.add(asked);
       if (this.random.chance(0.3)) void this.vote(runId, data as Requested, { approver: 'eve', key: FORGER });
       const first = this.random.integer(0, PERSONS.length - 1);
       for (const offset of [0, 1])
@@ -84,7 +85,7 @@ export class Approvers {
     by: { readonly approver: string; readonly key: typeof SIGNER },
   ): Promise<void> {
     const { process } = this.ports;
-    const { call, tool, toolVersion, argsHash, shownHash, policy, policyVersion, quorum, expiresAtMs } = asked;
+    const { call, branch = 0, tool, toolVersion, argsHash, shownHash, policy, policyVersion, quorum, expiresAtMs } = asked;
     const request = { call, tool, toolVersion, argsHash, shownHash, policy, policyVersion, quorum, expiresAtMs };
     const votedAtMs = Math.round(process.clock.nowMs());
     const statement: VoteStatement = {
@@ -92,7 +93,7 @@ export class Approvers {
       id: process.entropy.uuid(),
       tenant: TENANT,
       runId,
-      branch: 0,
+      branch,
       ...request,
       approver: by.approver,
       role: 'finance',
@@ -104,8 +105,14 @@ export class Approvers {
     const answer = await this.ask(subject, { type: 'RecordVote', call, vote });
     const isForged = by.key === FORGER;
     if (answer.ok && isForged) process.simulation.violate('I9', `${runId}: a vote that the signer has not signed was accepted`);
-    if (!answer.ok && !isForged && answer.error.code !== 'RunAlreadyEnded' && answer.error.code !== 'NoSuchApproval')
+    if (!answer.ok && !isForged && !this.mayBeRefused(runId, answer.error.code))
       process.simulation.violate('I1', `${runId}: a vote was refused: ${canonicalJson(answer.error)}`);
+  }
+
+  /** The run may have ended meanwhile, or gone back to before it was asked. */
+  private mayBeRefused(runId: string, code: string): boolean {
+    if (code !== 'OtherRequest') return code === 'RunAlreadyEnded' || code === 'NoSuchApproval';
+    return this.ports.log.of(runStream.build(runAddress(TENANT, runId))).some(({ type }) => type === 'RunRewound');
   }
 
   /** The identical envelope until it is answered for good. */

@@ -14,6 +14,7 @@ import { takesOver } from './builds';
 import { LogView } from './log-view';
 import { SLOTS, TENANT, type Role } from './roles';
 import type { Story } from './story';
+import { usesIn, type Use } from './uses';
 import { auditWork } from './work-audit';
 
 const SAMPLE_EVERY_MS = 400;
@@ -41,17 +42,13 @@ export class Auditor {
     return this.story.wishes.map(({ runId }) => runId).filter((runId) => this.statusOf(runId) === 'paused');
   }
 
-  /** What persons are asked: open as long as no later fact of the same call is in the log. */
-  questions(): readonly { readonly runId: string; readonly call: string; readonly use: string }[] {
-    return this.story.wishes.flatMap(({ runId }) => {
-      const open = new Map<string, string>();
-      for (const { type, data } of this.log.of(runStream.build(runAddress(TENANT, runId)))) {
-        const { call = '', args } = data as { readonly call?: string; readonly args?: { readonly id?: string } };
-        if (type === 'EffectQuestioned') open.set(call, `${runId}/${args?.id}`);
-        else if (type === 'EffectReconciled') open.delete(call);
-      }
-      return [...open].map(([call, use]) => ({ runId, call, use }));
-    });
+  /** What persons are asked, and nobody has answered. */
+  questions(): readonly { readonly runId: string; readonly use: Use }[] {
+    return this.story.wishes.flatMap(({ runId }) =>
+      usesIn(this.log.of(runStream.build(runAddress(TENANT, runId))))
+        .filter(({ isQuestioned }) => isQuestioned)
+        .map((use) => ({ runId, use })),
+    );
   }
 
   /** What waits for a person to have it tried again. */

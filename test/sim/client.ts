@@ -14,6 +14,8 @@ export interface Wish {
   readonly cancelAfterMs: number | undefined;
   /** After its start was accepted; the operator ends every pause. */
   readonly pauseAfterMs: number | undefined;
+  /** After its start was accepted, somebody goes back to this revision, if it is one by then, or to where the run stands. */
+  readonly rewind: { readonly afterMs: number; readonly to: number | 'head' } | undefined;
   /** After its start was accepted, somebody lets a certain build go on with it. */
   readonly repin: { readonly afterMs: number; readonly buildId: string } | undefined;
   /** After its start was accepted; each is sent again, by somebody who did not hear the answer. */
@@ -25,6 +27,7 @@ export interface Wish {
 const REQUEST_TIMEOUT_MS = 1_500;
 const HOLD_MS = 2_000;
 const PAUSE_MS = 100;
+const REWIND_REFUSALS: ReadonlySet<string> = new Set(['NoSuchRevision', 'EffectsUnsettled', 'CancelUnderWay', 'RunAlreadyEnded']);
 
 /** A caller: asks for runs, repeats itself until answered, and compares what it gets with what it must get. */
 export class Client {
@@ -93,7 +96,9 @@ export class Client {
     for (const signal of wish.signals)
       this.ports.process.schedule(signal.afterMs, `signals ${signal.name}`, () => void this.signal(runId, signal));
     if (wish.pauseAfterMs !== undefined) this.ports.process.schedule(wish.pauseAfterMs, 'pauses', () => void this.hold(runId));
-    const { repin } = wish;
+    const { rewind, repin } = wish;
+    if (rewind !== undefined)
+      this.ports.process.schedule(rewind.afterMs, `goes back to ${rewind.to}`, () => void this.rewind(runId, rewind.to));
     if (repin !== undefined)
       this.ports.process.schedule(repin.afterMs, `pins it to ${repin.buildId}`, () => void this.repin(runId, repin.buildId));
     if (wish.repeatAfterMs !== undefined) {
@@ -127,6 +132,19 @@ export class Client {
   /** Whether it is refused depends on how far the run is: it may have ended. */
   private async hold(runId: string): Promise<void> {
     await this.ask(runId, this.envelope({ type: 'PauseRun', reason: 'somebody wants to look at it' }));
+  }
+
+  /** Where it stands by then is chance: only that nobody forgets what it was asked is looked at. */
+  private async rewind(runId: string, where: number | 'head'): Promise<void> {
+    const to = where === 'head' ? await this.headOf(runId) : where;
+    const answer = await this.ask(runId, this.envelope({ type: 'RewindRun', to, reason: 'it went the wrong way' }));
+    if (!answer.ok && !REWIND_REFUSALS.has(answer.error.code))
+      this.violate(runId, `going back was refused as ${answer.error.code}`);
+  }
+
+  private async headOf(runId: string): Promise<number> {
+    const answer = await this.ask(runId, this.envelope({ type: 'GetRun' }));
+    return answer.ok ? (answer.value as RunView).revision : 0;
   }
 
   /** Refused only if the run has ended, or no worker of the build has ever come up. */

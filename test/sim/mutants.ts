@@ -1,6 +1,7 @@
 import type { AppendResult, Bus, EventStore, FactBus, Position } from '@perdure/kernel';
 import type { RunEvent } from '@perdure/run-contract';
 import { BUILDS } from './builds';
+import { branchMutants } from './mutants-branch';
 import { undoMutants, type Decide, type Decision } from './mutants-undo';
 import type { Ports, Role } from './roles';
 import type { Mutant, RoleName } from './story';
@@ -344,6 +345,7 @@ export const MUTANTS: readonly Mutant[] = [
     ),
   },
   ...undoMutants({ deciding, withoutEvents }),
+  ...branchMutants({ deciding, wrap }),
   {
     name: 'lets a model go on that asks for nothing that exists',
     alter: deciding((decide) => (given, state) => {

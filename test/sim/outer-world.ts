@@ -14,9 +14,16 @@ export interface WorkDone {
 }
 
 interface Effect {
+  /** The run, and the use in its plan. */
   readonly id: string;
   readonly result: number;
   requests: number;
+}
+
+/** How a destination knows a use of a tool. */
+export interface UseIds {
+  readonly key: string;
+  readonly executions: readonly string[];
 }
 
 /** Everything outside the system that user code touches. It sees what no fact says: how often something was really done. */
@@ -24,7 +31,6 @@ export class OuterWorld {
   readonly work: WorkDone[] = [];
   /** By idempotency key: the destination keeps its own promise. */
   readonly effects = new Map<string, Effect>();
-  readonly keysOfUse = new Map<string, Set<string>>();
   /** By execution: a destination without keys does what it is asked each time. */
   readonly moves = new Map<string, { readonly use: string; readonly result: number }>();
 
@@ -52,13 +58,10 @@ export class OuterWorld {
     this.undone.set(key, (this.undone.get(key) ?? 0) + 1);
   }
 
-  movesOf(use: string): readonly number[] {
-    return [...this.moves.values()].filter((move) => move.use === use).map(({ result }) => result);
-  }
-
-  /** What somebody who looks there finds. */
-  resultOf(use: string): number | undefined {
-    return this.movesOf(use)[0] ?? [...this.effects.values()].find(({ id }) => id === use)?.result;
+  /** What somebody finds who looks there for this use of a tool: by its key, or by one of its executions. */
+  resultOf({ key, executions }: UseIds): number | undefined {
+    const move = executions.map((execution) => this.moves.get(execution)).find((found) => found !== undefined);
+    return move?.result ?? this.effects.get(key)?.result;
   }
 
   effect(
@@ -71,8 +74,6 @@ export class OuterWorld {
     const effect = known ?? { id: `${runId}/${id}`, result, requests: 0 };
     effect.requests += 1;
     this.effects.set(key, effect);
-    const keys = this.keysOfUse.get(effect.id) ?? new Set();
-    this.keysOfUse.set(`${runId}/${id}`, keys.add(key));
     return effect.result;
   }
 }

@@ -95,6 +95,8 @@ export interface StoryOptions {
   readonly pools?: boolean;
   /** False: nobody sends or waits for signals. */
   readonly signals?: boolean;
+  /** False: nobody goes back in a run. */
+  readonly rewinds?: boolean;
   /** Instead of those that the seed draws. */
   readonly faults?: FaultSettings;
   onLine?(line: string): void;
@@ -159,7 +161,8 @@ export class Story {
     const signals = simulation.random.split('signals');
     const waits = options.signals === false || signals.chance(0.4) ? 0 : WAIT_SHARE;
     const shares = { claimed: claimedShare, pooled: arePooled ? POOLED_SHARE : 0, waits };
-    this.wishes = drawWishes(simulation.random.split('load'), { shares, severalBuilds });
+    const rewinds = options.rewinds !== false && simulation.random.split('rewinds').chance(0.5);
+    this.wishes = drawWishes(simulation.random.split('load'), { shares, severalBuilds, rewinds });
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
     this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
     this.approvers = simulation.random.split('approvals').chance(APPROVALS_SHARE) ? this.newApprovers() : undefined;
@@ -279,9 +282,9 @@ export class Story {
   /** Ends the story when nothing is left to wait for. Until then, an operator resumes what was paused, and looks for what nobody knows of. */
   private look(): void {
     for (const runId of this.auditor.pausedRuns()) void this.client.resume(runId);
-    for (const { runId, call, use } of this.auditor.questions()) {
+    for (const { runId, use } of this.auditor.questions()) {
       if (this.client.ended.has(runId)) continue;
-      void this.client.resolve({ runId, call, result: this.premises.world.resultOf(use) });
+      void this.client.resolve({ runId, call: use.call, result: this.premises.world.resultOf(use) });
     }
     for (const letter of this.auditor.deadLetters()) if (!this.client.ended.has(letter.runId)) void this.client.redrive(letter);
     if (this.allEnded) this.simulation.at(SETTLE_MS, () => this.simulation.stop(), { label: 'the end' });
@@ -291,6 +294,12 @@ export class Story {
 
 function pauseOf(random: SeededRandom): number | undefined {
   return random.chance(0.15) ? random.between(0, 5_000) : undefined;
+}
+
+function rewindOf(random: SeededRandom): Wish['rewind'] {
+  return random.chance(0.3)
+    ? { afterMs: random.between(0, 6_000), to: random.chance(0.4) ? 'head' : random.integer(1, 30) }
+    : undefined;
 }
 
 /** A build that somebody pins the run to, and when. */
@@ -306,7 +315,7 @@ function drawSignals(random: SeededRandom, plan: Plan): Wish['signals'] {
 
 function drawWishes(
   random: SeededRandom,
-  { shares, severalBuilds }: { readonly shares: Shares; readonly severalBuilds: boolean },
+  { shares, severalBuilds, rewinds }: { readonly shares: Shares; readonly severalBuilds: boolean; readonly rewinds: boolean },
 ): readonly Wish[] {
   const count = random.integer(...RUNS);
   return Array.from({ length: count }, (_, index) => {
@@ -322,6 +331,7 @@ function drawWishes(
       deadlineMs: random.chance(0.1) ? random.integer(500, 10_000) : undefined,
       cancelAfterMs: random.chance(0.15) ? random.between(0, 5_000) : undefined,
       pauseAfterMs: pauseOf(random.split(`${runId}-pause`)),
+      rewind: rewinds ? rewindOf(random.split(`${runId}-rewind`)) : undefined,
       repeatAfterMs: random.chance(0.3) ? random.between(0, 6_000) : undefined,
     };
   });

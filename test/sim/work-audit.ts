@@ -1,11 +1,12 @@
 import type { RecordedEvent } from '@perdure/kernel';
-import { runStream, runAddress, type EffectsLeft, type RunEventOf } from '@perdure/run-contract';
+import { runStream, runAddress, type EffectsLeft } from '@perdure/run-contract';
 import type { Finding } from '@perdure/testing';
 import type { Wish } from './client';
 import type { LogView } from './log-view';
 import type { OuterWorld, WorkDone } from './outer-world';
-import { toolUsesOf, type Operation } from './program';
+import type { Operation } from './program';
 import { TENANT } from './roles';
+import { usesIn, type Use } from './uses';
 
 /** What the log says of one piece of user code: when it was intended, and when its result was recorded. */
 interface Recorded {
@@ -31,10 +32,14 @@ export function auditWork(world: OuterWorld, log: LogView, wishes: readonly Wish
     for (const done of work) checkAgain(done, recorded.get(done.name), found);
     const pure = work.filter(({ kind }) => kind === 'pure-step').map(({ name }) => name);
     reexecutedPure += pure.length - new Set(pure).size;
-    for (const id of toolUsesOf(plan)) checkUse(world, `${runId}/${id}`, found);
+    const uses = usesIn(facts);
+    checkUses(world, { runId, uses }, found);
+    checkKept(facts, found);
     checkUndone(world, facts, found);
-    checkNamed(world, facts, found);
-    if (plan.kind === 'workflow') checkCausality(plan.operations, recorded, (message) => found(`${runId}: ${message}`));
+    checkNamed(world, { last: facts.at(-1), uses }, found);
+    const isStraight = facts.every(({ type }) => type !== 'RunRewound');
+    if (plan.kind === 'workflow' && isStraight)
+      checkCausality(plan.operations, recorded, (message) => found(`${runId}: ${message}`));
   }
   return { findings, reexecutedPure };
 }
@@ -44,6 +49,7 @@ function recordedWork(facts: readonly RecordedEvent[]): ReadonlyMap<string, Reco
   const nameOf = new Map<string, string>();
   const note = (name: string, change: Partial<Recorded>): void =>
     void recorded.set(name, { ...(recorded.get(name) ?? { intended: undefined, ended: undefined }), ...change });
+  const begin = (name: string, event: RecordedEvent): void => note(name, { intended: recorded.get(name)?.intended ?? event });
   for (const event of facts) {
     const data = event.data as Readonly<Record<string, unknown>> & { readonly call?: string };
     const call = data.call ?? '';
@@ -52,11 +58,16 @@ function recordedWork(facts: readonly RecordedEvent[]): ReadonlyMap<string, Reco
         // What undoes is another use, of the same arguments.
         if (data['undoes'] !== undefined) break;
         nameOf.set(call, String((data['args'] as { id?: unknown } | null)?.id ?? call));
-        note(nameOf.get(call) ?? call, { intended: event });
+        begin(nameOf.get(call) ?? call, event);
         break;
       case 'ModelCallIntended':
         nameOf.set(call, `turn-${String(data['turn'])}`);
-        note(nameOf.get(call) ?? call, { intended: event });
+        begin(nameOf.get(call) ?? call, event);
+        break;
+      // From here on it may be done again.
+      case 'RunRewound':
+        for (const [name, { ended }] of recorded)
+          if ((ended?.revision ?? 0) > Number(data['to'])) note(name, { ended: undefined });
         break;
       case 'EffectConfirmed':
       case 'ModelCallCompleted':
@@ -92,12 +103,55 @@ function virtualMs({ recordedAtMs }: RecordedEvent): number {
 
 const EPOCH_MS = 1_767_225_600_000;
 
-function checkUse(world: OuterWorld, use: string, found: (message: string) => void): void {
-  const keys = world.keysOfUse.get(use);
-  if (keys !== undefined && keys.size > 1) found(`${use} was asked for under the keys ${[...keys].join(', ')}`);
-  const moves = world.movesOf(use).length;
-  if (moves > 1) found(`${use} was moved ${moves} times`);
+interface UsesOfRun {
+  readonly runId: string;
+  readonly uses: readonly Use[];
 }
+
+/** Everything was done under an intention of its own, and at most once; and what is confirmed was done. */
+function checkUses(world: OuterWorld, { runId, uses }: UsesOfRun, found: (message: string) => void): void {
+  const keys = new Set(uses.map(({ key }) => key));
+  const executions = new Set(uses.flatMap((use) => use.executions));
+  for (const [key, { id }] of world.effects)
+    if (id.startsWith(`${runId}/`) && !keys.has(key)) found(`${id} was asked for under the key ${key}, which no fact names`);
+  for (const [execution, { use }] of world.moves)
+    if (use.startsWith(`${runId}/`) && !executions.has(execution))
+      found(`${use} was moved by ${execution}, which nobody let begin`);
+  for (const use of uses) {
+    const moves = use.executions.filter((execution) => world.moves.has(execution)).length;
+    if (moves > 1) found(`${use.key} was moved ${moves} times`);
+    if (use.isConfirmed && use.effectClass !== 'pure' && world.resultOf(use) === undefined)
+      found(`${use.key} is confirmed, and was not done under its key`);
+  }
+}
+
+/** What was begun before the revision that a run goes back to, and has happened since, is not done again. */
+function checkKept(facts: readonly RecordedEvent[], found: (message: string) => void): void {
+  for (const back of facts.filter(({ type }) => type === 'RunRewound')) {
+    const { to, branch } = back.data as { readonly to: number; readonly branch: number };
+    const since = facts.filter(({ revision }) => revision > to && revision < back.revision);
+    const before = usesIn(facts.filter(({ revision }) => revision <= to)).filter((use) => use.branch < branch);
+    for (const { key, isUnderWay } of usesIn(facts.filter(({ revision }) => revision < back.revision)))
+      if (isUnderWay) found(`${key} was under way when its run went back to ${to}`);
+    for (const { call, effectClass, branch: of } of before) {
+      const isEnded = since.some(
+        ({ type, data, metadata }) =>
+          type === 'EffectConfirmed' && (data as Data)['call'] === call && (metadata as Data)['branch'] === of,
+      );
+      const isAgain = facts.some(
+        ({ type, data, revision, metadata }) =>
+          type === 'EffectIntended' &&
+          revision > back.revision &&
+          (data as Data)['call'] === call &&
+          (metadata as Data)['branch'] === branch,
+      );
+      if (isEnded && isAgain && effectClass !== 'pure')
+        found(`${call} has happened since ${to}, and is done again by ${back.revision}`);
+    }
+  }
+}
+
+type Data = Readonly<Record<string, unknown>>;
 
 /** What the log says is undone was undone in the world, and nothing else. */
 function checkUndone(world: OuterWorld, facts: readonly RecordedEvent[], found: (message: string) => void): void {
@@ -118,9 +172,13 @@ function checkUndone(world: OuterWorld, facts: readonly RecordedEvent[], found: 
   for (const call of undone) if (!intended.has(call)) found(`${call} of ${runId} was undone, and no fact says that it was to be`);
 }
 
+interface AtTheEnd {
+  readonly last: RecordedEvent | undefined;
+  readonly uses: readonly Use[];
+}
+
 /** The end of a run that did not complete names whatever it has done in the world. */
-function checkNamed(world: OuterWorld, facts: readonly RecordedEvent[], found: (message: string) => void): void {
-  const last = facts.at(-1);
+function checkNamed(world: OuterWorld, { last, uses }: AtTheEnd, found: (message: string) => void): void {
   if (last === undefined || !UNDOING_ENDS.has(last.type)) return;
   const { effects } = last.data as { readonly effects?: EffectsLeft };
   if (effects?.staysBeyond !== undefined) return;
@@ -129,14 +187,9 @@ function checkNamed(world: OuterWorld, facts: readonly RecordedEvent[], found: (
       (list) => list?.map(({ call }) => call) ?? [],
     ),
   );
-  const { runId } = runStream.parse(last.stream);
-  for (const { type, data } of facts) {
-    if (type !== 'EffectIntended') continue;
-    const { call, args, effectClass, undoes } = data as RunEventOf<'EffectIntended'>['data'];
-    const { id } = args as { readonly id: string };
-    const isDone = effectClass !== 'pure' && undoes === undefined && world.resultOf(`${runId}/${id}`) !== undefined;
-    if (isDone && !named.has(call)) found(`${runId} has done ${id}, and its end does not name ${call}`);
-  }
+  for (const use of uses)
+    if (use.effectClass !== 'pure' && world.resultOf(use) !== undefined && !named.has(use.name))
+      found(`${use.key} was done, and the end of its run does not name ${use.name}`);
 }
 
 const UNDOING_ENDS: ReadonlySet<string> = new Set(['RunFailed', 'RunCancelled', 'RunTimedOut']);

@@ -2,7 +2,8 @@ import type { CarriedState, RunEvent, RunEventOf, RunEventType } from '@perdure/
 import { rememberCommand } from './command-memory';
 import { impossible } from './evolve-calls';
 import { journalFrom } from './run.journal';
-import type { OpenRun, OpenTimer } from './run.state';
+import { nameInRun, openInDoubt, type OpenRun, type OpenTimer } from './run.state';
+import { withUnknown } from './undo-ledger';
 
 const TYPES = ['RunForked', 'RunRewound'] as const satisfies readonly RunEventType[];
 export type BranchEventType = (typeof TYPES)[number];
@@ -27,7 +28,9 @@ function rewound(run: OpenRun, event: RunEventOf<'RunRewound'>): OpenRun {
   const { branch, carried, commandId } = event.data;
   if (run.status !== 'paused' || branch !== run.branch + 1) throw impossible(run, event);
   const known = rememberCommand(run, commandId);
-  return { ...known, branch, calls: new Map(), timers: deadlineOf(run), inbound: [], lostInARow: 0, ...carriedFields(carried) };
+  const left = openInDoubt(run).map(({ call, what }) => ({ call: nameInRun(run.branch, call), what }));
+  const nothingOpen = { calls: new Map(), timers: deadlineOf(run), inbound: [], lostInARow: 0 };
+  return { ...known, ...nothingOpen, branch, undo: withUnknown(run.undo, left), ...carriedFields(carried) };
 }
 
 function carriedFields({ turn, journal, signals }: CarriedState): Pick<OpenRun, 'turn' | 'journal' | 'signals'> {

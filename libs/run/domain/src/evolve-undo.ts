@@ -52,6 +52,7 @@ function ending(run: OpenRun, event: RunEventOf<'RunEnding'>): OpenRun {
   const unknown = inDoubt(run).filter(({ call }) => !kept.has(call));
   return {
     ...commonFields(run),
+    undo: { ...run.undo, unknown: [] },
     status: 'suspended',
     calls: kept,
     inbound: [],

@@ -239,6 +239,23 @@ describe('a rewind', () => {
     expect(state.undo.entries.map(({ call }) => call)).toEqual(['2', 'b1-2']);
   });
 
+  it('names at its end what was under way when it went back, and may have happened', () => {
+    const facts = [...active, step, intendedEffect('2')];
+    const back = given(...facts)
+      .when(at(rewindTo(facts, 2)))
+      .accepted();
+    const failed = at({
+      type: 'RecordProgress',
+      epoch: 2,
+      seq: 1,
+      entries: [{ type: 'failed', error: { code: 'X', message: 'x', reaction: 'terminal' } }],
+    });
+    const [ended] = given(...facts, ...back, assigned(2))
+      .when(failed)
+      .accepted();
+    expect(ended).toMatchObject({ type: 'RunFailed', data: { effects: { unknown: [{ call: '2', what: 'pay' }] } } });
+  });
+
   it('cancels the timers of what it takes back, and gives those of its branch names of their own', () => {
     const facts = [...active, step, sleepSet('2')];
     const events = given(...facts)

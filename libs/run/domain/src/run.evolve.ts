@@ -368,7 +368,7 @@ function ended(
     outcome,
     endedAtMs,
     cancelRequested: run.cancel !== undefined || run.ending?.cancelRequested === true,
-    unknownEffects: [...(run.ending?.unknown ?? []), ...unknownEffects(run)],
+    unknownEffects: [...(run.ending?.unknown ?? []), ...run.undo.unknown, ...unknownEffects(run)],
     effects,
     commands: run.commands,
     turn: run.turn,

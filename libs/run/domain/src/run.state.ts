@@ -229,7 +229,7 @@ export interface EndedRun {
   readonly endedAtMs: number;
   readonly cancelRequested: boolean;
   /** Effects of which it is not known whether they happened. */
-  readonly unknownEffects: readonly { readonly call: string; readonly what: string }[];
+  readonly unknownEffects: readonly NamedEffect[];
   /** What became of the effects of a run that did not complete. */
   readonly effects: EffectsLeft | undefined;
   readonly commands: readonly KnownCommand[];
@@ -246,9 +246,19 @@ export function isOpen(state: RunState): state is OpenRun {
   return state.status !== 'none' && state.status !== 'ended';
 }
 
+interface NamedEffect {
+  readonly call: string;
+  readonly what: string;
+}
+
 /** Effects of which it is not known whether they happened. */
-export function inDoubt(run: OpenRun): readonly { readonly call: string; readonly what: string }[] {
-  return [...run.calls.values()].flatMap((call) =>
+export function inDoubt(run: OpenRun): readonly NamedEffect[] {
+  return [...run.undo.unknown, ...openInDoubt(run)];
+}
+
+/** Those of the present branch. */
+export function openInDoubt({ calls }: OpenRun): readonly NamedEffect[] {
+  return [...calls.values()].flatMap((call) =>
     call.kind === 'tool' && call.undoes === undefined && mayHaveHappened(call) ? [{ call: call.call, what: call.tool }] : [],
   );
 }

@@ -24,9 +24,11 @@ export interface UndoLedger {
   /** Without anything that would undo them: the newest are named, the others counted. */
   readonly stays: readonly Named[];
   readonly staysBeyond: number;
+  /** Of branches that were left: nobody knows whether they happened, and nobody finds out. The newest are named. */
+  readonly unknown: readonly Named[];
 }
 
-export const emptyLedger: UndoLedger = { entries: [], stays: [], staysBeyond: 0 };
+export const emptyLedger: UndoLedger = { entries: [], stays: [], staysBeyond: 0, unknown: [] };
 
 export function withEntry(ledger: UndoLedger, entry: UndoEntry): UndoLedger {
   // The state of a run stays bounded: what no longer fits is said to stay.
@@ -38,6 +40,11 @@ export function withStaying(ledger: UndoLedger, effect: Named): UndoLedger {
   const stays = [...ledger.stays, effect];
   if (stays.length <= STAYS_NAMED_MAX) return { ...ledger, stays };
   return { ...ledger, stays: stays.slice(1), staysBeyond: ledger.staysBeyond + 1 };
+}
+
+/** What is left behind with a branch. */
+export function withUnknown(ledger: UndoLedger, effects: readonly Named[]): UndoLedger {
+  return { ...ledger, unknown: [...ledger.unknown, ...effects].slice(-STAYS_NAMED_MAX) };
 }
 
 /** A run whose end is decided, and whose effects are being undone. */

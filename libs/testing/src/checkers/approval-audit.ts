@@ -18,6 +18,7 @@ export function auditApprovals(
 ): readonly Finding[] {
   const findings: Finding[] = [];
   const asked = new Map<string, Watched>();
+  let [before, cause] = [new Map<string, Watched>(), ''];
   for (const event of events) {
     const data = event.data as Data;
     const call = String(data['call'] ?? '');
@@ -28,12 +29,19 @@ export function auditApprovals(
       asked.set(call, { argsHash, quorum, agreed: new Map(), grant: undefined });
       continue;
     }
-    // What was open is asked for anew.
+    // Calls of another branch; what is opened again with it needs an approval of its own.
+    if (event.type === 'RunRewound') [before, cause] = [new Map(asked), causeOf(event)];
     if (event.type === 'RunRewound') asked.clear();
+    const again = event.type === 'EffectIntended' && causeOf(event) === cause ? before.get(call) : undefined;
+    if (again !== undefined) asked.set(call, { ...again, agreed: new Map(), grant: undefined });
     const watched = asked.get(call);
     if (watched !== undefined) follow(event, watched, { found, clockSkewMs });
   }
   return findings;
+}
+
+function causeOf({ metadata }: RecordedEvent): string {
+  return String((metadata as Data)['$causationId']);
 }
 
 interface Following {
