@@ -1,5 +1,5 @@
 import type { RunEvent } from '@perdure/run-contract';
-import { afterToolResult } from './agent-loop';
+import { afterToolResult } from './agent/agent-loop';
 import type { KnownCode } from './run.commands';
 import { evolve } from './run.evolve';
 import { hasWork, isOpen, woken, type OpenRun, type RunState } from './run.state';

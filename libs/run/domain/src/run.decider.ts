@@ -15,19 +15,19 @@ import {
   decideRequest,
   decideResume,
   decideTerminate,
-} from './decide-lifecycle';
-import { decideRepin } from './decide-pin';
-import { decideRefusal, decideVote } from './decide-approval';
-import { decideDeadLetter } from './decide-dead-letter';
-import { decideResolve, settled } from './decide-effect';
-import { decideClaim, decideLoseExecution, decideReport } from './decide-pooled';
-import { guarded } from './decide-guard';
-import { decideFork, decideRewind, inBranches } from './decide-branch';
-import { decideProgress } from './decide-progress';
-import { decideSignal } from './decide-signal';
-import { withTimers } from './exhaustion';
+} from './lifecycle/decide-lifecycle';
+import { decideRepin } from './pin/decide-pin';
+import { decideRefusal, decideVote } from './approval/decide-approval';
+import { decideDeadLetter } from './effect/decide-dead-letter';
+import { decideResolve, settled } from './effect/decide-effect';
+import { decideClaim, decideLoseExecution, decideReport } from './effect/decide-pooled';
+import { guarded } from './guard/decide-guard';
+import { decideFork, decideRewind, inBranches } from './branch/decide-branch';
+import { decideProgress } from './lifecycle/decide-progress';
+import { decideSignal } from './signal/decide-signal';
+import { withTimers } from './effect/exhaustion';
 import type { DecidedCommand } from './run.commands';
-import { undoing } from './undoing';
+import { undoing } from './undo/undoing';
 import { evolve } from './run.evolve';
 import { noRun, type RunState } from './run.state';
 

@@ -1,9 +1,9 @@
 import type { GrantedExecution, Instruction, RunCommandOf } from '@perdure/run-contract';
-import type { ToolApproval } from './approval.state';
+import type { ToolApproval } from './approval/approval.state';
 import { CANCEL_GRACE_MS, EFFECT_START_WITHIN_MS, PAUSE_GRACE_MS } from './bounds';
-import { needsClaim } from './decide-approval';
+import { needsClaim } from './approval/decide-approval';
 import { isOpen, isRunnable, type OpenRun, type OpenTool, type RunState } from './run.state';
-import { entryOf } from './undoing';
+import { entryOf } from './undo/undoing';
 
 /** What the owner of a run has to bring about, from state alone: after a crash, fold and ask again. */
 export type RunEffect =

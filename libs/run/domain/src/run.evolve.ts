@@ -1,13 +1,13 @@
 import { InvariantViolated, unreachable } from '@perdure/kernel';
 import type { EffectsLeft, JournalEntry, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
 import { rememberCommand } from './command-memory';
-import { pinnedBy, repinned } from './evolve-pin';
+import { pinnedBy, repinned } from './pin/evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
-import * as approval from './evolve-approval';
-import * as effect from './evolve-effect';
-import { isOfGuard, watch, type GuardEventType } from './evolve-guard';
-import * as signal from './evolve-signal';
-import * as undo from './evolve-undo';
+import * as approval from './approval/evolve-approval';
+import * as effect from './effect/evolve-effect';
+import { isOfGuard, watch, type GuardEventType } from './guard/evolve-guard';
+import * as signal from './signal/evolve-signal';
+import * as undo from './undo/evolve-undo';
 import {
   callName,
   callOfTimer,
@@ -19,7 +19,7 @@ import {
   type OpenTimer,
   type RunState,
 } from './run.state';
-import * as branch from './evolve-branch';
+import * as branch from './branch/evolve-branch';
 
 /** What a fact changes. A fact that cannot follow the present state is a corrupt history. */
 export function evolve(state: RunState, event: RunEvent): RunState {

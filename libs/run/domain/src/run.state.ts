@@ -14,11 +14,11 @@ import type {
   ShownSignal,
   Spending,
 } from '@perdure/run-contract';
-import type { KnownRefusal, ToolApproval } from './approval.state';
-import { newGuard, nothingSpent, type Guard } from './run.guard';
+import type { KnownRefusal, ToolApproval } from './approval/approval.state';
+import { newGuard, nothingSpent, type Guard } from './guard/run.guard';
 import type { Journal } from './run.journal';
 import { emptyJournal } from './run.journal';
-import { emptyLedger, type Ending, type UndoLedger } from './undo-ledger';
+import { emptyLedger, type Ending, type UndoLedger } from './undo/undo-ledger';
 
 export interface RunRequest {
   readonly kind: RunKind;

@@ -1,10 +1,10 @@
 import { mustBeClaimed } from '@perdure/kernel';
 import type { OpenPromise, RunView } from '@perdure/run-contract';
-import type { ToolApproval } from './approval.state';
+import type { ToolApproval } from './approval/approval.state';
 import { ARGUMENTS_SHOWN_MAX } from './bounds';
-import { waitForBuild, type Surroundings } from './pin.view';
-import { whyWithheld } from './pooled';
-import { extendText } from './decide-guard';
+import { waitForBuild, type Surroundings } from './pin/pin.view';
+import { whyWithheld } from './effect/pooled';
+import { extendText } from './guard/decide-guard';
 import {
   isOpen,
   type EffectExecution,

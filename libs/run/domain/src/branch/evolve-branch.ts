@@ -1,0 +1,43 @@
+import type { CarriedState, RunEvent, RunEventOf, RunEventType } from '@perdure/run-contract';
+import { rememberCommand } from '../command-memory';
+import { impossible } from '../evolve-calls';
+import { journalFrom } from '../run.journal';
+import { nameInRun, openInDoubt, type OpenRun, type OpenTimer } from '../run.state';
+import { withUnknown } from '../undo/undo-ledger';
+
+const TYPES = ['RunForked', 'RunRewound'] as const satisfies readonly RunEventType[];
+export type BranchEventType = (typeof TYPES)[number];
+
+export function isOfBranch(event: RunEvent): event is RunEventOf<BranchEventType> {
+  return (TYPES as readonly string[]).includes(event.type);
+}
+
+export function evolveBranch(run: OpenRun, event: RunEventOf<BranchEventType>): OpenRun {
+  return event.type === 'RunForked' ? forked(run, event) : rewound(run, event);
+}
+
+/** A run becomes what another one, or itself, was at some revision: all that is carried stands in the fact. */
+function forked(run: OpenRun, event: RunEventOf<'RunForked'>): OpenRun {
+  if (run.status !== 'queued' || run.epoch > 0 || run.calls.size > 0) throw impossible(run, event);
+  const { model, carried } = event.data;
+  const request = model === undefined ? run.request : { ...run.request, model };
+  return { ...run, request, ...carriedFields(carried) };
+}
+
+function rewound(run: OpenRun, event: RunEventOf<'RunRewound'>): OpenRun {
+  const { branch, carried, commandId } = event.data;
+  if (run.status !== 'paused' || branch !== run.branch + 1) throw impossible(run, event);
+  const known = rememberCommand(run, commandId);
+  const left = openInDoubt(run).map(({ call, what }) => ({ call: nameInRun(run.branch, call), what }));
+  const nothingOpen = { calls: new Map(), timers: deadlineOf(run), inbound: [], lostInARow: 0 };
+  return { ...known, ...nothingOpen, branch, undo: withUnknown(run.undo, left), ...carriedFields(carried) };
+}
+
+function carriedFields({ turn, journal, signals }: CarriedState): Pick<OpenRun, 'turn' | 'journal' | 'signals'> {
+  return { turn, journal: journalFrom([], journal), signals };
+}
+
+/** The limit of the whole run is none of what is taken back. */
+function deadlineOf(run: OpenRun): ReadonlyMap<string, OpenTimer> {
+  return new Map([...run.timers].filter(([, { purpose }]) => purpose === 'deadline'));
+}
