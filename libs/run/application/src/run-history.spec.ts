@@ -28,6 +28,23 @@ async function historyOf(...decisions: readonly (readonly RunEvent[])[]): Promis
 const toolTurn = decision({ toolCalls: [{ toolCallId: 'a', tool: 'pay', args: {} }] });
 const model = (turn: number) => fact('ModelCallIntended', { call: `t${turn}`, turn, model: 'm' });
 const confirmed = fact('EffectConfirmed', { call: 't1.0', attempt: 1, result: 'paid' });
+const approvalAsked = fact('ApprovalRequested', {
+  call: 't1.0',
+  tool: 'pay',
+  toolVersion: 'v',
+  argsHash: 'h',
+  shownHash: 's',
+  policy: 'large',
+  policyVersion: 1,
+  roles: ['finance'],
+  quorum: 1,
+  separationOfDuties: true,
+  requestedBy: 'ada',
+  name: 'helper',
+  requestedAtMs: START_MS,
+  expiresAtMs: START_MS,
+  escalations: [],
+});
 const agentRun = [
   [requested({ kind: 'agent', name: 'helper' })],
   [assigned(), model(1)],
@@ -71,8 +88,23 @@ describe('the history of a run', () => {
         isUndoable: false,
       },
     ]);
-    expect([...moment.outcomesSince]).toEqual([['t1.0', { ok: true, value: 'paid' }]]);
+    expect([...moment.outcomesSince]).toEqual([['t1.0', { outcome: { ok: true, value: 'paid' } }]]);
     expect((await history.moment(address, { at: 'revision', revision: 6 })).effectsSince).toEqual([]);
+  });
+
+  it('tells of an effect that has ended since whose arguments were executed, if persons changed them', async () => {
+    const [args, by] = [{ amount: 3 }, ['alan']];
+    const granted = { call: 't1.0', grantId: 'g', argsHash: 'h', args, approvers: by, expiresAtMs: START_MS };
+    const history = await historyOf(
+      agentRun[0],
+      agentRun[1],
+      [...agentRun[2], approvalAsked],
+      [fact('ApprovalGranted', granted)],
+      [confirmed],
+    );
+    const moment = await history.moment(address, { at: 'revision', revision: 5 });
+    const outcome = { ok: true, value: 'paid' };
+    expect([...moment.outcomesSince]).toEqual([['t1.0', { outcome, edited: { by, args } }]]);
   });
 
   it('tells the state at any revision, of an ended run as it was when it ended', async () => {

@@ -9,7 +9,17 @@ import {
   type RunEventOf,
   type ShownSignal,
 } from '@perdure/run-contract';
-import { evolve, isOpen, noRun, type EndedRun, type OpenRun, type RunState } from '@perdure/run-domain';
+import {
+  editedUseOf,
+  evolve,
+  isOpen,
+  noRun,
+  type EndedEffect,
+  type EndedEffects,
+  type EndedRun,
+  type OpenRun,
+  type RunState,
+} from '@perdure/run-domain';
 import type { RunCodec } from './run.codec';
 
 /** Facts of one read of the log; a page of the store's own size. */
@@ -29,7 +39,7 @@ export interface Moment {
   /** Effects that were intended, or came to their end, after the moment. */
   readonly effectsSince: readonly EffectRecord[];
   /** How effects ended after the moment that may not be done again, by call. */
-  readonly outcomesSince: ReadonlyMap<string, Outcome>;
+  readonly outcomesSince: EndedEffects;
   readonly signalsSince: readonly ShownSignal[];
   /** What was asked of persons about effects that were open. */
   readonly approvals: ReadonlyMap<string, RunEventOf<'ApprovalRequested'>['data']>;
@@ -139,13 +149,15 @@ export function momentAt(facts: readonly RunEvent[], revision: number): Moment {
   const ledger = new Ledger();
   facts.slice(0, revision + 1).forEach((event, at) => ledger.see(event, at));
   const effects = ledger.effects();
-  const since = new Map<string, Outcome>();
+  const since = new Map<string, EndedEffect>();
   const signalsSince: ShownSignal[] = [];
+  let later = state;
   facts.slice(revision + 1).forEach((event, index) => {
     const at = revision + 1 + index;
     const ended = ledger.see(event, at);
-    if (ended !== undefined) since.set(ended.call, ended.outcome);
+    if (ended !== undefined) since.set(ended.call, { outcome: ended.outcome, ...editedIn(later, ended.call) });
     if (event.type === 'SignalReceived') signalsSince.push({ revision: at, name: event.data.name, payload: event.data.payload });
+    later = evolve(later, event);
   });
   return {
     revision,
@@ -162,12 +174,17 @@ export function momentAt(facts: readonly RunEvent[], revision: number): Moment {
   };
 }
 
+function editedIn(run: RunState, call: string): Pick<EndedEffect, 'edited'> {
+  const open = isOpen(run) ? run.calls.get(call) : undefined;
+  return open?.kind === 'tool' ? editedUseOf(open) : {};
+}
+
 /** Of those that were open: what may be done again is done again. */
-function endedSince(run: OpenRun, since: ReadonlyMap<string, Outcome>): ReadonlyMap<string, Outcome> {
-  const kept = new Map<string, Outcome>();
+function endedSince(run: OpenRun, since: EndedEffects): EndedEffects {
+  const kept = new Map<string, EndedEffect>();
   for (const open of run.calls.values()) {
-    const outcome = since.get(open.call);
-    if (open.kind === 'tool' && open.effectClass !== 'pure' && outcome !== undefined) kept.set(open.call, outcome);
+    const ended = since.get(open.call);
+    if (open.kind === 'tool' && open.effectClass !== 'pure' && ended !== undefined) kept.set(open.call, ended);
   }
   return kept;
 }

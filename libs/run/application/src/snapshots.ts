@@ -20,7 +20,7 @@ import {
 /** Facts between two snapshots of a run. */
 export const SNAPSHOT_EVERY = 500;
 /** Shape of what is stored below; another number is not read. */
-const FOLD_VERSION = 13;
+const FOLD_VERSION = 14;
 
 interface StoredSnapshot {
   readonly foldVersion: number;

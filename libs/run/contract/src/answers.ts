@@ -2,7 +2,7 @@ import { z } from 'zod';
 import { HEARTBEAT_BUILDS_MAX } from './limits';
 import { offerMessage, stopMessage } from './pooled';
 import { shownSignal } from './signals';
-import { grant } from './approvals';
+import { editedUse, grant } from './approvals';
 import { runLimits, spending } from './spending';
 import { effectsLeft, endingView } from './undo';
 import { callId, displayName, errorRecord, executionId, modelDecision, nameToken, outcome, runKind, userValue } from './values';
@@ -153,13 +153,20 @@ export const instruction = z.discriminatedUnion('do', [
     attempt: z.number().int().positive(),
     executionId,
     probe: z.number().int().positive(),
+    editedBy: z.array(nameToken).optional(),
     undoes: callId.optional(),
   }),
 ]);
 export type Instruction = z.infer<typeof instruction>;
 
 /** A fact of the stream that the run's code or loop has not been given yet. */
-export const inboundFact = z.object({ revision: z.number().int().nonnegative(), call: callId, outcome });
+export const inboundFact = z.object({
+  revision: z.number().int().nonnegative(),
+  call: callId,
+  outcome,
+  /** Agents: as in the journal. */
+  edited: editedUse.optional(),
+});
 export type InboundFact = z.infer<typeof inboundFact>;
 
 /** What has happened in a run, as its code or conversation needs it; in order. */
@@ -191,7 +198,15 @@ export const journalItem = z.discriminatedUnion('type', [
   /** Agent: the model is shown this signal before it decides the turn `call`. */
   z.object({ type: z.literal('signalled'), call: callId, ...shownSignal.shape }),
   /** Agent: the outcome of a tool call, as the model will see it. */
-  z.object({ type: z.literal('tool-result'), call: callId, toolCallId: z.string(), tool: displayName, outcome }),
+  z.object({
+    type: z.literal('tool-result'),
+    call: callId,
+    toolCallId: z.string(),
+    tool: displayName,
+    outcome,
+    /** Persons approved of it with other arguments than the model gave. */
+    edited: editedUse.optional(),
+  }),
 ]);
 export type JournalItem = z.infer<typeof journalItem>;
 

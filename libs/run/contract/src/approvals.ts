@@ -93,6 +93,10 @@ export const refusalStatement = z.object({
 export const signedRefusal = z.object({ statement: refusalStatement, signature });
 export type SignedRefusal = z.infer<typeof signedRefusal>;
 
+/** Whose arguments were executed in the place of those that were asked for. */
+export const editedUse = z.object({ by: z.array(nameToken).min(1).max(QUORUM_MAX), args: userValue });
+export type EditedUse = z.infer<typeof editedUse>;
+
 /** What the executing worker is given with an instruction: enough to convince itself. */
 export const grant = z.object({ grantId: z.string().max(128), votes: z.array(vote).min(1).max(QUORUM_MAX) });
 export type Grant = z.infer<typeof grant>;

@@ -104,6 +104,8 @@ export const runEventSchemas = {
     compensation: compensation.optional(),
     /** It undoes this effect. */
     undoes: callId.optional(),
+    /** Who had put these arguments in the place of those that were asked for, in the run or the branch that it is carried from. */
+    editedBy: z.array(nameToken).optional(),
   }),
   /** A worker may begin this execution, until `startByMs`; by `overByMs` it has ended or never began. */
   EffectDispatched: z.object({

@@ -1,5 +1,6 @@
 import type {
   ApprovalRefusal,
+  EditedUse,
   Executor,
   Outcome,
   RunCommandOf,
@@ -57,6 +58,13 @@ export interface RequestFork extends Omit<RequestRun, 'type' | 'deadlineMs'> {
   readonly model?: string | undefined;
 }
 
+/** How an effect ended, and whose arguments were executed if they were not those that were asked for. */
+export interface EndedEffect {
+  readonly outcome: Outcome;
+  readonly edited?: EditedUse;
+}
+export type EndedEffects = ReadonlyMap<string, EndedEffect>;
+
 /** The run goes on from what it was. */
 export interface RewindRun {
   readonly type: 'RewindRun';
@@ -66,7 +74,7 @@ export interface RewindRun {
   /** The revision at which the log was looked at. */
   readonly asOf: number;
   /** How effects ended that were open at `to` and may not be done again: that is known, and stays so. */
-  readonly outcomes: ReadonlyMap<string, Outcome>;
+  readonly outcomes: EndedEffects;
   readonly approvals: AskedApprovals;
   /** Signals that came after `to`, oldest first. */
   readonly sentSince: readonly ShownSignal[];

@@ -47,9 +47,10 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
 
 function toolInstruction(run: OpenRun, open: OpenTool): Instruction {
   const { call, tool, args, attempt, toolCallId, execution, approval } = open;
-  const undoes = open.undoes === undefined ? {} : { undoes: open.undoes };
+  const editedBy = open.editedBy === undefined ? {} : { editedBy: [...open.editedBy] };
+  const of = { ...editedBy, ...(open.undoes === undefined ? {} : { undoes: open.undoes }) };
   if (execution !== undefined)
-    return { do: 'probe-tool', call, tool, args, attempt, executionId: execution.executionId, probe: execution.probe, ...undoes };
+    return { do: 'probe-tool', call, tool, args, attempt, executionId: execution.executionId, probe: execution.probe, ...of };
   const mustClaim = needsClaim(open) ? { mustClaim: true } : {};
   const entry = entryOf(run, open);
   if (entry?.by.kind === 'tool')
@@ -62,14 +63,13 @@ function toolInstruction(run: OpenRun, open: OpenTool): Instruction {
     attempt,
     ...(toolCallId === undefined ? {} : { toolCallId }),
     ...mustClaim,
-    ...undoes,
+    ...of,
     ...(approval?.grantId === undefined ? {} : granted(approval, approval.grantId)),
   };
 }
 
-function granted({ votes, isEdited }: ToolApproval, grantId: string): Pick<RunTool, 'grant' | 'editedBy'> {
-  const editedBy = votes.map(({ statement }) => statement.approver);
-  return { grant: { grantId, votes: [...votes] }, ...(isEdited ? { editedBy } : {}) };
+function granted({ votes }: ToolApproval, grantId: string): Pick<RunTool, 'grant'> {
+  return { grant: { grantId, votes: [...votes] } };
 }
 
 /** Of the executions that a report claims: those that are dispatched, and so may begin. */

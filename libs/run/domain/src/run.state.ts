@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '@perdure/kernel';
 import type {
+  EditedUse,
   EffectClass,
   EffectLimits,
   EffectsLeft,
@@ -69,6 +70,9 @@ export interface OpenTool {
   /** Whose workers execute it; undefined: the worker that holds the run. */
   readonly pool: string | undefined;
   readonly args: unknown;
+  /** Persons who have put these arguments in the place of those that were asked for. */
+  readonly editedBy?: readonly string[];
+  /** Of what was asked for. */
   readonly argsHash: string;
   readonly toolCallId: string | undefined;
   /** When the attempt, or the wait for it, began. */
@@ -93,6 +97,11 @@ export interface OpenTool {
   readonly compensation: { readonly effectClass: EffectClass } | undefined;
   /** The effect that it undoes. */
   readonly undoes: string | undefined;
+}
+
+/** What a model is told of arguments that are not its own. */
+export function editedUseOf({ args, editedBy }: Pick<OpenTool, 'args' | 'editedBy'>): { readonly edited?: EditedUse } {
+  return editedBy === undefined ? {} : { edited: { by: [...editedBy], args } };
 }
 
 /** Something that was intended and has no end yet. */

@@ -57,6 +57,28 @@ describe('a model of the AI SDK', () => {
   });
 
   it.each([
+    [{ ok: true, value: { sum: 9 } }, '{"sum":9}'],
+    [{ ok: false, error: { code: 'Full', message: 'no room', reaction: 'terminal' } }, 'Full: no room'],
+  ] as const)('is told that persons have changed its arguments: %j', async (outcome, text) => {
+    const prompts: unknown[] = [];
+    const model = aiSdkModel(
+      modelThat(async ({ prompt }) => {
+        prompts.push(prompt);
+        return { content: [], finishReason: { unified: 'stop', raw: undefined }, usage, warnings: [] };
+      }),
+    );
+    const edited = { by: ['grace', 'edsger'], args: { a: 4 } };
+    await model.generate({
+      instructions: '',
+      messages: [{ role: 'tool', toolCallId: 'c0', tool: 'add', outcome, edited }],
+      tools,
+      signal,
+    });
+    const value = `grace, edsger approved of this with other arguments than yours: {"a":4}. What became of it:\n${text}`;
+    expect(JSON.stringify(prompts[0])).toContain(JSON.stringify(value));
+  });
+
+  it.each([
     [429, 'retryable', 'ModelUnavailable'],
     [400, 'terminal', 'ModelRefused'],
   ])('answers %i with a %s error and does not retry by itself', async (statusCode, reaction, code) => {

@@ -1,5 +1,5 @@
 import { Retryable, Terminal } from '@perdure/kernel';
-import type { ModelCost } from '@perdure/run-contract';
+import type { EditedUse, ModelCost } from '@perdure/run-contract';
 import type { APICallError, LanguageModel, LanguageModelUsage, ModelMessage, Output, ToolSet } from 'ai';
 import type { Message, Model, ModelReply, ModelRequest } from '../engine/definitions';
 
@@ -142,6 +142,11 @@ function typed(error: unknown, errors: typeof APICallError): unknown {
     : new Terminal('ModelRefused', error.message, details);
 }
 
+/** Else the model would take what became of it for the result of its own arguments. */
+function editedNote({ by, args }: EditedUse): string {
+  return `${by.join(', ')} approved of this with other arguments than yours: ${JSON.stringify(args)}. What became of it:\n`;
+}
+
 function toModelMessage(message: Message): ModelMessage {
   switch (message.role) {
     case 'user':
@@ -160,13 +165,14 @@ function toModelMessage(message: Message): ModelMessage {
         ],
       };
     case 'tool': {
-      const { toolCallId, tool, outcome } = message;
+      const { toolCallId, tool, outcome, edited } = message;
+      const note = edited === undefined ? '' : editedNote(edited);
       const output = outcome.ok
         ? {
             type: 'text' as const,
-            value: typeof outcome.value === 'string' ? outcome.value : JSON.stringify(outcome.value ?? null),
+            value: `${note}${typeof outcome.value === 'string' ? outcome.value : JSON.stringify(outcome.value ?? null)}`,
           }
-        : { type: 'error-text' as const, value: `${outcome.error.code}: ${outcome.error.message}` };
+        : { type: 'error-text' as const, value: `${note}${outcome.error.code}: ${outcome.error.message}` };
       return { role: 'tool', content: [{ type: 'tool-result', toolCallId, toolName: tool, output }] };
     }
   }

@@ -150,6 +150,35 @@ describe('an agent', () => {
     ]);
   });
 
+  it.each([
+    ['is run again', {}],
+    ['is asked about', { effect: 'probeable' as const, probe: () => ({ happened: true as const, result: 9 }) }],
+  ])(
+    'is told whose arguments were executed instead of its own, in the same words on another worker, when the tool %s',
+    async (_, declared) => {
+      const edited = { by: ['grace', 'edsger'], args: { a: 4, b: 5 } };
+      const shown: (Message | undefined)[] = [];
+      const model = ruleModel('twice', ({ messages }) => {
+        shown.push(messages.at(-1));
+        return messages.length > 4 ? 'done' : { toolCalls: [{ tool: 'add', args: { a: 1, b: 1 } }] };
+      });
+      const hashes = (owner: FakeOwner) =>
+        owner.run.items.map((item) => (item.type === 'decided' ? item.decision.promptHash : ''));
+      const used = tool({ ...add, ...declared });
+      const { owner } = await begun(agentOf(model, [used as unknown as Tool]), 3, { edited });
+      await owner.finish();
+      const [facts, expected] = [[...owner.facts], hashes(owner)];
+      for (let count = 1; count < facts.length; count += 1) {
+        owner.facts.splice(0, Infinity, ...facts);
+        owner.rewind(count);
+        await owner.crash();
+        expect(await owner.finish()).toEqual({ status: 'completed', output: 'done' });
+        expect(hashes(owner)).toEqual(expected);
+        expect(shown.at(-1)).toMatchObject({ role: 'tool', outcome: { ok: true, value: 9 }, edited });
+      }
+    },
+  );
+
   it('is told of unknown tools and of arguments that do not fit', async () => {
     const told: string[] = [];
     const model = ruleModel('wrong', ({ messages }) => {

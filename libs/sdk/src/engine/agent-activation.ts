@@ -1,8 +1,8 @@
 import { Terminal, type ErrorRecord } from '@perdure/kernel';
-import type { Activate, InboundFact, Instruction, JournalItem, ModelDecision, Outcome } from '@perdure/run-contract';
+import type { Activate, InboundFact, Instruction, JournalItem, ModelDecision } from '@perdure/run-contract';
 import { Activation, type ActivationHome } from './activation';
 import { SUSPEND_AFTER_MS } from './bounds';
-import { Conversation, holdsContext, turnOf } from './conversation';
+import { Conversation, holdsContext, turnOf, type UseEnd } from './conversation';
 import type { Agent, Tool } from './definitions';
 import { probe, useClaimed, type ClaimedUse, type ProbeTool } from './claimed-effect';
 import { effectResultEntry, failedEntry, modelResultEntry } from './entries';
@@ -13,6 +13,8 @@ import type { SealedJournal } from './sealed-journal';
 
 type CallModel = Extract<Instruction, { do: 'call-model' }>;
 type RunTool = Extract<Instruction, { do: 'run-tool' }>;
+/** A use of a tool, as its instruction has it. */
+type Use = Pick<RunTool | ProbeTool, 'call' | 'args' | 'editedBy'>;
 
 /**
  * Does what the owner of the run instructs: it calls the model and runs tools. What comes next is decided
@@ -25,8 +27,8 @@ export class AgentActivation extends Activation {
   private readonly tools: ReadonlyMap<string, Tool>;
   private conversation: Conversation | undefined;
   private instructions = '';
-  /** Outcomes that came before all of the conversation was read; undefined when it is. */
-  private late: (readonly [call: string, outcome: Outcome])[] | undefined = [];
+  /** Ends of uses that came before all of the conversation was read; undefined when it is. */
+  private late: (readonly [call: string, end: UseEnd])[] | undefined = [];
   private early: Instruction[] = [];
   /** Attempts begun in the present turn, by call: an instruction is repeated until its end is reported. */
   private readonly begun = new Map<string, number>();
@@ -81,7 +83,7 @@ export class AgentActivation extends Activation {
 
   /** All of the conversation is known. */
   private goOn(): void {
-    for (const [call, outcome] of this.late ?? []) this.conversation?.rememberOutcome(call, outcome);
+    for (const [call, end] of this.late ?? []) this.conversation?.rememberEnd(call, end);
     this.late = undefined;
     const { early } = this;
     this.early = [];
@@ -89,13 +91,13 @@ export class AgentActivation extends Activation {
     this.receive(this.order);
   }
 
-  private rememberOutcome(call: string, outcome: Outcome): void {
-    this.late?.push([call, outcome]);
-    this.conversation?.rememberOutcome(call, outcome);
+  private rememberEnd(call: string, end: UseEnd): void {
+    this.late?.push([call, end]);
+    this.conversation?.rememberEnd(call, end);
   }
 
   protected takeInbound(facts: readonly InboundFact[]): void {
-    for (const { call, outcome } of facts) this.rememberOutcome(call, outcome);
+    for (const fact of facts) this.rememberEnd(fact.call, fact);
   }
 
   protected takeInstructions(instructions: readonly Instruction[]): void {
@@ -154,7 +156,7 @@ export class AgentActivation extends Activation {
     if (!this.isActive) return;
     // Asked again, it may be begun under the same number.
     if (used.did === 'not-begin') this.begun.delete(call);
-    if (used.did === 'end') this.rememberEnd(call, used.ended);
+    if (used.did === 'end') this.rememberUse(instruction, used.ended);
     if (used.text !== undefined) this.reporter.add(used.text);
     this.proceed();
   }
@@ -179,13 +181,15 @@ export class AgentActivation extends Activation {
     const { text, ended } = await probe(this.execution, use);
     this.running -= 1;
     if (!this.isActive) return;
-    if (ended !== undefined) this.rememberEnd(call, ended);
+    if (ended !== undefined) this.rememberUse(instruction, ended);
     this.reporter.add(text);
     this.proceed();
   }
 
-  private rememberEnd(call: string, ended: Ended): void {
-    this.rememberOutcome(call, ended.ok ? { ok: true, value: ended.value } : { ok: false, error: ended.error });
+  /** In the words in which the journal has it. */
+  private rememberUse({ call, args, editedBy: by }: Use, ended: Ended): void {
+    const outcome: UseEnd['outcome'] = ended.ok ? { ok: true, value: ended.value } : { ok: false, error: ended.error };
+    this.rememberEnd(call, { outcome, ...(by === undefined ? {} : { edited: { by, args } }) });
   }
 
   /** From identity alone, never from what the model wrote. */

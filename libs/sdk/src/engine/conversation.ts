@@ -1,13 +1,19 @@
 import { canonicalJson, type Digest, type ErrorRecord } from '@perdure/kernel';
-import type { JournalItem, ModelDecision, Outcome, ShownSignal } from '@perdure/run-contract';
+import type { EditedUse, JournalItem, ModelDecision, Outcome, ShownSignal } from '@perdure/run-contract';
 import type { Message } from './definitions';
+
+/** What became of a use of a tool, and whose arguments were executed if they were not the model's. */
+export interface UseEnd {
+  readonly outcome: Outcome;
+  readonly edited?: EditedUse | undefined;
+}
 
 interface Turn {
   readonly call: string;
   /** What the engine said to the model before. */
   readonly told: string | undefined;
   readonly decision: ModelDecision;
-  readonly outcomes: Map<string, Outcome>;
+  readonly ends: Map<string, UseEnd>;
 }
 
 /** What a model is shown, and its digest: the same on every worker. */
@@ -65,16 +71,16 @@ export class Conversation {
       const { call, revision, name, payload } = item;
       this.signals.set(call, [...(this.signals.get(call) ?? []), { revision, name, payload }]);
     }
-    if (item.type === 'tool-result') this.rememberOutcome(item.call, item.outcome);
+    if (item.type === 'tool-result') this.rememberEnd(item.call, item);
   }
 
   rememberTurn(call: string, told: string | undefined, decision: ModelDecision): void {
-    this.turns.push({ call, told, decision, outcomes: new Map() });
+    this.turns.push({ call, told, decision, ends: new Map() });
   }
 
-  rememberOutcome(call: string, outcome: Outcome): void {
+  rememberEnd(call: string, { outcome, edited }: UseEnd): void {
     const turn = this.turns.at(-1);
-    if (turn !== undefined && call.startsWith(`${turn.call}.`)) turn.outcomes.set(call, outcome);
+    if (turn !== undefined && call.startsWith(`${turn.call}.`)) turn.ends.set(call, { outcome, edited });
   }
 
   rememberSignals(call: string, signals: readonly ShownSignal[]): void {
@@ -108,17 +114,21 @@ export class Conversation {
   }
 
   private writeTurns(): void {
-    for (const { call, told, decision, outcomes } of this.turns.slice(this.turnsWritten)) {
+    for (const { call, told, decision, ends } of this.turns.slice(this.turnsWritten)) {
       this.writeSignals(call);
       this.writeTold(call, told);
       const { text, toolCalls } = decision;
       this.write({ role: 'assistant', text, toolCalls });
       toolCalls.forEach(({ toolCallId, tool }, index) => {
-        const outcome = outcomes.get(`${call}.${index}`) ?? { ok: false, error: this.options.unknownTool(tool) };
-        this.write({ role: 'tool', toolCallId, tool, outcome });
+        const { outcome, edited } = ends.get(`${call}.${index}`) ?? this.notThere(tool);
+        this.write({ role: 'tool', toolCallId, tool, outcome, ...(edited === undefined ? {} : { edited }) });
       });
     }
     this.turnsWritten = this.turns.length;
+  }
+
+  private notThere(tool: string): UseEnd {
+    return { outcome: { ok: false, error: this.options.unknownTool(tool) } };
   }
 
   private writeSignals(call: string): void {

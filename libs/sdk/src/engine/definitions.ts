@@ -1,5 +1,5 @@
 import type { Logger } from '@perdure/kernel';
-import type { EffectClass, ModelCost, Outcome, RunLimits, ToolCall } from '@perdure/run-contract';
+import type { EditedUse, EffectClass, ModelCost, Outcome, RunLimits, ToolCall } from '@perdure/run-contract';
 import type { LoopGuard, RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
 import type { z } from 'zod';
 
@@ -73,7 +73,14 @@ export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
 export type Message =
   | { readonly role: 'user'; readonly text: string }
   | { readonly role: 'assistant'; readonly text: string; readonly toolCalls: readonly ToolCall[] }
-  | { readonly role: 'tool'; readonly toolCallId: string; readonly tool: string; readonly outcome: Outcome };
+  | {
+      readonly role: 'tool';
+      readonly toolCallId: string;
+      readonly tool: string;
+      readonly outcome: Outcome;
+      /** Present when persons approved of this use with other arguments than the model gave: tell it. */
+      readonly edited?: EditedUse;
+    };
 
 export interface ModelTool {
   readonly name: string;

@@ -9,6 +9,7 @@ import {
   tokenRequestSubject,
   tokenSubject,
   type Claim,
+  type EditedUse,
   type GrantedExecution,
   type Heartbeat,
   type Outcome,
@@ -41,6 +42,8 @@ export interface FakeOwnerOptions {
   readonly lossOf?: number;
   /** How long an answer is on its way. */
   readonly replyMs?: number;
+  /** An agent's: what persons put in the place of whatever arguments its model gives. */
+  readonly edited?: EditedUse;
   /** Journal items in a sealed segment; without it nothing is sealed. */
   readonly segmentItems?: number;
 }
@@ -86,7 +89,7 @@ export class FakeOwner implements Bus {
     const known = offer.tools.map(
       (tool) => [tool.name, { mustClaim: mustBeClaimed(tool.effect), hasProbe: tool.probe !== undefined }] as const,
     );
-    this.limits = { isAgent: behaviour.kind === 'agent', attemptsMax, tools: new Map(known) };
+    this.limits = { isAgent: behaviour.kind === 'agent', attemptsMax, tools: new Map(known), edited: options.edited };
     this.run = new FakeRun(this.limits);
     if (this.limits.isAgent) this.record({ type: 'agent-begun' });
   }

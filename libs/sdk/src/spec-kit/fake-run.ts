@@ -1,5 +1,6 @@
 import type { ErrorRecord } from '@perdure/kernel';
 import type {
+  EditedUse,
   InboundFact,
   Instruction,
   JournalItem,
@@ -29,6 +30,7 @@ export interface FakeCall {
   readonly name: string;
   readonly args?: unknown;
   readonly toolCallId?: string;
+  readonly edited?: EditedUse;
   readonly signals?: ShownSignal[];
   attempt: number;
   waits: boolean;
@@ -39,6 +41,7 @@ export interface FakeCall {
 export interface FakeLimits {
   readonly isAgent: boolean;
   readonly attemptsMax: number;
+  readonly edited?: EditedUse | undefined;
   readonly tools: ReadonlyMap<string, FakeTool>;
 }
 
@@ -71,15 +74,27 @@ export class FakeRun {
   get instructions(): Instruction[] {
     return [...this.calls].flatMap(([call, open]): Instruction[] => {
       const { kind, name, args, attempt, waits, toolCallId, execution } = open;
+      const edited = open.edited === undefined ? {} : { editedBy: open.edited.by };
       if (waits || kind === 'sleep' || kind === 'wait') return [];
       if (execution?.stage === 'probe-due')
-        return [{ do: 'probe-tool', call, tool: name, args, attempt, executionId: execution.id, probe: execution.probe }];
+        return [
+          { do: 'probe-tool', call, tool: name, args, attempt, executionId: execution.id, probe: execution.probe, ...edited },
+        ];
       if (execution !== undefined) return [];
       if (kind === 'model')
         return [{ do: 'call-model', call, attempt, ...(open.signals === undefined ? {} : { signals: open.signals }) }];
       const mustClaim = this.limits.tools.get(name)?.mustClaim === true ? { mustClaim: true } : {};
       return [
-        { do: 'run-tool', call, tool: name, args, attempt, ...(toolCallId === undefined ? {} : { toolCallId }), ...mustClaim },
+        {
+          do: 'run-tool',
+          call,
+          tool: name,
+          args,
+          attempt,
+          ...(toolCallId === undefined ? {} : { toolCallId }),
+          ...mustClaim,
+          ...edited,
+        },
       ];
     });
   }
@@ -182,9 +197,10 @@ export class FakeRun {
   private told(call: string, outcome: Outcome): void {
     const open = this.calls.get(call);
     this.calls.delete(call);
-    this.inbound.push({ revision: this.revision, call, outcome });
+    const edited = open?.edited === undefined ? {} : { edited: open.edited };
+    this.inbound.push({ revision: this.revision, call, outcome, ...edited });
     if (!this.limits.isAgent || open === undefined) return;
-    this.items.push({ type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.name, outcome });
+    this.items.push({ type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.name, outcome, ...edited });
     if (this.calls.size === 0) this.intendModel();
   }
 
@@ -239,7 +255,9 @@ export class FakeRun {
     }
     const result = outcome.ok ? { ok: true as const, value: outcome.value } : { ok: false as const, error: outcome.error };
     if (!this.limits.isAgent) return this.got({ call, kind: open.kind, name: open.name, outcome: result });
-    this.items.push({ type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: open.name, outcome: result });
+    const edited = open.edited === undefined ? {} : { edited: open.edited };
+    const used = { toolCallId: open.toolCallId ?? call, tool: open.name, outcome: result, ...edited };
+    this.items.push({ type: 'tool-result', call, ...used });
     if (this.calls.size === 0) this.intendModel();
   }
 
@@ -261,7 +279,9 @@ export class FakeRun {
 
   private decidedTool(call: string, tool: string, { args, toolCallId }: { args: unknown; toolCallId: string }): void {
     if (this.limits.tools.has(tool)) {
-      this.calls.set(call, { kind: 'tool', name: tool, args, toolCallId, attempt: 1, waits: false });
+      const { edited } = this.limits;
+      const use = edited === undefined ? { args } : { args: edited.args, edited };
+      this.calls.set(call, { kind: 'tool', name: tool, ...use, toolCallId, attempt: 1, waits: false });
       return;
     }
     const error = { code: 'UnknownTool', message: `There is no tool named ${tool}.`, reaction: 'terminal' as const };

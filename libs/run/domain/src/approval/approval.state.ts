@@ -8,8 +8,6 @@ export interface ToolApproval extends Omit<RunEventOf<'ApprovalRequested'>['data
   readonly votes: readonly Vote[];
   /** Granted: what the claim has to name. */
   readonly grantId: string | undefined;
-  /** Granted with other arguments than those intended. */
-  readonly isEdited: boolean;
 }
 
 /** What somebody tried and may not: remembered, so that a repeated try gets the same answer. */

@@ -43,7 +43,7 @@ function requested(run: OpenRun, event: RunEventOf<'ApprovalRequested'>): OpenRu
   const { call, tool: _, requestedAtMs, name: __, ...asked } = event.data;
   const open = run.calls.get(call);
   if (open?.kind !== 'tool' || open.approval !== undefined) throw impossible(run, event);
-  const approval = { ...asked, stage: 'waiting' as const, votes: [], grantId: undefined, isEdited: false };
+  const approval = { ...asked, stage: 'waiting' as const, votes: [], grantId: undefined };
   return replaced(run, { ...open, approval, sinceMs: requestedAtMs });
 }
 
@@ -55,15 +55,14 @@ function voted(run: OpenRun, event: RunEventOf<'ApprovalVoted'>): OpenRun {
 
 /** From here on the arguments are those that the persons have agreed on. */
 function granted(run: OpenRun, event: RunEventOf<'ApprovalGranted'>): OpenRun {
-  const { grantId, argsHash, expiresAtMs } = event.data;
+  const { grantId, argsHash, expiresAtMs, approvers } = event.data;
   const open = inApproval(run, event, ['waiting']);
   const votes = open.approval.votes.filter(({ statement }) => statement.argsHash === argsHash);
-  const isEdited = 'args' in event.data;
-  const approval = { ...open.approval, stage: 'granted' as const, grantId, votes, argsHash, expiresAtMs, isEdited };
-  const args = isEdited ? event.data.args : open.args;
+  const approval = { ...open.approval, stage: 'granted' as const, grantId, votes, argsHash, expiresAtMs };
+  const edited = 'args' in event.data ? { args: event.data.args, editedBy: approvers } : {};
   const sinceMs = event.atMs ?? open.sinceMs;
   // The time that persons took is not the tool's.
-  return replaced(run, { ...open, args, approval, sinceMs, series: { ...open.series, sinceMs } });
+  return replaced(run, { ...open, ...edited, approval, sinceMs, series: { ...open.series, sinceMs } });
 }
 
 function refused(

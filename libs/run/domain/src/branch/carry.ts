@@ -1,8 +1,8 @@
-import type { CarriedState, JournalItem, Outcome, RunEvent, ShownSignal } from '@perdure/run-contract';
+import type { CarriedState, JournalItem, RunEvent, ShownSignal } from '@perdure/run-contract';
 import { waitTimer } from '../signal/decide-signal';
 import { tailItems } from '../run.journal';
 import { askedAnew } from '../approval/request-approval';
-import type { AskedApprovals } from '../run.commands';
+import type { AskedApprovals, EndedEffects } from '../run.commands';
 import { mayHaveHappened, type OpenCall, type OpenRun, type OpenTool, type RunState } from '../run.state';
 import { evolve } from '../run.evolve';
 
@@ -17,7 +17,7 @@ export interface Past {
   /** Its journal is whole: no segment of it is sealed. */
   readonly run: OpenRun;
   /** How calls that were open ended later: they are not opened again. */
-  readonly outcomes: ReadonlyMap<string, Outcome>;
+  readonly outcomes: EndedEffects;
   /** Sent later, and not to be lost. */
   readonly sentSince: readonly ShownSignal[];
   readonly approvals: AskedApprovals;
@@ -45,13 +45,13 @@ function arrived({ request, inbound }: OpenRun): readonly JournalItem[] {
   return inbound.map(({ call, kind, name, outcome }) => ({ type: 'got', call, kind, name, outcome }));
 }
 
-function endedSince({ request, calls }: OpenRun, outcomes: ReadonlyMap<string, Outcome>): readonly JournalItem[] {
-  return [...outcomes].flatMap(([call, outcome]): readonly JournalItem[] => {
+function endedSince({ request, calls }: OpenRun, outcomes: EndedEffects): readonly JournalItem[] {
+  return [...outcomes].flatMap(([call, { outcome, ...edited }]): readonly JournalItem[] => {
     const open = calls.get(call);
     if (open?.kind !== 'tool') return [];
     const { tool, toolCallId = call } = open;
     return request.kind === 'agent'
-      ? [{ type: 'tool-result', call, toolCallId, tool, outcome }]
+      ? [{ type: 'tool-result', call, toolCallId, tool, outcome, ...edited }]
       : [{ type: 'got', call, kind: 'tool', name: tool, outcome }];
   });
 }
@@ -87,7 +87,7 @@ export function reopened(past: Past, after: RunState, given: Reopening): RunEven
   return events;
 }
 
-function opening(run: OpenRun, open: OpenCall, { nowMs, asFork, hash }: Reopening): readonly RunEvent[] {
+function opening(run: OpenRun, open: OpenCall, { nowMs, asFork }: Reopening): readonly RunEvent[] {
   const { call } = open;
   switch (open.kind) {
     case 'sleep':
@@ -102,13 +102,12 @@ function opening(run: OpenRun, open: OpenCall, { nowMs, asFork, hash }: Reopenin
         ? []
         : [{ type: 'ModelCallIntended', data: { call, model: open.model, ...hashOf(run, call) } }];
     case 'tool': {
-      const { tool, effectClass, args, approval } = open;
-      // Persons may have put other arguments in the place of those intended.
-      const argsHash = approval?.isEdited === true ? hash(args) : open.argsHash;
+      const { tool, effectClass, args, argsHash, editedBy } = open;
       const elsewhere = {
         ...(open.pool === undefined ? {} : { pool: open.pool }),
         ...(open.limits === undefined ? {} : { limits: open.limits }),
         ...(open.compensation === undefined ? {} : { compensation: open.compensation }),
+        ...(editedBy === undefined ? {} : { editedBy: [...editedBy] }),
       };
       const asked = open.toolCallId === undefined ? {} : { toolCallId: open.toolCallId };
       const intended: RunEvent = {

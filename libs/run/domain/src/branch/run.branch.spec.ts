@@ -200,7 +200,7 @@ describe('a rewind', () => {
   it('keeps the end of an effect that was begun before: it is not done again', () => {
     const outcome = { ok: true as const, value: 'paid' };
     const events = given(...done)
-      .when(at(rewindTo(done, 3, { outcomes: new Map([['2', outcome]]) })))
+      .when(at(rewindTo(done, 3, { outcomes: new Map([['2', { outcome }]]) })))
       .accepted();
     expect(types(events)).not.toContain('EffectIntended');
     expect(tailItems(stateOf(...done, ...events).journal).at(-1)).toMatchObject({ type: 'got', call: '2', outcome });

@@ -3,7 +3,7 @@ import type { Outcome, RunEvent, RunEventOf, RunEventType } from '@perdure/run-c
 import { rememberCommand } from '../command-memory';
 import { closeCall, impossible, openCall, withItem, with_ } from '../evolve-calls';
 import { withEntry, withStaying, type UndoLedger } from '../undo/undo-ledger';
-import { nameInRun, type EffectExecution, type OpenRun, type OpenTool } from '../run.state';
+import { editedUseOf, nameInRun, type EffectExecution, type OpenRun, type OpenTool } from '../run.state';
 
 /** What the facts of one effect change; that it failed is told with the failures of models. */
 const TYPES = [
@@ -63,6 +63,7 @@ function remembering(run: OpenRun, commandId: string | undefined): OpenRun {
 
 function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): OpenRun {
   const { call, tool, effectClass, pool, args, argsHash, toolCallId, intendedAtMs, limits, compensation, undoes } = event.data;
+  const { editedBy } = event.data;
   const next = openCall(run, {
     kind: 'tool',
     call,
@@ -70,6 +71,7 @@ function effectIntended(run: OpenRun, event: RunEventOf<'EffectIntended'>): Open
     effectClass,
     pool,
     args,
+    ...(editedBy === undefined ? {} : { editedBy }),
     argsHash,
     toolCallId,
     sinceMs: intendedAtMs,
@@ -185,10 +187,11 @@ export function closeTool(run: OpenRun, call: string, { outcome, isNews = false 
     open.pool !== undefined ||
     open.approval?.stage === 'refused' ||
     (open.execution?.stage === 'answered' && open.execution.note !== 'probe');
-  const arrived = { revision: run.revision, call, outcome, kind: 'tool' as const, name };
+  const edited = run.request.kind === 'agent' ? editedUseOf(open) : {};
+  const arrived = { revision: run.revision, call, outcome, kind: 'tool' as const, name, ...edited };
   const told = isAnswer ? { ...listed, inbound: [...listed.inbound, arrived] } : listed;
   if (run.request.kind === 'agent')
-    return withItem(told, { type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: name, outcome });
+    return withItem(told, { type: 'tool-result', call, toolCallId: open.toolCallId ?? call, tool: name, outcome, ...edited });
   return isAnswer ? told : withItem(listed, { type: 'got', call, kind: 'tool', name, outcome });
 }
 
