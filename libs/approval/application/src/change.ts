@@ -1,12 +1,19 @@
 import type { Change, ChangeAnswer } from '@perdure/approval-contract';
-import { PerdureError, signedText, Terminal, token } from '@perdure/kernel';
-import { approvalChange, tenantRequestSubject, type ApprovalChange, type SignedChange } from '@perdure/tenant-contract';
+import { delay, PerdureError, signedText, Terminal, token } from '@perdure/kernel';
+import {
+  approvalChange,
+  POLICY_IN_FORCE_MS,
+  tenantRequestSubject,
+  type ApprovalChange,
+  type SignedChange,
+} from '@perdure/tenant-contract';
 import type { SignerPorts } from './ports';
 
 const OWNER_TIMEOUT_MS = 2_000;
 const ISSUES_SHOWN = 5;
 
 /**
+ * Of a policy, the answer comes when it is in force everywhere.
  * @throws Terminal `NotIdentified`, `InvalidChange`, `NoSuchPolicy`, `UnknownApprover`; Retryable when the owner of the tenant does not
  *   answer, or another change was first
  */
@@ -32,6 +39,7 @@ export async function change(
     change: made,
   };
   const { revision } = await append(ports, tenant, { statement, signature: ports.key.sign(signedText('change', statement)) });
+  if (made.type === 'ApprovalPolicySet' || made.type === 'ApprovalPolicyRemoved') await delay(host, POLICY_IN_FORCE_MS);
   if (made.type === 'ApproverRevoked') await secrets.forget(tenant, made.id);
   if (made.type !== 'ApproverEnrolled' || made.approver.publicKey !== undefined) return { revision };
   return { revision, secret: await secrets.issue(tenant, made.approver.id) };

@@ -31,6 +31,7 @@ import { codeStamp, type Judged } from './run.actor';
 import { PooledDesk } from './pooled-desk';
 import type { PooledEffects } from './pooled-effects';
 import type { Snapshots } from './snapshots';
+import type { UntoldRefusals } from './untold-refusals';
 import type { Waiters } from './waiters';
 import type { WorkerRegistry } from './worker-registry';
 
@@ -51,6 +52,7 @@ export interface DeskPorts {
   readonly runs: HotRuns;
   readonly code: CodeBook;
   readonly snapshots: Snapshots;
+  readonly untold: UntoldRefusals;
   readonly history: RunHistory;
   readonly waiters: Waiters;
   readonly modelCalls: ModelCalls;
@@ -268,7 +270,7 @@ export class RunDesk {
     });
   }
 
-  private submit(address: RunAddress, job: SubmittedJob): Promise<Judged> {
+  private async submit(address: RunAddress, job: SubmittedJob): Promise<Judged> {
     const { envelope, command, code, ...stamped } = job;
     const { clock, entropy } = this.ports.host;
     const provenance = {
@@ -277,7 +279,9 @@ export class RunDesk {
       traceparent: envelope.traceparent,
     };
     const at = { nowMs: clock.nowMs(), commandId: envelope.id, fraction: entropy.fraction() };
-    return this.ports.runs.of(address).submit({ given: { command, code, at }, provenance, ...stamped });
+    const judged = await this.ports.runs.of(address).submit({ given: { command, code, at }, provenance, ...stamped });
+    this.ports.untold.see(address, command, judged);
+    return judged;
   }
 }
 

@@ -16,6 +16,7 @@ import { RunHistory } from './run-history';
 import { RunCodec } from './run.codec';
 import { RunLog } from './run.log';
 import { Snapshots } from './snapshots';
+import { UntoldRefusals } from './untold-refusals';
 import { Waiters } from './waiters';
 import type { WorkerRegistry } from './worker-registry';
 
@@ -38,6 +39,7 @@ export class RunOwner {
   private readonly listening = new Map<number, Subscription>();
   private ownershipChanges: Subscription | undefined;
   private indexComplete = false;
+  private readonly untold: UntoldRefusals;
 
   constructor(private readonly ports: OwnerPorts) {
     const { host } = ports;
@@ -47,6 +49,7 @@ export class RunOwner {
       (address, revision) => this.runs.peek(address)?.forgetBefore(revision),
     );
     this.publisher = new FactPublisher(ports);
+    this.untold = new UntoldRefusals(host);
     const waiters = new Waiters(host);
     const code = new CodeBook(ports);
     const readers = new Waiters(host);
@@ -60,6 +63,7 @@ export class RunOwner {
       runs: this.runs,
       code,
       snapshots,
+      untold: this.untold,
       waiters,
       modelCalls: this.modelCalls,
       history: new RunHistory(ports.store, new RunCodec(ports)),
@@ -85,6 +89,7 @@ export class RunOwner {
   async stop(): Promise<void> {
     await this.ownershipChanges?.close();
     this.onLost([...this.listening.keys()]);
+    this.untold.stop();
     await this.caretaker.stop();
     await this.publisher.stop();
   }

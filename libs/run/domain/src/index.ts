@@ -15,3 +15,4 @@ export * from './run.journal';
 export * from './run.state';
 export * from './run.view';
 export * from './undo/undo-ledger';
+export * from './approval/untold-trials';

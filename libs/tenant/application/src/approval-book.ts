@@ -2,6 +2,7 @@ import { signedText, token, type EventStore, type Host, type Signatures } from '
 import {
   APPROVAL_EVENT_TYPES,
   NO_APPROVALS,
+  POLICY_IN_FORCE_MS,
   signedChange,
   tenantStream,
   type SignedChange,
@@ -13,10 +14,9 @@ import {
  *
  * 1. A change counts only if the signer has signed it, for this tenant, and after the change that it names: whatever else
  *    somebody has appended is passed over.
- * 2. What is looked up is never older than MAX_AGE_MS: a policy is in force everywhere after that.
+ * 2. What is looked up is never older than POLICY_IN_FORCE_MS: so long after it was set a policy is in force everywhere.
  */
 
-const MAX_AGE_MS = 1_000;
 const PAGE = 200;
 
 export interface ApprovalBookPorts {
@@ -43,20 +43,31 @@ export class ApprovalBook {
   /** What is known, if that is young enough. */
   recent(tenant: string): TenantApprovals | undefined {
     const known = this.tenants.get(tenant);
-    if (known === undefined || this.ports.host.clock.monotonicMs() - known.readAtMs > MAX_AGE_MS) return undefined;
+    if (known === undefined || this.ports.host.clock.monotonicMs() - known.readAtMs > POLICY_IN_FORCE_MS) return undefined;
     return known.approvals;
   }
 
+  /** Whatever was in the log POLICY_IN_FORCE_MS ago, or later. @throws StoreUnavailable */
   async of(tenant: string): Promise<TenantApprovals> {
-    return this.recent(tenant) ?? this.newest(tenant);
+    const known = this.known(tenant);
+    const atMs = this.ports.host.clock.monotonicMs() - POLICY_IN_FORCE_MS;
+    while (known.readAtMs < atMs) await this.read(tenant, known);
+    return known.approvals;
   }
 
-  /** Reads what is new; those who ask at the same time share one read. @throws StoreUnavailable */
+  /** Whatever is in the log by now. @throws StoreUnavailable */
   async newest(tenant: string): Promise<TenantApprovals> {
     const known = this.known(tenant);
-    known.reading ??= this.readNew(tenant, known).finally(() => (known.reading = undefined));
-    await known.reading;
+    // A read that has begun does not know of what was appended since.
+    await known.reading?.catch(() => undefined);
+    await this.read(tenant, known);
     return known.approvals;
+  }
+
+  /** Those who wait for a read share it. */
+  private read(tenant: string, known: Known): Promise<void> {
+    known.reading ??= this.readNew(tenant, known).finally(() => (known.reading = undefined));
+    return known.reading;
   }
 
   /** Of the last fact in the stream as it was read. */

@@ -46,6 +46,9 @@ export const approvalPolicy = z.object({
 });
 export type ApprovalPolicy = z.infer<typeof approvalPolicy>;
 
+/** So long after a policy was set nobody judges an effect by what was in force before. */
+export const POLICY_IN_FORCE_MS = 1_000;
+
 /** Of a tool that asks for approval by itself, where no policy says more. */
 export const DEFAULT_POLICY: ApprovalPolicy = approvalPolicy.parse({ name: 'default', tools: ['*'], roles: ['approver'] });
 

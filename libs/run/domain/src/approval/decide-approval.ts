@@ -252,7 +252,8 @@ interface Trial extends Flaw {
 
 /** The asker is told by what is remembered; beyond the bound, by the rejection alone. */
 export function refused(run: OpenRun, trial: Trial): RunDecision {
-  if (run.refusals.length >= APPROVAL_REFUSALS_KEPT) return refusal(trial.code, trial.message, { details: { call: trial.call } });
+  if (run.refusals.length >= APPROVAL_REFUSALS_KEPT)
+    return refusal(trial.code, trial.message, { details: { call: trial.call, untold: true } });
   return accept<RunEvent>({ type: 'ApprovalRefused', data: { ...trial } });
 }
 
