@@ -1,8 +1,10 @@
 import { z } from 'zod';
 import { admissionStatus, admissionStatusRequest, ADMISSION_STATUS_SUBJECT } from '@perdure/admission-contract';
+import { approval, approvalLine, inboxRequest, inboxSubject, signerRequest, signerSubject } from '@perdure/approval-contract';
 import type { Token } from '@perdure/kernel';
 import {
   answer,
+  ballot,
   claim,
   commandEnvelope,
   commandSubject,
@@ -69,6 +71,11 @@ function schemas(): Readonly<Record<string, JsonObject>> {
     ['Heartbeat', jsonSchema(heartbeat)],
     ['TenantEnvelope', jsonSchema(tenantEnvelope)],
     ['BuildManifest', jsonSchema(buildManifest)],
+    ['InboxRequest', jsonSchema(inboxRequest)],
+    ['ApprovalLine', jsonSchema(approvalLine)],
+    ['Approval', jsonSchema(approval)],
+    ['SignerRequest', jsonSchema(signerRequest)],
+    ['Ballot', jsonSchema(ballot)],
     ['AdmissionStatusRequest', jsonSchema(admissionStatusRequest)],
     ['AdmissionStatus', jsonSchema(admissionStatus)],
   ]);
@@ -133,6 +140,18 @@ function channels(): Readonly<Record<string, ChannelOf>> {
       messages: ['TenantEnvelope'],
       description: 'Requests about a tenant: a worker registers its build here before its first heartbeat.',
     },
+    approvalInbox: {
+      address: inboxSubject.build(place('tenant')),
+      messages: ['InboxRequest'],
+      description:
+        'Which effects wait for persons. The value of the answer is a list of ApprovalLine for ListApprovals, and an Approval for GetApproval.',
+    },
+    signerRequests: {
+      address: signerSubject.build(place('tenant')),
+      messages: ['SignerRequest'],
+      description:
+        'What persons decide on approvals, and what an administrator changes. A decision may carry shownHash, the SHA-256 of the canonical JSON of {name, call, tool, args, why, requestedBy} as it was shown (why is the name of the policy): another request is then refused. An approver with a key of its own signs the text "perdure-ballot-v1", a line feed, and the canonical JSON of its Ballot.',
+    },
     admissionStatus: {
       address: ADMISSION_STATUS_SUBJECT,
       messages: ['AdmissionStatusRequest'],
@@ -161,6 +180,8 @@ function operations(): JsonObject {
     tellMissedTokens: { action: 'receive', channel: channelRef('tokensMissed'), ...reply('tokensAnswers') },
     hearWorker: { action: 'receive', channel: channelRef('heartbeats') },
     answerTenantRequest: { action: 'receive', channel: channelRef('tenantRequests'), ...reply('runAnswers') },
+    tellApprovals: { action: 'receive', channel: channelRef('approvalInbox'), ...reply('runAnswers') },
+    answerPersons: { action: 'receive', channel: channelRef('signerRequests'), ...reply('runAnswers') },
     answerAdmissionStatus: { action: 'receive', channel: channelRef('admissionStatus'), ...reply('admissionAnswers') },
   };
 }

@@ -1,30 +1,5 @@
+import type { Approval, ApprovalLine } from '@perdure/approval-contract';
 import type { GatewayClient } from './gateway-client';
-
-export interface ApprovalLine {
-  readonly runId: string;
-  readonly tenant: string;
-  readonly call: string;
-  readonly branch?: number;
-  readonly name: string;
-  readonly tool: string;
-  readonly status: 'open' | 'granted' | 'denied' | 'expired' | 'ended';
-  readonly policy: string;
-  readonly policyVersion: number;
-  readonly roles: readonly string[];
-  readonly quorum: number;
-  readonly agreed: readonly string[];
-  readonly requestedBy: string;
-  readonly separationOfDuties: boolean;
-  readonly argsHash: string;
-  readonly shownHash: string;
-  readonly requestedAtMs: number;
-  readonly expiresAtMs: number;
-  readonly refusals: number;
-}
-
-export interface Approval extends ApprovalLine {
-  readonly args: unknown;
-}
 
 export interface Approver {
   readonly id: string;

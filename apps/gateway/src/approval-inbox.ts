@@ -1,42 +1,11 @@
+import type { ApprovalLine, ApprovalStatus } from '@perdure/approval-contract';
 import type { Json, Keeper, RecordedEvent } from '@perdure/kernel';
 import { runStream, TERMINAL_EVENT_TYPES, type RunEventOf } from '@perdure/run-contract';
 
-export type ApprovalStatus = 'open' | 'granted' | 'denied' | 'expired' | 'ended';
-
-/** One line of the inbox. */
-export interface ApprovalLine {
-  readonly runId: string;
-  readonly tenant: string;
-  readonly call: string;
-  readonly name: string;
-  readonly tool: string;
-  readonly toolVersion: string;
-  readonly status: ApprovalStatus;
-  readonly policy: string;
-  readonly policyVersion: number;
-  /** Who may decide now. */
-  readonly roles: readonly string[];
-  readonly quorum: number;
-  /** Who has agreed. */
-  readonly agreed: readonly string[];
-  readonly requestedBy: string;
-  readonly separationOfDuties: boolean;
-  readonly argsHash: string;
-  readonly shownHash: string;
-  readonly requestedAtMs: number;
-  readonly expiresAtMs: number;
-  /** Attempts to get around it. */
-  readonly refusals: number;
-  /** Of the fact that asked for it: the intention is the one before. */
-  readonly requestRevision: number;
-  /** Of the newest fact about it. */
-  readonly revision: number;
-}
-
 export interface InboxQuery {
   readonly tenant: string;
-  readonly status?: ApprovalStatus;
-  readonly role?: string;
+  readonly status?: ApprovalStatus | undefined;
+  readonly role?: string | undefined;
   readonly limit: number;
 }
 

@@ -1,12 +1,11 @@
+import { approval, approvalLine, approvalsWanted } from '@perdure/approval-contract';
 import { nameToken, REASON_MAX, userValue } from '@perdure/run-contract';
 import { approvalPolicy, approver } from '@perdure/tenant-contract';
 import { createZodDto } from 'nestjs-zod';
 import { z } from 'zod';
 import { TENANT_DEFAULT } from './requests.dto';
 
-const LIST_MAX = 1_000;
 const tenant = nameToken.default(TENANT_DEFAULT);
-const status = z.enum(['open', 'granted', 'denied', 'expired', 'ended']);
 
 const decided = {
   approver: nameToken.describe('Who decides: an approver that is enrolled.'),
@@ -17,14 +16,7 @@ const decided = {
   tenant,
 };
 
-export class ApprovalsQuery extends createZodDto(
-  z.object({
-    tenant,
-    status: status.optional(),
-    role: nameToken.optional().describe('Only what this role may decide on.'),
-    limit: z.coerce.number().int().positive().max(LIST_MAX).default(100),
-  }),
-) {}
+export class ApprovalsQuery extends createZodDto(z.object({ tenant, ...approvalsWanted })) {}
 
 export class DecideBody extends createZodDto(z.object(decided)) {}
 
@@ -42,39 +34,14 @@ export class SetPolicyBody extends createZodDto(z.object({ ...administered, poli
 export class EnrollBody extends createZodDto(z.object({ ...administered, approver })) {}
 export class AdministeredBody extends createZodDto(z.object(administered)) {}
 
-const line = z.object({
-  runId: nameToken,
-  tenant: nameToken,
-  call: z.string(),
-  branch: z.number().optional().describe('How often its run was rewound before; absent for 0.'),
-  name: z.string(),
-  tool: z.string(),
-  toolVersion: z.string(),
-  status,
-  policy: z.string(),
-  policyVersion: z.number(),
-  roles: z.array(z.string()).describe('Who may decide now.'),
-  quorum: z.number(),
-  agreed: z.array(z.string()).describe('Who has agreed.'),
-  requestedBy: z.string(),
-  separationOfDuties: z.boolean(),
-  argsHash: z.string(),
-  shownHash: z.string(),
-  requestedAtMs: z.number(),
-  expiresAtMs: z.number(),
-  refusals: z.number().describe('Attempts to get around it.'),
-  requestRevision: z.number(),
-  revision: z.number(),
-});
-
 export class ApprovalsDto extends createZodDto(
   z.object({
     complete: z.boolean().describe('False while the gateway still reads the log after its start.'),
-    approvals: z.array(line),
+    approvals: z.array(approvalLine),
   }),
 ) {}
 
-export class ApprovalDto extends createZodDto(line.extend({ args: userValue.describe('As they were intended.') })) {}
+export class ApprovalDto extends createZodDto(approval) {}
 
 export class PoliciesDto extends createZodDto(
   z.object({ policies: z.array(z.object({ version: z.number(), policy: approvalPolicy })) }),

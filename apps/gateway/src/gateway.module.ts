@@ -17,6 +17,7 @@ import { RunCodec, RunReader, WorkerRegistry } from '@perdure/run-application';
 import { ApprovalBook, StoredBuildCatalogue } from '@perdure/tenant-application';
 import { ZodValidationPipe } from 'nestjs-zod';
 import { ApprovalInbox } from './approval-inbox';
+import { ApprovalReader } from './approval-reader';
 import { ApprovalsController } from './approvals.controller';
 import { ApproversController } from './approvers.controller';
 import { AgentsController } from './agents.controller';
@@ -33,6 +34,7 @@ import { ErrorFilter } from './error.filter';
 import { FactReader } from './fact-stream';
 import { FactsController } from './facts.controller';
 import { HealthController } from './health.controller';
+import { InboxDesk } from './inbox-desk';
 import { RunDirectory } from './run-directory';
 import { RunRequests } from './run-requests';
 import { RunsController } from './runs.controller';
@@ -91,6 +93,16 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
       },
     },
     {
+      provide: ApprovalReader,
+      inject: [ApprovalInbox, FactReader],
+      useFactory: (inbox: ApprovalInbox, facts: FactReader) => new ApprovalReader(inbox, facts),
+    },
+    {
+      provide: InboxDesk,
+      inject: [BUS, HOST, ApprovalReader],
+      useFactory: (bus: Bus, host: Host, approvals: ApprovalReader) => new InboxDesk({ bus, host, approvals }),
+    },
+    {
       provide: StoredBuildCatalogue,
       inject: [EVENT_STORE, HOST],
       useFactory: (store: EventStore, host: Host) => new StoredBuildCatalogue({ store, host }),
@@ -147,13 +159,18 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
   ],
 })
 export class GatewayModule implements OnApplicationBootstrap, OnApplicationShutdown {
-  constructor(@Inject(WorkerRegistry) private readonly workers: WorkerRegistry) {}
+  constructor(
+    @Inject(WorkerRegistry) private readonly workers: WorkerRegistry,
+    @Inject(InboxDesk) private readonly inbox: InboxDesk,
+  ) {}
 
   onApplicationBootstrap(): void {
     this.workers.start();
+    this.inbox.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
+    await this.inbox.stop();
     await this.workers.stop();
   }
 }

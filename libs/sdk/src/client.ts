@@ -18,6 +18,7 @@ import {
   type RunView,
 } from '@perdure/run-contract';
 import type { z } from 'zod';
+import { Approvals } from './approvals';
 import { connect, resolveConnection, type ConnectionOptions } from './connection';
 import type { Agent, Behaviour, Workflow } from './engine/definitions';
 import { ask } from './engine/ask';
@@ -132,6 +133,8 @@ const AWAIT_TIMEOUT_MS = AWAIT_HOLD_MS + 1_000;
 
 /** Starts runs, waits for them and asks about them. */
 export class Client {
+  /** What waits for the agreement of persons. */
+  readonly approvals: Approvals;
   private readonly tenant: string;
 
   constructor(
@@ -139,7 +142,9 @@ export class Client {
     private readonly options: Pick<ClientOptions, 'tenant' | 'patienceMs'> = {},
     private readonly connection?: BusConnection,
   ) {
-    this.tenant = token(options.tenant ?? 'default', 'tenant');
+    const tenant = token(options.tenant ?? 'default', 'tenant');
+    this.tenant = tenant;
+    this.approvals = new Approvals(ports, { tenant, patienceMs: options.patienceMs ?? PATIENCE_MS });
   }
 
   static async connect(options: ClientOptions = {}): Promise<Client> {

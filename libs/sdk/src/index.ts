@@ -1,6 +1,16 @@
 export { Cancelled, PerdureError, Retryable, Terminal } from '@perdure/kernel';
 export { aiSdkModel, type AiSdkModelOptions, type ModelPrices } from './adapters/ai-sdk';
+export type { Approval, ApprovalLine, ApprovalStatus } from '@perdure/approval-contract';
 export { agent, type AgentOptions } from './agent';
+export {
+  approverKey,
+  type Agreement,
+  type Approvals,
+  type ApprovalsWanted,
+  type BallotKey,
+  type Denial,
+  type Identified,
+} from './approvals';
 export {
   Client,
   type ClientOptions,

@@ -1,8 +1,10 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { canonicalJson, ofBranch, shownOf, signedText } from '@perdure/kernel';
+import type { Approval, ApprovalLine } from '@perdure/approval-contract';
+import { canonicalJson, shownOf, signedText } from '@perdure/kernel';
 import { signingKeyOf } from '@perdure/platform-host-node';
-import { ApprovalsClient, type Approval, type ApprovalLine, type Decision } from '../approvals-client';
+import { ballotOf } from '@perdure/run-contract';
+import { ApprovalsClient, type Decision } from '../approvals-client';
 import { BadUsage, EXIT } from '../cli.errors';
 import { duration, note, pc, say } from '../paint';
 import { clientOf, jsonOf, wholeNumber, type CommonOptions } from './run';
@@ -100,20 +102,9 @@ function signed(
   { approver, verb, args }: { approver: string; verb: string; args?: unknown },
 ): string {
   const seed = Buffer.from(readFileSync(keyFile, 'utf8').trim(), 'base64');
-  const { tenant, runId, branch = 0, call } = approval;
   const argsHash = hashOf(verb === 'edit' ? args : approval.args);
   const decision = verb === 'deny' ? 'deny' : 'approve';
-  const ballot = {
-    v: 1,
-    tenant,
-    runId,
-    ...ofBranch(branch),
-    call,
-    argsHash,
-    shownHash: shownHashOf(approval),
-    decision,
-    approver,
-  };
+  const ballot = ballotOf({ ...approval, argsHash, shownHash: shownHashOf(approval), decision, approver });
   return signingKeyOf(seed).sign(signedText('ballot', ballot));
 }
 

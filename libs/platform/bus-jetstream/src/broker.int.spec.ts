@@ -81,6 +81,18 @@ describe('the broker as we configure it', () => {
     expect(refusals.every((refusal) => /permission/i.test(refusal))).toBe(true);
   });
 
+  it('lets a worker overhear nothing that is said to the signer, or asked about approvals', async () => {
+    const worker = await connectAs(users.worker, 'listener');
+    const refused: string[] = [];
+    for (const subject of ['perdure.signer.acme', 'perdure.part.*.req.*.approvals.inbox'])
+      worker.subscribe(subject, { callback: (error) => void refused.push(`${subject} ${error?.name ?? 'heard'}`) });
+    while (refused.length < 2) await delay(host, 1);
+    expect(refused).toEqual([
+      'perdure.signer.acme PermissionViolationError',
+      'perdure.part.*.req.*.approvals.inbox PermissionViolationError',
+    ]);
+  });
+
   it('lets a worker ask the owner of a run, and nothing of the streams', async () => {
     const worker = await connectBus({ url: broker.url, name: 'worker', ...users.worker, use: 'core', host });
     const subscription = service.bus.subscribe('perdure.part.*.req.*.run.*', (message) => message.respond('owner'));

@@ -72,8 +72,9 @@ export function attested({ statement, ballot: own }: Pick<Vote, 'statement' | 'b
   return own === undefined ? { statement } : { statement, ballot: own };
 }
 
-/** The ballot that a vote stands for. */
-export function ballotOf({ tenant, runId, branch, call, argsHash, shownHash, decision, approver }: VoteStatement): Ballot {
+/** What a person says, in the words that it signs; of a vote, the ballot that it stands for. */
+export function ballotOf(said: Omit<Ballot, 'v'>): Ballot {
+  const { tenant, runId, branch = 0, call, argsHash, shownHash, decision, approver } = said;
   return { v: 1, tenant, runId, ...ofBranch(branch), call, argsHash, shownHash, decision, approver };
 }
 
