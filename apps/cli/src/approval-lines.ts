@@ -1,4 +1,6 @@
-import { pc } from './paint';
+import { clip, pc } from './paint';
+
+const ARGS_SHOWN = 60;
 
 type Data = Readonly<Record<string, unknown>>;
 
@@ -15,9 +17,9 @@ export function approvalLine(
     case 'ApprovalRequested':
       return ['?', pc.magenta, `${what} needs an approval by ${names(data.roles)} (policy ${text(data.policy)})`];
     case 'ApprovalVoted':
-      return ['!', pc.green, `${what}: ${approverOf(data)} agrees${reason}`];
+      return ['!', pc.green, `${what}: ${approverOf(data)} agrees${instead(data)}${reason}`];
     case 'ApprovalGranted':
-      return ['!', pc.green, `${what} is approved by ${names(data.approvers)}${'args' in data ? ', with other arguments' : ''}`];
+      return ['!', pc.green, `${what} is approved by ${names(data.approvers)}${instead(data)}`];
     case 'ApprovalDenied':
       return ['✗', pc.red, `${what} is denied by ${approverOf(data)}${reason}`];
     case 'ApprovalExpired':
@@ -29,6 +31,11 @@ export function approvalLine(
     default:
       return undefined;
   }
+}
+
+/** Arguments of the persons, in the place of those that were intended. */
+function instead(data: Data): string {
+  return 'args' in data ? `, but with ${clip(JSON.stringify(data.args), ARGS_SHOWN)}` : '';
 }
 
 function names(value: unknown): string {

@@ -33,6 +33,19 @@ describe('the lines of facts', () => {
     expect(lines[1]).toBe('0.50 s #5 ✓ inspect libs 500 ms');
   });
 
+  it('name the arguments that persons have put in the place of those intended, from the grant on', () => {
+    const args = { sum: 3 };
+    const lines = told(
+      fact(0, 'EffectIntended', { call: 't1.0', tool: 'pay', args: { sum: 5 } }),
+      fact(1, 'ApprovalVoted', { call: 't1.0', vote: { statement: { approver: 'grace' } }, args }),
+      fact(2, 'ApprovalGranted', { call: 't1.0', approvers: ['grace'], args }),
+      fact(3, 'EffectConfirmed', { call: 't1.0' }),
+    );
+    expect(lines[1]).toContain('pay {"sum":5}: grace agrees, but with {"sum":3}');
+    expect(lines[2]).toContain('pay {"sum":5} is approved by grace, but with {"sum":3}');
+    expect(lines[3]).toContain('pay {"sum":3}');
+  });
+
   it('count the tools that a model decided for', () => {
     const toolCalls = [{ tool: 'read' }, { tool: 'read' }, { tool: 'write' }];
     expect(told(fact(0, 'ModelCallCompleted', { decision: { text: '', toolCalls } }))[0]).toContain(

@@ -100,7 +100,7 @@ export class FactLines {
           this.ofLedger(type, data) ??
           controlLine(type, data) ??
           ofGuard(type, data) ??
-          approvalLine(type, data, this.nameOf(data)) ?? ['·', plain, type]
+          this.ofApproval(type, data) ?? ['·', plain, type]
         );
     }
   }
@@ -143,6 +143,15 @@ export class FactLines {
       default:
         return undefined;
     }
+  }
+
+  /** From the grant on the arguments are those of the persons. */
+  private ofApproval(type: string, data: Data): Told | undefined {
+    const line = approvalLine(type, data, this.nameOf(data));
+    const known = this.tools.get(text(data.call));
+    if (type === 'ApprovalGranted' && 'args' in data && known !== undefined)
+      this.tools.set(text(data.call), { ...known, args: shortArgs(data.args) });
+    return line;
   }
 
   private intended(data: Data, atMs: number): Told {
