@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { recordedAt, readRuns } from '../rig/log';
 import { ofType, START_MAX_MS, World } from './rig.world';
 
@@ -13,6 +14,7 @@ const RESTART_MAX_MS = 2_000;
 const PATIENT = { steps: 12, stepMs: 150 };
 const DONE = { status: 'completed', output: { sum: 66 } };
 const MIDDLE = 4;
+const LOOK_EVERY_MS = 20;
 
 /** A run in the middle of its steps. */
 async function underWay(): Promise<string> {
@@ -44,6 +46,25 @@ describe('a run survives', () => {
     await expectNothingTwice(runId);
     world.rig.stack.child(workerId).revive();
     await world.rig.stack.child(workerId).replaced(0);
+  });
+
+  it('kill -9 of its worker, and of its owner, with more behind it than a message holds', async () => {
+    // Three bytes to a character.
+    const hoard = { documents: 1_100, chars: 4_000, lastMs: 700 };
+    const runId = await world.start('hoarder', hoard);
+    const isLast = async (times: number): Promise<void> => {
+      for (;;) {
+        if (world.book().filter((line) => line.runId === runId).length === times) return;
+        await pause(LOOK_EVERY_MS);
+      }
+    };
+    await isLast(1);
+    const { workerId = '' } = await world.http.get(runId);
+    world.rig.stack.kill(workerId);
+    await isLast(2);
+    await world.rig.stack.child('services').replaced(world.rig.stack.kill('services'));
+    expect((await world.ended(runId)).outcome).toEqual({ status: 'completed', output: { length: 1_100 * 4_000 } });
+    expect((await world.facts(runId)).filter(ofType('RunQuarantined'))).toEqual([]);
   });
 
   it.each(['services', 'nats', 'store'])('kill -9 of %s', async (name) => {

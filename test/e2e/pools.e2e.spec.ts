@@ -54,6 +54,20 @@ it('goes on while whoever holds the run is killed, and reaches the run', async (
   expect(world.book().filter((line) => line.runId === runId)).toHaveLength(1);
 });
 
+it('brings results to a run that are more than a message holds', async () => {
+  const until = newMark('scanned');
+  const archive = { documents: 12, chars: 900_000 };
+  const runId = await world.start('archive', { ...archive, until });
+  let dispatched = 0;
+  await world.until(runId, ({ type }) => type === 'EffectDispatched' && (dispatched += 1) === archive.documents);
+  world.rig.stack.kill(AGENT_WORKER, { restart: false });
+  mark(until);
+  let confirmed = 0;
+  await world.until(runId, ({ type }) => type === 'EffectConfirmed' && (confirmed += 1) === archive.documents);
+  world.rig.stack.child(AGENT_WORKER).revive();
+  expect((await world.ended(runId)).outcome).toEqual({ status: 'completed', output: archive.documents * archive.chars });
+});
+
 it('is executed again under its key when its own worker is killed', async () => {
   const { runId, until, executor } = await underWay('second');
   world.rig.stack.kill(executor.workerId);

@@ -1,5 +1,6 @@
 import type { Subscription } from './event-store';
-import { Retryable } from './errors';
+import { Retryable, Terminal } from './errors';
+import { fitsInto, utf8Bytes } from './text';
 
 export type Headers = Readonly<Record<string, string>>;
 
@@ -18,10 +19,14 @@ export interface RequestOptions {
   readonly timeoutMs: number;
 }
 
+/** UTF-8 bytes that a bus carries in one message: whoever has more to say says it in several. */
+export const MESSAGE_BYTES_MAX = 8 * 1024 * 1024;
+
 /** At most once: a hint, or the hot path whose asker repeats until answered. */
 export interface Bus {
-  /** @throws NoResponders when nobody listens, RequestTimedOut when nobody answered in time, BusUnavailable. */
+  /** @throws NoResponders when nobody listens, RequestTimedOut when nobody answered in time, BusUnavailable, MessageTooLarge. */
   request(subject: string, payload: string, options: RequestOptions): Promise<string>;
+  /** @throws MessageTooLarge, BusUnavailable */
   publish(subject: string, payload: string, headers?: Headers): void;
   /** `queue`: one member of the group gets each message. Subjects may hold wildcards. */
   subscribe(subject: string, handler: (message: BusMessage) => void, options?: { readonly queue?: string }): Subscription;
@@ -111,4 +116,20 @@ export class BusUnavailable extends Retryable {
   constructor(message: string, cause?: unknown) {
     super('BusUnavailable', message, { cause });
   }
+}
+
+/** Not a byte of it was sent. */
+export class MessageTooLarge extends Terminal {
+  constructor(subject: string, bytes: number, bytesMax: number) {
+    super(
+      'MessageTooLarge',
+      `The message on ${subject} has ${bytes} bytes; the bus carries ${bytesMax}. Send it in parts, or a reference to it.`,
+      { details: { subject, bytes, bytesMax } },
+    );
+  }
+}
+
+/** @throws MessageTooLarge */
+export function refuseTooLarge(subject: string, payload: string, bytesMax = MESSAGE_BYTES_MAX): void {
+  if (!fitsInto(bytesMax, payload)) throw new MessageTooLarge(subject, utf8Bytes(payload), bytesMax);
 }

@@ -10,4 +10,5 @@ export * from './json';
 export * from './keeper';
 export * from './names';
 export * from './signatures';
+export * from './text';
 export * from './upcasting';

@@ -1,5 +1,6 @@
 import {
   NoResponders,
+  refuseTooLarge,
   RequestTimedOut,
   type Bus,
   type BusMessage,
@@ -25,10 +26,11 @@ export class LoopbackBus implements Bus {
 
   constructor(private readonly host: ManualHost) {}
 
-  request(subject: string, payload: string, { timeoutMs }: RequestOptions): Promise<string> {
+  async request(subject: string, payload: string, { timeoutMs }: RequestOptions): Promise<string> {
+    refuseTooLarge(subject, payload);
     this.requested.push({ subject, payload, atMs: this.host.clock.monotonicMs() });
     const receivers = this.receiversOf(subject);
-    if (receivers.length === 0) return Promise.reject(new NoResponders(subject));
+    if (receivers.length === 0) throw new NoResponders(subject);
     return new Promise((resolve, reject) => {
       const cancel = this.host.timers.after(timeoutMs, () => reject(new RequestTimedOut(subject, timeoutMs)));
       const respond = (answer: string): void => {

@@ -100,6 +100,20 @@ export const patient = workflow(
   },
 );
 
+/** Remembers more than a message of the bus holds, then does one thing slowly. */
+export const hoarder = workflow(
+  { name: 'hoarder', input: z.object({ documents: z.number(), chars: z.number(), lastMs: z.number() }) },
+  async (ctx, { documents, chars, lastMs }) => {
+    let length = 0;
+    for (let i = 0; i < documents; i += 1) length += (await ctx.step(`read ${i}`, () => '€'.repeat(chars))).length;
+    await ctx.step('last', async () => {
+      note(ctx.runId, 'last');
+      await pause(lastMs);
+    });
+    return { length };
+  },
+);
+
 export const sleeper = workflow({ name: 'sleeper', input: z.object({ ms: z.number() }) }, async (ctx, { ms }) => {
   await ctx.sleep(ms);
   return 'rested';
@@ -147,4 +161,4 @@ export const blocker = workflow(
     }),
 );
 
-export default [adder, clumsy, returns, patient, sleeper, blocker, speaker];
+export default [adder, clumsy, returns, patient, hoarder, sleeper, blocker, speaker];

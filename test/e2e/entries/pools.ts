@@ -22,9 +22,35 @@ export const ship = tool({
   },
 });
 
+const document = z.object({ number: z.number(), chars: z.number(), until: z.string() });
+
+/** A large result, when the file is there. */
+export const scan = tool({
+  name: 'scan',
+  description: 'Scans a document.',
+  pool: 'stores',
+  input: document,
+  effect: 'idempotent',
+  execute: async ({ chars, until }, { signal }) => {
+    while (!existsSync(until) && !signal.aborted) await pause(LOOK_EVERY_MS);
+    return 'x'.repeat(chars);
+  },
+});
+
 /** As another code base would know it. */
 const named = remoteTool({ name: 'ship', pool: 'stores', description: 'Ships a parcel.', input: parcel });
 
 export const purchase = workflow({ name: 'purchase', input: z.object({ until: z.string() }), tools: [named] }, (ctx, { until }) =>
   ctx.tool(named, { runId: ctx.runId, until }),
+);
+
+const namedScan = remoteTool({ name: 'scan', pool: 'stores', description: 'Scans a document.', input: document });
+
+export const archive = workflow(
+  { name: 'archive', input: z.object({ documents: z.number(), chars: z.number(), until: z.string() }), tools: [namedScan] },
+  async (ctx, { documents, chars, until }) => {
+    const numbers = Array.from({ length: documents }, (_, number) => number);
+    const texts = await Promise.all(numbers.map((number) => ctx.tool(namedScan, { number, chars, until })));
+    return texts.map(String).join('').length;
+  },
 );

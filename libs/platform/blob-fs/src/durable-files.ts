@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { mkdir, open, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
+import { PayloadsUnavailable, PerdureError } from '@perdure/kernel';
 
 // Files that survive a power failure once the promise has resolved.
 //
@@ -44,4 +45,13 @@ export async function writeDurably(path: string, content: string | Buffer, mode 
 
 export function isMissing(error: unknown): boolean {
   return (error as NodeJS.ErrnoException).code === 'ENOENT';
+}
+
+/** What the file system refuses is nobody's mistake: it is worth another try. @throws PayloadsUnavailable */
+export async function reached<T>(work: Promise<T>): Promise<T> {
+  try {
+    return await work;
+  } catch (error) {
+    throw error instanceof PerdureError ? error : new PayloadsUnavailable(error);
+  }
 }

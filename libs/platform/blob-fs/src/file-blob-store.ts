@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { open, readFile, rm, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { Terminal, token, type BlobStore } from '@perdure/kernel';
-import { ensureFolder, isMissing, syncFolder, writeDurably } from './durable-files';
+import { ensureFolder, isMissing, reached, syncFolder, writeDurably } from './durable-files';
 
 export interface FileBlobStoreOptions {
   readonly folder: string;
@@ -15,7 +15,19 @@ const REFERENCE = /^[0-9a-f]{64}$/;
 export class FileBlobStore implements BlobStore {
   constructor(private readonly options: FileBlobStoreOptions) {}
 
-  async put(tenant: string, content: string): Promise<string> {
+  put(tenant: string, content: string): Promise<string> {
+    return reached(this.write(tenant, content));
+  }
+
+  get(tenant: string, reference: string): Promise<string | undefined> {
+    return reached(this.read(tenant, reference));
+  }
+
+  delete(tenant: string, reference: string): Promise<void> {
+    return reached(this.remove(tenant, reference));
+  }
+
+  private async write(tenant: string, content: string): Promise<string> {
     const reference = this.referenceOf(tenant, content);
     const path = this.pathOf(tenant, reference);
     if (await this.renew(path, content)) return reference;
@@ -24,7 +36,7 @@ export class FileBlobStore implements BlobStore {
     return reference;
   }
 
-  async get(tenant: string, reference: string): Promise<string | undefined> {
+  private async read(tenant: string, reference: string): Promise<string | undefined> {
     const content = await readText(this.pathOf(tenant, reference));
     if (content === undefined) return undefined;
     if (this.referenceOf(tenant, content) !== reference) {
@@ -39,7 +51,7 @@ export class FileBlobStore implements BlobStore {
     return content;
   }
 
-  async delete(tenant: string, reference: string): Promise<void> {
+  private async remove(tenant: string, reference: string): Promise<void> {
     const path = this.pathOf(tenant, reference);
     await rm(path, { force: true });
     await syncFolder(dirname(path)).catch((error: unknown) => {

@@ -1,6 +1,7 @@
 import type { Msg } from '@nats-io/transport-node';
 import {
   BusUnavailable,
+  MessageTooLarge,
   type Bus,
   type BusMessage,
   type Headers,
@@ -37,6 +38,7 @@ export class JetStreamBus implements Bus {
     try {
       this.links.main.publish(subject, payload, headers === undefined ? undefined : { headers: toNatsHeaders(headers) });
     } catch (error) {
+      if (error instanceof MessageTooLarge) throw error;
       throw new BusUnavailable(`The message on ${subject} could not be written.`, error);
     }
   }

@@ -1,6 +1,7 @@
 import type { Msg } from '@nats-io/transport-node';
 import {
   BusUnavailable,
+  MessageTooLarge,
   Retryable,
   type CommandBus,
   type Delivery,
@@ -58,6 +59,7 @@ export class JetStreamCommandBus implements CommandBus {
     } catch (error) {
       if (error instanceof BrokerRefused && BROKER_CODE.streamFull.some((code) => code === error.brokerCode))
         throw new CommandQueueFull(subject);
+      if (error instanceof MessageTooLarge) throw error;
       throw new BusUnavailable(`It is not known whether the command on ${subject} is stored; repeat it with the same id.`, error);
     }
   }

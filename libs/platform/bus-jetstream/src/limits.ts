@@ -48,4 +48,3 @@ export const KEY_VALUE_BYTES_MAX = 64 * MIB;
 /** The broker reserves no more for streams than this: their sum, and room for a stream that two services create at once. */
 export const STORE_BYTES_MAX = 2 * EVENTS_BYTES_MAX + COMMANDS_BYTES_MAX + DEAD_LETTERS_BYTES_MAX + 4 * KEY_VALUE_BYTES_MAX;
 export const MEMORY_STORE_BYTES_MAX = 64 * MIB;
-export const MESSAGE_BYTES_MAX = 8 * MIB;

@@ -1,5 +1,5 @@
 import { connect, type NatsConnection, type PublishOptions } from '@nats-io/transport-node';
-import { BusUnavailable, Terminal, type Host } from '@perdure/kernel';
+import { BusUnavailable, refuseTooLarge, Terminal, type Host } from '@perdure/kernel';
 import {
   BROKER_VERSION_MIN,
   DIAL_TIMEOUT_MS,
@@ -8,9 +8,6 @@ import {
   RECONNECT_JITTER_MS,
   RECONNECT_WAIT_MS,
 } from './limits';
-
-/** Of one UTF-16 unit. */
-const UTF8_BYTES_MAX = 3;
 
 export interface LinkOptions {
   readonly url: string;
@@ -91,12 +88,9 @@ export class Link {
     return () => this.upListeners.delete(listener);
   }
 
-  /** In order with everything else that is published here. @throws Error when it can never be sent */
+  /** In order with everything else that is published here. @throws MessageTooLarge, Error when the connection is closed */
   publish(subject: string, payload: string, options?: PublishOptions): void {
-    const bytesMax = this.nc.info?.max_payload ?? Number.POSITIVE_INFINITY;
-    if (payload.length * UTF8_BYTES_MAX > bytesMax && Buffer.byteLength(payload) > bytesMax) {
-      throw new RangeError(`The message has more than the ${bytesMax} bytes that the broker accepts.`);
-    }
+    refuseTooLarge(subject, payload, this.nc.info?.max_payload);
     if (this.closed) throw new Error('The connection is closed.');
     this.outgoing.push({ subject, payload, options });
     if (this.outgoing.length === 1) setImmediate(() => this.write());

@@ -1,5 +1,13 @@
 import { headers as emptyHeaders, type Msg, type MsgHdrs } from '@nats-io/transport-node';
-import { BusUnavailable, NoResponders, RequestTimedOut, type Cancel, type Headers, type Host } from '@perdure/kernel';
+import {
+  BusUnavailable,
+  MessageTooLarge,
+  NoResponders,
+  RequestTimedOut,
+  type Cancel,
+  type Headers,
+  type Host,
+} from '@perdure/kernel';
 import type { Link } from './link';
 
 interface Pending {
@@ -55,7 +63,8 @@ export class Requests {
     try {
       publish();
     } catch (error) {
-      this.take(token)?.reject(new BusUnavailable('The request could not be written.', error));
+      const reason = error instanceof MessageTooLarge ? error : new BusUnavailable('The request could not be written.', error);
+      this.take(token)?.reject(reason);
     }
   }
 

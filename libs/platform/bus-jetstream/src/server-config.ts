@@ -1,4 +1,5 @@
-import { MEMORY_STORE_BYTES_MAX, MESSAGE_BYTES_MAX, STORE_BYTES_MAX } from './limits';
+import { MESSAGE_BYTES_MAX } from '@perdure/kernel';
+import { MEMORY_STORE_BYTES_MAX, STORE_BYTES_MAX } from './limits';
 
 export interface BrokerUser {
   readonly user: string;

@@ -1,6 +1,7 @@
 import {
   BusUnavailable,
   NoResponders,
+  refuseTooLarge,
   RequestTimedOut,
   Terminal,
   type Bus,
@@ -38,8 +39,8 @@ export class MemoryConnection {
     readonly name: string,
   ) {
     this.bus = {
-      request: (subject, payload, options) => this.request(check(SUBJECT, subject), payload, options),
-      publish: (subject, payload, headers) => this.publish(check(SUBJECT, subject), payload, headers),
+      request: async (subject, payload, options) => this.request(check(SUBJECT, subject), whole(subject, payload), options),
+      publish: (subject, payload, headers) => this.publish(check(SUBJECT, subject), whole(subject, payload), headers),
       subscribe: (pattern, handler, options) => this.subscribe(check(PATTERN, pattern), handler, options),
       onReconnect: (listener) => {
         this.reconnectListeners.add(listener);
@@ -48,7 +49,8 @@ export class MemoryConnection {
     };
     this.facts = { publish: (facts) => this.publishFacts(facts), confirm: () => this.confirm() };
     this.commands = {
-      publish: (subject, payload, options) => this.publishCommand(check(SUBJECT, subject), payload, options),
+      publish: async (subject, payload, options) =>
+        this.publishCommand(check(SUBJECT, subject), whole(subject, payload), options),
       consume: (consumer, handler) => this.consume(consumer, handler),
     };
   }
@@ -198,4 +200,9 @@ export class MemoryConnection {
 function check(form: RegExp, subject: string): string {
   if (form.test(subject)) return subject;
   throw new Terminal('InvalidSubject', `${JSON.stringify(subject.slice(0, 120))} is not a subject that may go to the bus.`);
+}
+
+function whole(subject: string, payload: string): string {
+  refuseTooLarge(subject, payload);
+  return payload;
 }

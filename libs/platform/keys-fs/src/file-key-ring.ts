@@ -3,7 +3,7 @@ import { link, open, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { partitionOf, Terminal, token, type KeyRing, type Token } from '@perdure/kernel';
-import { ensureFolder, isMissing, loadOrCreateKey, syncFolder, writeDurably } from '@perdure/platform-blob-fs';
+import { ensureFolder, isMissing, loadOrCreateKey, reached, syncFolder, writeDurably } from '@perdure/platform-blob-fs';
 import { KeyCache } from './key-cache';
 import { KEY_BYTES, openBytes, openText, sealBytes, sealText } from './sealing';
 
@@ -23,7 +23,25 @@ export class FileKeyRing implements KeyRing {
     this.cache = new KeyCache(options.monotonicMs ?? (() => performance.now()));
   }
 
-  async create(tenant: string, keyId: string): Promise<void> {
+  create(tenant: string, keyId: string): Promise<void> {
+    return reached(this.make(tenant, keyId));
+  }
+
+  async seal(tenant: string, keyId: string, plain: string): Promise<string | undefined> {
+    const key = await reached(this.dataKey(tenant, keyId));
+    return key === undefined ? undefined : sealText(key, plain, contextOf(tenant, keyId));
+  }
+
+  async open(tenant: string, keyId: string, sealed: string): Promise<string | undefined> {
+    const key = await reached(this.dataKey(tenant, keyId));
+    return key === undefined ? undefined : openText(key, sealed, contextOf(tenant, keyId));
+  }
+
+  erase(tenant: string, keyId: string): Promise<void> {
+    return reached(this.destroy(tenant, keyId));
+  }
+
+  private async make(tenant: string, keyId: string): Promise<void> {
     const path = this.pathOf(tenant, keyId);
     if ((await readBytes(path)) !== undefined) return;
     await ensureFolder(dirname(path));
@@ -31,17 +49,7 @@ export class FileKeyRing implements KeyRing {
     await publishOnce(path, wrapped);
   }
 
-  async seal(tenant: string, keyId: string, plain: string): Promise<string | undefined> {
-    const key = await this.dataKey(tenant, keyId);
-    return key === undefined ? undefined : sealText(key, plain, contextOf(tenant, keyId));
-  }
-
-  async open(tenant: string, keyId: string, sealed: string): Promise<string | undefined> {
-    const key = await this.dataKey(tenant, keyId);
-    return key === undefined ? undefined : openText(key, sealed, contextOf(tenant, keyId));
-  }
-
-  async erase(tenant: string, keyId: string): Promise<void> {
+  private async destroy(tenant: string, keyId: string): Promise<void> {
     const path = this.pathOf(tenant, keyId);
     this.cache.forget(contextOf(tenant, keyId));
     const present = await readBytes(path);

@@ -1,4 +1,4 @@
-import { fold } from '@perdure/kernel';
+import { fold, MESSAGE_BYTES_MAX } from '@perdure/kernel';
 import { runAddress, workerMessage, type Claim, type RunEvent, type WorkerMessage } from '@perdure/run-contract';
 import { evolve, noRun } from '@perdure/run-domain';
 import { assigned, fact, intendedEffect, LoopbackBus, ManualHost, requested, START_MS } from '@perdure/testing';
@@ -121,6 +121,39 @@ describe('an activation', () => {
     await world.host.advance(5_000);
     expect(world.sent).toMatchObject([{ type: 'activate', epoch: 2 }]);
     expect(world.keeper.size).toBe(1);
+  });
+});
+
+describe('an activation that does not fit into a message', () => {
+  const large = (call: string) => ({
+    ...intendedEffect(call),
+    data: { ...intendedEffect(call).data, args: 'x'.repeat(900_000) },
+  });
+  const calls = Array.from({ length: 12 }, (_, at) => `${at}`);
+
+  it('is pushed in several, and is claimed with the first', async () => {
+    const world = new World();
+    world.run = active(...calls.map(large));
+    world.worker('accepted', 'silent', 'accepted');
+    world.keep();
+    await world.host.advance(20_000);
+    const told = (message: WorkerMessage) => ('instructions' in message ? message.instructions.map(({ call }) => call) : []);
+    expect(world.unclaimed).toEqual([]);
+    // What was not heard is told again, from the beginning.
+    const heardFrom = world.sent.slice(2).flatMap(told);
+    expect(heardFrom).toEqual(calls);
+    expect(world.sent.map(({ type }) => type)).toEqual(['activate', ...Array<string>(world.sent.length - 1).fill('inbound')]);
+  });
+
+  it('and cannot be cut, is given up as such', async () => {
+    const world = new World();
+    const run = active();
+    world.run = { ...run, request: { ...run.request, input: 'x'.repeat(MESSAGE_BYTES_MAX) } };
+    world.worker('accepted');
+    world.keep();
+    await world.host.settle();
+    expect(world.sent).toEqual([]);
+    expect(world.unclaimed).toEqual(['1 unsendable']);
   });
 });
 

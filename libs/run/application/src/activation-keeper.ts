@@ -1,4 +1,4 @@
-import type { Bus, Cancel, Host } from '@perdure/kernel';
+import { MessageTooLarge, type Bus, type Cancel, type Host } from '@perdure/kernel';
 import {
   claim,
   workerAddress,
@@ -9,12 +9,14 @@ import {
   type RunAddress,
 } from '@perdure/run-contract';
 import { instructionsOf, tailItems, type OpenRun } from '@perdure/run-domain';
+import { toldInParts } from './told-in-parts';
 
 /**
  * Sees to it that the worker of an epoch has claimed it and knows what has happened since.
  *
  * 1. Pushing is repeated until the worker answers or the epoch ends; everything pushed is idempotent at the worker.
  * 2. No claim within CLAIM_MS ends the epoch: another worker gets the run under the same permit.
+ * 3. What does not fit into one message is told in several; what cannot be told at all is the run's own fault.
  */
 
 const CLAIM_MS = 1_000;
@@ -25,8 +27,13 @@ const WARM_MAX = 10_000;
 
 export type ActiveRun = Extract<OpenRun, { status: 'active' }>;
 
+/** Why an epoch was not claimed, or is not held any more. */
+export type Unclaimed = 'not-claimed' | 'refused' | 'unsendable';
+
+type Answer = Claim['claim'] | 'unsendable' | undefined;
+
 export interface ActivationEvents {
-  onUnclaimed(address: RunAddress, epoch: number, reason: 'not-claimed' | 'refused'): void;
+  onUnclaimed(address: RunAddress, epoch: number, reason: Unclaimed): void;
   /** The run as it stands now; undefined when it is not active in that epoch any more. */
   current(address: RunAddress, epoch: number): ActiveRun | undefined;
 }
@@ -125,34 +132,48 @@ export class ActivationKeeper {
     if (this.kept.get(keyOf(address)) === keeping) this.settle(address, keeping, answer);
   }
 
-  private settle(address: RunAddress, keeping: Keeping, answer: Claim | undefined): void {
-    if (answer?.claim === 'accepted') {
-      keeping.claimedAtMs ??= this.nowMs();
+  private settle(address: RunAddress, keeping: Keeping, answer: Answer): void {
+    if (answer === 'accepted') {
       if (keeping.dirty) void this.push(address, keeping);
       return;
     }
     keeping.dirty = true;
     // An epoch that has ended at its worker does not begin again: its reports were numbered.
-    const isRefused = answer?.claim === 'refused' || answer?.claim === 'unknown';
     const isLate = keeping.claimedAtMs === undefined && this.nowMs() - keeping.sinceMs >= CLAIM_MS;
-    if (isRefused || isLate) this.events.onUnclaimed(address, keeping.epoch, isRefused ? 'refused' : 'not-claimed');
+    const because = answer === 'unknown' ? 'refused' : answer === 'cold' ? undefined : answer;
+    if (because !== undefined || isLate) this.events.onUnclaimed(address, keeping.epoch, because ?? 'not-claimed');
     // The first 'cold' is answered at once; whoever says so again is not to keep us busy.
-    const pauseMs = answer?.claim === 'cold' && !keeping.cold ? 0 : REPEAT_MS;
-    if (answer?.claim === 'cold') keeping.cold = true;
+    const pauseMs = answer === 'cold' && !keeping.cold ? 0 : REPEAT_MS;
+    if (answer === 'cold') keeping.cold = true;
     // Also after the epoch was given up: should that not have been carried out, it is found here again.
     keeping.cancelRepeat = this.ports.host.timers.after(pauseMs, () => void this.push(address, keeping));
   }
 
-  private async send(address: RunAddress, run: ActiveRun, keeping: Keeping): Promise<Claim | undefined> {
+  private async send(address: RunAddress, run: ActiveRun, keeping: Keeping): Promise<Answer> {
     const { workerId } = run.activation;
     const subject = workSubject.build(workerAddress({ tenant: address.tenant, pool: run.request.pool, workerId }));
-    const message = keeping.claimedAtMs !== undefined ? inbound(address, run) : activation(address, run, keeping.cold);
+    const told = keeping.claimedAtMs !== undefined ? inbound(address, run) : activation(address, run, keeping.cold);
+    let answer: Answer;
+    for (const part of toldInParts(told)) {
+      answer = await this.ask(address, subject, part);
+      if (answer !== 'accepted') return answer;
+      keeping.claimedAtMs ??= this.nowMs();
+    }
+    return answer;
+  }
+
+  /** @returns undefined when there is no answer: that is what the loop is for, it repeats or gives the epoch up */
+  private async ask(address: RunAddress, subject: string, part: string): Promise<Answer> {
     try {
-      const reply = await this.ports.bus.request(subject, JSON.stringify(message), { timeoutMs: PUSH_TIMEOUT_MS });
-      return claim.parse(JSON.parse(reply));
-    } catch {
-      // No answer is what this loop is for: it repeats, or gives the epoch up.
-      return undefined;
+      const reply = await this.ports.bus.request(subject, part, { timeoutMs: PUSH_TIMEOUT_MS });
+      return claim.parse(JSON.parse(reply)).claim;
+    } catch (error) {
+      if (!(error instanceof MessageTooLarge)) return undefined;
+      this.ports.host.log.error('what a worker has to be told does not fit into a message', {
+        ...address,
+        reason: error.message,
+      });
+      return 'unsendable';
     }
   }
 

@@ -108,6 +108,12 @@ export class Caretaker {
     this.unplaced.delete(keyOf(address));
   }
 
+  /** A worker was not told all in the answer to its report. */
+  tell(address: RunAddress, epoch: number): void {
+    const run = this.activeRun(address, epoch);
+    if (run !== undefined) this.activations.keep(address, run, true);
+  }
+
   /** Takes up what the open runs of these partitions demand. */
   async resumeAll(partitions: ReadonlySet<number>): Promise<void> {
     const open = [...this.ports.index.open()].filter(({ address }) => partitions.has(partitionOf(address.runId)));

@@ -24,7 +24,7 @@ function world() {
   const calls = new ModelCalls({ store, codec, readers, stateOf: () => Promise.resolve(state) });
   const append = async (...events: readonly RunEvent[]): Promise<void> => {
     const provenance = { commandId: `c${state.revision}`, actor: 'user:x', traceparent: undefined };
-    const stored = await codec.encodeAll(
+    const { stored } = await codec.encodeAll(
       address,
       events.map((event) => ({ event, provenance })),
     );

@@ -1,4 +1,4 @@
-import { errorRecordOf, type ErrorRecord } from '@perdure/kernel';
+import { errorRecordOf, fitsInto, utf8Bytes, type ErrorRecord } from '@perdure/kernel';
 import {
   commandEnvelope,
   PAYLOAD_BYTES_MAX,
@@ -14,7 +14,7 @@ export type ParsedRequest = { readonly envelope: CommandEnvelope } | { readonly 
 const ISSUES_SHOWN = 5;
 
 export function parseRequest(text: string): ParsedRequest {
-  if (text.length > REQUEST_BYTES_MAX) return { error: tooLarge('The request', text.length, REQUEST_BYTES_MAX) };
+  if (!fitsInto(REQUEST_BYTES_MAX, text)) return { error: tooLarge('The request', utf8Bytes(text), REQUEST_BYTES_MAX) };
   let json: unknown;
   try {
     json = JSON.parse(text);
@@ -31,17 +31,17 @@ export function parseRequest(text: string): ParsedRequest {
     const issues = parsed.error.issues.slice(0, ISSUES_SHOWN).map((issue) => `${issue.path.join('.')}: ${issue.message}`);
     return malformed(`The request does not have its shape: ${issues.join('; ')}`);
   }
-  const large = text.length > SIGNAL_BYTES_MAX ? oversizePayload(parsed.data, text.length) : undefined;
+  const large = fitsInto(SIGNAL_BYTES_MAX, text) ? undefined : oversizePayload(parsed.data, text);
   return large === undefined ? { envelope: parsed.data } : { error: large };
 }
 
 /** Only called for long requests: each payload in it is measured by itself. */
-function oversizePayload({ command }: CommandEnvelope, bytes: number): ErrorRecord | undefined {
+function oversizePayload({ command }: CommandEnvelope, text: string): ErrorRecord | undefined {
   if (command.type === 'SignalRun') return measured('The signal', command.payload, SIGNAL_BYTES_MAX);
-  if (bytes <= PAYLOAD_BYTES_MAX) return undefined;
+  if (fitsInto(PAYLOAD_BYTES_MAX, text)) return undefined;
   if (command.type === 'StartRun') return measured('The input', command.input);
   if (command.type === 'ReportEffect') return measured('The result', command.entry);
-  if (command.type !== 'RecordProgress') return tooLarge('The request', PAYLOAD_BYTES_MAX + 1, PAYLOAD_BYTES_MAX);
+  if (command.type !== 'RecordProgress') return tooLarge('The request', utf8Bytes(text), PAYLOAD_BYTES_MAX);
   for (const entry of command.entries) {
     const large = measured(`The entry ${entry.type}`, entry);
     if (large !== undefined) return large;
@@ -50,8 +50,8 @@ function oversizePayload({ command }: CommandEnvelope, bytes: number): ErrorReco
 }
 
 function measured(what: string, value: unknown, bytesMax = PAYLOAD_BYTES_MAX): ErrorRecord | undefined {
-  const { length } = JSON.stringify(value) ?? '';
-  return length > bytesMax ? tooLarge(what, length, bytesMax) : undefined;
+  const text = JSON.stringify(value) ?? '';
+  return fitsInto(bytesMax, text) ? undefined : tooLarge(what, utf8Bytes(text), bytesMax);
 }
 
 function tooLarge(what: string, bytes: number, bytesMax: number): ErrorRecord {

@@ -1,4 +1,12 @@
-import { errorRecordOf, type ErrorRecord, type Host, type KeyRing, type Signatures } from '@perdure/kernel';
+import {
+  errorRecordOf,
+  fitsInto,
+  MESSAGE_BYTES_MAX,
+  type ErrorRecord,
+  type Host,
+  type KeyRing,
+  type Signatures,
+} from '@perdure/kernel';
 import {
   AWAIT_HOLD_MS_MAX,
   type Answer,
@@ -57,6 +65,8 @@ export interface DeskPorts {
   readonly waiters: Waiters;
   readonly modelCalls: ModelCalls;
   readonly workers: () => WorkerRegistry;
+  /** Whoever holds the run in that epoch is told what it has not been told. */
+  readonly tell: (address: RunAddress, epoch: number) => void;
   readonly offers: () => Pick<PooledEffects, 'wasOffered'>;
   readonly approvals: Approvals;
   readonly signatures: Signatures;
@@ -85,7 +95,8 @@ export class RunDesk {
   /** A request as it came from the bus; the answer is JSON text. Never throws. */
   async handle(address: RunAddress, text: string): Promise<string> {
     const answer = await this.answer(address, text);
-    return 'json' in answer ? answer.json : JSON.stringify(answer);
+    const json = 'json' in answer ? answer.json : JSON.stringify(answer);
+    return fitsInto(MESSAGE_BYTES_MAX, json) ? json : JSON.stringify(refused(ANSWER_TOO_LARGE));
   }
 
   private async answer(address: RunAddress, text: string): Promise<Answer | WrittenAnswer> {
@@ -174,14 +185,20 @@ export class RunDesk {
     address: RunAddress,
     envelope: CommandEnvelope,
     command: RunCommandOf<'RecordProgress'>,
-  ): Promise<Answer> {
+  ): Promise<Answer | WrittenAnswer> {
     const actor = this.ports.runs.of(address);
     const state = actor.state ?? (await actor.settled());
     const known = isActive(state) ? await this.codeOf(address.tenant, state.activation.buildId, state.request.name) : NO_CODE;
     const approvals = this.ports.approvals.recent(address.tenant) ?? (await this.ports.approvals.of(address.tenant));
     const code: KnownCode = { ...known, approvalOf: (effect) => requirementOf(approvals, effect) };
     const judged = await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) });
-    return judged.accepted ? accepted(progressOf(judged.state, command)) : refused(judged.rejection);
+    if (!judged.accepted) return refused(judged.rejection);
+    const progress = progressOf(judged.state, command);
+    const json = JSON.stringify(accepted(progress));
+    if (fitsInto(MESSAGE_BYTES_MAX, json)) return { json };
+    // Told at once, in as many messages as it takes.
+    this.ports.tell(address, command.epoch);
+    return accepted({ ...progress, inbound: [], instructions: [] });
   }
 
   private async resolveEffect(
@@ -313,6 +330,12 @@ const MAY_END_A_CALL = /^(approval|start|total)-/;
 const NOT_FOUND: ErrorRecord = {
   code: 'RunNotFound',
   message: 'No run with this id exists for this tenant. Check the id and the tenant, or start it.',
+  reaction: 'terminal',
+};
+
+const ANSWER_TOO_LARGE: ErrorRecord = {
+  code: 'AnswerTooLarge',
+  message: 'The answer does not fit into one message. Ask for less of it: a smaller page, or an earlier revision.',
   reaction: 'terminal',
 };
 

@@ -1,4 +1,3 @@
-import type { EventData } from '@perdure/kernel';
 import { MemoryBlobStore } from '@perdure/platform-blob-memory';
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
 import { runAddress, runStream, type RunEvent } from '@perdure/run-contract';
@@ -16,7 +15,7 @@ async function historyOf(...decisions: readonly (readonly RunEvent[])[]): Promis
   const codec = new RunCodec({ blobs: new MemoryBlobStore(), host });
   for (const [index, events] of decisions.entries()) {
     const provenance = { commandId: `c${index}`, actor: 'user:x', traceparent: undefined };
-    const stored: EventData[] = await codec.encodeAll(
+    const { stored } = await codec.encodeAll(
       address,
       events.map((event) => ({ event, provenance })),
     );

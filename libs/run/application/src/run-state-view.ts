@@ -1,9 +1,10 @@
-import type { JournalItem, RunAddress, RunStateView } from '@perdure/run-contract';
+import { utf8Bytes } from '@perdure/kernel';
+import type { RunAddress, RunStateView } from '@perdure/run-contract';
 import { callName, journalLength, tailItems, type OpenCall, type OpenRun } from '@perdure/run-domain';
 import type { Moment } from './run-history';
 
-/** Characters of journal items in one page, beyond the first item: an answer fits into a message of the bus. */
-const PAGE_CHARS_MAX = 1_000_000;
+/** Of a list, beyond its first element: an answer fits into a message of the bus. */
+const LIST_BYTES = 400_000;
 /** Effects in one view. */
 const EFFECTS_SHOWN = 100;
 
@@ -36,7 +37,7 @@ export function stateViewOf(address: RunAddress, moment: Moment, page: JournalPa
       dueAtMs,
     })),
     signals: [...run.signals],
-    inbound: run.inbound.map(({ revision: at, call, outcome: given }) => ({ revision: at, call, outcome: given })),
+    ...inboundView(run),
     journal: journalPage(run, page),
     effects: effects.slice(-EFFECTS_SHOWN),
     effectsLeftOut: Math.max(0, effects.length - EFFECTS_SHOWN),
@@ -44,17 +45,22 @@ export function stateViewOf(address: RunAddress, moment: Moment, page: JournalPa
   };
 }
 
+function inboundView({ inbound }: OpenRun): Pick<RunStateView, 'inbound' | 'inboundLeftOut'> {
+  const shown = beginning(inbound.map(({ revision, call, outcome }) => ({ revision, call, outcome })));
+  return { inbound: shown, inboundLeftOut: inbound.length - shown.length };
+}
+
 function journalPage(run: OpenRun, { from, limit }: JournalPage): RunStateView['journal'] {
   const length = journalLength(run.journal);
   const start = Math.min(from ?? Math.max(0, length - limit), length);
-  const items: JournalItem[] = [];
-  let chars = 0;
-  for (const item of tailItems(run.journal).slice(start, start + limit)) {
-    chars += JSON.stringify(item).length;
-    if (chars > PAGE_CHARS_MAX && items.length > 0) break;
-    items.push(item);
-  }
-  return { length, from: start, items };
+  return { length, from: start, items: beginning(tailItems(run.journal).slice(start, start + limit)) };
+}
+
+/** As much of a list as fits; the first element always does. */
+function beginning<T>(list: readonly T[]): T[] {
+  let bytes = 0;
+  const end = list.findIndex((element, index) => (bytes += utf8Bytes(JSON.stringify(element))) > LIST_BYTES && index > 0);
+  return end < 0 ? [...list] : list.slice(0, end);
 }
 
 function callView(call: OpenCall): RunStateView['calls'][number] {

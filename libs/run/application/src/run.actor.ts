@@ -1,5 +1,5 @@
 import { errorRecordOf, PerdureError, StoreUnavailable, type Decision, type ErrorRecord, type Host } from '@perdure/kernel';
-import { runStream, SEGMENT_ITEMS, type RunAddress, type RunEvent, type RunRejection } from '@perdure/run-contract';
+import { runStream, SEGMENT_BYTES, type RunAddress, type RunEvent, type RunRejection } from '@perdure/run-contract';
 import { evolve, isOpen, noRun, type DecidedCommand, type RunState } from '@perdure/run-domain';
 import { outgoingFact, type FactPublisher } from './fact-publisher';
 import type { FactToStore, Provenance, RunCodec } from './run.codec';
@@ -79,6 +79,8 @@ export class RunActor {
   private running = false;
   private held: RunState | undefined;
   private snapshotRevision = 0;
+  /** Of facts that were appended since the journal was last sealed: it has grown by no more. */
+  private unsealedBytes = 0;
 
   constructor(
     readonly address: RunAddress,
@@ -110,7 +112,8 @@ export class RunActor {
   async settled(): Promise<RunState> {
     // That there is no such run may be true no longer: it costs one read to look again.
     if (this.held !== undefined && this.held.status !== 'none') return this.held;
-    const state = await this.ports.log.load(this.address, (recorded) => this.ports.publisher.heard(this.address, recorded));
+    const loaded = await this.ports.log.load(this.address, (recorded) => this.ports.publisher.heard(this.address, recorded));
+    const state = isOpen(loaded) ? await this.ports.snapshots.seal(this.address, loaded) : loaded;
     if (this.held === undefined || this.held.revision < state.revision) this.held = state;
     // As if the last one had been taken in its time: else every cold start would take another.
     this.snapshotRevision = Math.max(this.snapshotRevision, state.revision - (state.revision % SNAPSHOT_EVERY));
@@ -197,7 +200,8 @@ export class RunActor {
   /** False = the revision was refused; nothing was written. */
   private async commit(before: RunState, batch: Batch): Promise<boolean> {
     const { codec, host, log, publisher } = this.ports;
-    const stored = await codec.encodeAll(this.address, batch.events);
+    const { stored, bytes } = await codec.encodeAll(this.address, batch.events);
+    const after = await this.sealed(batch.state, bytes);
     const kinds = (): readonly string[] => stored.map(({ type }) => type);
     host.crashPoint('owner.before-append', kinds);
     const ticket = publisher.begin();
@@ -210,14 +214,23 @@ export class RunActor {
       publisher.abandon(ticket);
       return false;
     }
-    this.held = batch.state;
+    this.held = after;
     const stream = runStream.build(this.address);
     const facts = stored.map((event, index) =>
       outgoingFact(this.address, { ...event, stream, revision: before.revision + 1 + index }),
     );
     publisher.publish(ticket, facts, appended.position);
-    this.ports.onAppended({ address: this.address, before, after: batch.state, events: batch.events.map(({ event }) => event) });
+    this.ports.onAppended({ address: this.address, before, after, events: batch.events.map(({ event }) => event) });
     return true;
+  }
+
+  /** Before the append, so that no worker is told of a run whose journal has outgrown a message. */
+  private async sealed(state: RunState, bytes: number): Promise<RunState> {
+    this.unsealedBytes += bytes;
+    if (!isOpen(state) || this.unsealedBytes < SEGMENT_BYTES) return state;
+    const sealed = await this.ports.snapshots.seal(this.address, state);
+    this.unsealedBytes = 0;
+    return sealed;
   }
 
   private again(taken: readonly Waiting[]): void {
@@ -234,9 +247,7 @@ export class RunActor {
   private async maybeSnapshot(): Promise<void> {
     const state = this.held;
     if (state === undefined || !isOpen(state)) return;
-    // What a fork or a rewind carries came at once: it is sealed before a worker is given it.
-    const isLong = state.journal.tailLength > SNAPSHOT_EVERY + SEGMENT_ITEMS;
-    if (!isLong && state.revision - this.snapshotRevision < SNAPSHOT_EVERY) return;
+    if (state.revision - this.snapshotRevision < SNAPSHOT_EVERY) return;
     this.snapshotRevision = state.revision;
     try {
       this.held = await this.ports.snapshots.save(this.address, state);

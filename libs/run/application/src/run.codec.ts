@@ -1,4 +1,12 @@
-import { InvariantViolated, type BlobStore, type EventData, type Host, type KeyRing, type RecordedEvent } from '@perdure/kernel';
+import {
+  InvariantViolated,
+  utf8Bytes,
+  type BlobStore,
+  type EventData,
+  type Host,
+  type KeyRing,
+  type RecordedEvent,
+} from '@perdure/kernel';
 import {
   BLOB_THRESHOLD_BYTES,
   eventMetadata,
@@ -32,8 +40,8 @@ const STORED_METADATA = eventMetadata.loose();
 
 /** A single payload above this leaves a large event. */
 const MOVED_BYTES_MIN = 1_024;
-/** Characters of the events of one append; three bytes each at most, the store takes 1 MiB. */
-const APPEND_CHARS_MAX = 300_000;
+/** Payloads of the events of one append; the store takes 1 MiB, and events have more than payloads. */
+const APPEND_BYTES_MAX = 600_000;
 /** Beyond it a payload above this leaves its event, whatever the size of that event alone. */
 const MOVED_BYTES_MIN_CROWDED = 128;
 /** Stands in for a payload that could not be sealed because its key is gone: it opens to nothing. */
@@ -52,20 +60,27 @@ export interface FactToStore {
   readonly branch?: number;
 }
 
+export interface EncodedFacts {
+  readonly stored: EventData[];
+  /** What they told, before any of it was moved. */
+  readonly bytes: number;
+}
+
 export class RunCodec {
   constructor(
     private readonly ports: { readonly blobs: BlobStore; readonly keys?: KeyRing; readonly host: Pick<Host, 'entropy'> },
   ) {}
 
   /** The events of one append. */
-  async encodeAll(address: RunAddress, facts: readonly FactToStore[]): Promise<EventData[]> {
+  async encodeAll(address: RunAddress, facts: readonly FactToStore[]): Promise<EncodedFacts> {
     const stored = new Array<EventData>(facts.length);
-    const isCrowded = charsOf(facts) > APPEND_CHARS_MAX;
+    const bytes = bytesOf(facts);
+    const isCrowded = bytes > APPEND_BYTES_MAX;
     const movedBytesMin = isCrowded ? MOVED_BYTES_MIN_CROWDED : undefined;
     for (let index = 0; index < facts.length; index += 1) {
       stored[index] = await this.encode(address, facts[index] as FactToStore, movedBytesMin);
     }
-    return stored;
+    return { stored, bytes };
   }
 
   /** `movedBytesMin`: payloads above this leave the event; by default those of large events only. */
@@ -159,8 +174,8 @@ function standInFor(value: unknown): unknown {
   return typeof value === 'object' && value !== null ? {} : null;
 }
 
-function charsOf(facts: readonly FactToStore[]): number {
-  return facts.reduce((sum, { event }) => sum + JSON.stringify(event.data).length, 0);
+function bytesOf(facts: readonly FactToStore[]): number {
+  return facts.reduce((sum, { event }) => sum + utf8Bytes(JSON.stringify(event.data)), 0);
 }
 
 function isLarge(data: unknown): boolean {

@@ -68,6 +68,7 @@ export class RunOwner {
       modelCalls: this.modelCalls,
       history: new RunHistory(ports.store, new RunCodec(ports)),
       workers: () => this.workers,
+      tell: (address, epoch) => this.caretaker.tell(address, epoch),
       offers: () => this.caretaker.pooled,
     });
     this.caretaker = new Caretaker({ ...ports, runs: this.runs, code, index: this.keeper });

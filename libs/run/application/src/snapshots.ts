@@ -1,5 +1,5 @@
 import { PerdureError, Terminal, type BlobStore, type EventStore, type Host, type KeyRing } from '@perdure/kernel';
-import { journalItem, SEGMENT_ITEMS, snapshotStream, type JournalItem, type RunAddress } from '@perdure/run-contract';
+import { journalItem, snapshotStream, type JournalItem, type RunAddress } from '@perdure/run-contract';
 import {
   isOpen,
   journalFrom,
@@ -11,16 +11,18 @@ import {
   type RunState,
   type SegmentReference,
 } from '@perdure/run-domain';
+import { fullSegments } from './journal-segments';
 
 /**
  * Snapshots make the cost of going on independent of how long a run has lived. They are a cache: every one of
- * them may be lost. Sealed segments of the journal are immutable blobs, so a snapshot writes only what is new.
+ * them may be lost. Sealed segments of the journal are immutable blobs, so a snapshot writes only what is new, and a
+ * worker is given a journal of any length in messages of bounded size.
  */
 
 /** Facts between two snapshots of a run. */
 export const SNAPSHOT_EVERY = 500;
 /** Shape of what is stored below; another number is not read. */
-const FOLD_VERSION = 14;
+const FOLD_VERSION = 15;
 
 interface StoredSnapshot {
   readonly foldVersion: number;
@@ -62,8 +64,9 @@ export class Snapshots {
   /** Seals full segments of the journal and stores the state. The state that it returns folds on like the given one. */
   async save(address: RunAddress, state: RunState): Promise<RunState> {
     if (!isOpen(state)) return state;
-    const sealed = await this.sealSegments(address, state);
+    const sealed = await this.seal(address, state);
     const blob = await this.keep(address, freeze(sealed));
+    if (blob === undefined) throw new Terminal('KeyErased', 'The data key of the run is gone: what derives from it is not kept.');
     const data: StoredSnapshot = { foldVersion: FOLD_VERSION, revision: sealed.revision, blob };
     const stream = snapshotStream.build(address);
     if (sealed.revision < 2 * SNAPSHOT_EVERY) await this.ports.store.setStreamMetadata(stream, { maxCount: 1 });
@@ -89,24 +92,24 @@ export class Snapshots {
     return reference === undefined ? undefined : this.fetch(address, reference.blob);
   }
 
-  private async sealSegments(address: RunAddress, run: OpenRun): Promise<OpenRun> {
-    let { journal } = run;
-    while (journal.tailLength >= SEGMENT_ITEMS) {
-      const items = tailItems(journal).slice(0, SEGMENT_ITEMS);
-      const blob = await this.keep(address, JSON.stringify(items));
-      journal = sealOldest(journal, { blob, items: items.length });
+  /** The same state with less than a segment in the tail of its journal, however long that was. @throws PayloadsUnavailable */
+  async seal(address: RunAddress, run: OpenRun): Promise<OpenRun> {
+    const references: SegmentReference[] = [];
+    for (const { items, text } of fullSegments(tailItems(run.journal))) {
+      const blob = await this.keep(address, text);
+      // What was erased does not grow: it stays in the tail, as the marker that it is.
+      if (blob === undefined) break;
+      references.push({ blob, items });
     }
-    return { ...run, journal };
+    return { ...run, journal: sealOldest(run.journal, references) };
   }
 
-  /** What a run's payloads are sealed with also seals what is derived from them. */
-  private async keep(address: RunAddress, text: string): Promise<string> {
+  /** What a run's payloads are sealed with also seals what is derived from them; undefined when that is gone. */
+  private async keep(address: RunAddress, text: string): Promise<string | undefined> {
     const { keys, blobs } = this.ports;
     if (keys === undefined) return blobs.put(address.tenant, text);
     const sealed = await keys.seal(address.tenant, address.runId, text);
-    if (sealed === undefined)
-      throw new Terminal('KeyErased', 'The data key of the run is gone: what derives from it is not kept.');
-    return blobs.put(address.tenant, sealed);
+    return sealed === undefined ? undefined : blobs.put(address.tenant, sealed);
   }
 
   private async fetch(address: RunAddress, reference: string): Promise<string | undefined> {

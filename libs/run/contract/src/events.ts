@@ -67,6 +67,7 @@ export const runEventSchemas = {
       'worker-replaced',
       'worker-stalled',
       'not-claimed',
+      'unsendable',
       'refused',
       'handed-over',
       'paused',

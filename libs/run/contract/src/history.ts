@@ -46,8 +46,9 @@ export const runStateView = z.object({
   ),
   timers: z.array(z.object({ timerId: z.string(), purpose: z.string(), call: callId.optional(), dueAtMs: z.number() })),
   signals: z.array(shownSignal),
-  /** What has come for the code and was not given to it yet. */
+  /** What has come for the code and was not given to it yet, oldest first; `inboundLeftOut` more have come since. */
   inbound: z.array(inboundFact),
+  inboundLeftOut: z.number().int().nonnegative(),
   /** A page of what the code, or the conversation, has been given; the newest page unless another is asked for. */
   journal: z.object({
     length: z.number().int().nonnegative(),

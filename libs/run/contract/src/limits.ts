@@ -8,8 +8,12 @@ export const REQUEST_BYTES_MAX = 4_000_000;
 export const BLOB_THRESHOLD_BYTES = 65_536;
 /** Entries in one report of progress: bounds the events of one append. */
 export const PROGRESS_ENTRIES_MAX = 512;
-/** Journal items in one sealed segment. */
+/** Journal items in one sealed segment, at the most. */
 export const SEGMENT_ITEMS = 1_000;
+/** A segment of the journal is full beyond this; with its last item it still is a small message. */
+export const SEGMENT_BYTES = 500_000;
+/** What a worker is told in one message, when all of it does not fit into one. */
+export const TOLD_BYTES = 4_000_000;
 /** A durable wait of at most ten years: longer is a mistake in units. */
 export const TIMER_DELAY_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1_000;
 /** A signal is a message, not a document: what is larger is stored elsewhere and referred to. */

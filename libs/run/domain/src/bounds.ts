@@ -6,6 +6,8 @@ export const COMMAND_IDS_KEPT = 1_000;
 export const COMMAND_IDS_KEPT_MS = 24 * 60 * 60 * 1_000;
 /** Activations lost in a row without progress before a run is quarantined: a poison run must not kill worker after worker. */
 export const LOST_ACTIVATIONS_MAX = 3;
+/** Losses of an activation that may be the fault of the run itself. */
+export const LOSSES_COUNTED: ReadonlySet<string> = new Set(['worker-lost', 'worker-replaced', 'worker-stalled', 'unsendable']);
 /** A cancelled run whose worker does not let go is ended after this. */
 export const CANCEL_GRACE_MS = 10_000;
 /** A run that is to pause gives up what its worker has not finished after this: it is done again when the run goes on. */

@@ -93,7 +93,7 @@ export interface PlaceRun {
 export interface LoseActivation {
   readonly type: 'LoseActivation';
   readonly epoch: number;
-  readonly reason: 'worker-lost' | 'worker-replaced' | 'worker-stalled' | 'not-claimed' | 'refused';
+  readonly reason: 'worker-lost' | 'worker-replaced' | 'worker-stalled' | 'not-claimed' | 'refused' | 'unsendable';
 }
 
 /** The worker did not finish in time what it was doing for a run that is to pause. */

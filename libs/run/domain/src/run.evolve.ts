@@ -1,5 +1,6 @@
 import { InvariantViolated, unreachable } from '@perdure/kernel';
 import type { EffectsLeft, JournalEntry, RunEvent, RunEventOf, RunOutcome } from '@perdure/run-contract';
+import { LOSSES_COUNTED } from './bounds';
 import { rememberCommand } from './command-memory';
 import { pinnedBy, repinned } from './pin/evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
@@ -173,12 +174,9 @@ function assigned(run: OpenRun, event: RunEventOf<'RunAssigned'>): RunState {
   };
 }
 
-/** Losses that may be the fault of the run itself. */
-const COUNTED: ReadonlySet<string> = new Set(['worker-lost', 'worker-replaced', 'worker-stalled']);
-
 function lost(run: OpenRun, event: RunEventOf<'ActivationLost'>): RunState {
   const held = heldIn(event.data.epoch, run, event);
-  const counts = COUNTED.has(event.data.reason);
+  const counts = LOSSES_COUNTED.has(event.data.reason);
   return {
     ...commonFields(held),
     status: 'placing',

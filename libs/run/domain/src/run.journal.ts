@@ -47,7 +47,9 @@ export function journalLength(journal: Journal): number {
   return journal.segments.reduce((sum, segment) => sum + segment.items, 0) + journal.tailLength;
 }
 
-/** The same journal with the oldest items of its tail replaced by a reference to where they were stored. */
-export function sealOldest(journal: Journal, reference: SegmentReference): Journal {
-  return journalFrom([...journal.segments, reference], tailItems(journal).slice(reference.items));
+/** The same journal with the oldest items of its tail replaced by references to where they were stored. */
+export function sealOldest(journal: Journal, references: readonly SegmentReference[]): Journal {
+  if (references.length === 0) return journal;
+  const sealed = references.reduce((sum, { items }) => sum + items, 0);
+  return journalFrom([...journal.segments, ...references], tailItems(journal).slice(sealed));
 }

@@ -1,4 +1,14 @@
-import { Cancelled, errorRecordOf, PerdureError, Retryable, Terminal, type ErrorRecord, type Reaction } from '@perdure/kernel';
+import {
+  Cancelled,
+  errorRecordOf,
+  fitsInto,
+  PerdureError,
+  Retryable,
+  Terminal,
+  utf8Bytes,
+  type ErrorRecord,
+  type Reaction,
+} from '@perdure/kernel';
 import { PAYLOAD_BYTES_MAX } from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import type { Tool } from './definitions';
@@ -79,28 +89,15 @@ function opaqueKind(value: object): string | undefined {
   return ArrayBuffer.isView(value) || value instanceof ArrayBuffer ? 'binary buffer (encode it as text)' : undefined;
 }
 
-/** Three bytes are the most that one UTF-16 unit becomes: most texts need not be counted. */
 function refuseLarge(text: string, what: string): void {
-  if (text.length * 3 <= PAYLOAD_BYTES_MAX) return;
-  const bytes = text.length > PAYLOAD_BYTES_MAX ? text.length : utf8Bytes(text);
-  if (bytes <= PAYLOAD_BYTES_MAX) return;
+  if (fitsInto(PAYLOAD_BYTES_MAX, text)) return;
   throw new Terminal(
     'PayloadTooLarge',
-    `${what} takes ${bytes} bytes or more; the limit is ${PAYLOAD_BYTES_MAX}. Store it elsewhere and return a reference.`,
+    `${what} takes ${utf8Bytes(text)} bytes; the limit is ${PAYLOAD_BYTES_MAX}. Store it elsewhere and return a reference.`,
     {
       details: { what, bytesMax: PAYLOAD_BYTES_MAX },
     },
   );
-}
-
-function utf8Bytes(text: string): number {
-  let bytes = 0;
-  for (let index = 0; index < text.length; index += 1) {
-    const unit = text.charCodeAt(index);
-    // Each half of a surrogate pair counts two of its four bytes.
-    bytes += unit < 0x80 ? 1 : unit < 0x800 || (unit >= 0xd800 && unit <= 0xdfff) ? 2 : 3;
-  }
-  return bytes;
 }
 
 /** A thrown value of any kind as a record that every border accepts. It never throws. */

@@ -1,4 +1,4 @@
-import type { Headers } from '@perdure/kernel';
+import { MESSAGE_BYTES_MAX, type Headers } from '@perdure/kernel';
 import { durableCommands, keyValues } from './bus-durable.suite';
 import { eventually, untilDone, type BusFixture, type BusProcess, type Scene } from './bus-scene';
 
@@ -72,6 +72,20 @@ function messages(scene: Scene): void {
       await expect(asker.bus.request('perdure.svc.silent', '', { timeoutMs: 20 })).rejects.toMatchObject({
         code: 'RequestTimedOut',
       });
+    });
+
+    it('carries what a message may hold, and says at once what holds more', async () => {
+      const { asker, answerer } = scene();
+      answerer.bus.subscribe('perdure.svc.weigh', (message) => message.respond(String(message.payload.length)));
+      await answerer.flush();
+      // Three bytes each.
+      const largest = '€'.repeat(Math.floor(MESSAGE_BYTES_MAX / 3));
+      expect(await asker.bus.request('perdure.svc.weigh', largest, { timeoutMs: TIMEOUT_MS })).toBe(String(largest.length));
+      const tooLarge = expect.objectContaining({ code: 'MessageTooLarge', reaction: 'terminal' });
+      await expect(asker.bus.request('perdure.svc.weigh', `${largest}€`, { timeoutMs: TIMEOUT_MS })).rejects.toEqual(tooLarge);
+      expect(() => asker.bus.publish('perdure.svc.weigh', `${largest}€`)).toThrow(tooLarge);
+      const command = asker.commands.publish('perdure.cmd.acme.run.r1', `${largest}€`, { messageId: 'large' });
+      await expect(command).rejects.toEqual(tooLarge);
     });
 
     it('gives each message to one member of a queue, and to every plain subscriber', async () => {

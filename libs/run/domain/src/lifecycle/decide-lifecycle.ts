@@ -1,7 +1,7 @@
 import { accept, type Decision } from '@perdure/kernel';
 import type { RunCommandOf, RunEvent, RunEventOf, RunRejection } from '@perdure/run-contract';
 import { nextTurn } from '../agent/agent-loop';
-import { LOST_ACTIVATIONS_MAX } from '../bounds';
+import { LOSSES_COUNTED, LOST_ACTIVATIONS_MAX } from '../bounds';
 import { recallCommand } from '../command-memory';
 import { fitsPin, wrongBuild } from '../pin/decide-pin';
 import { approvalTimerFired } from '../approval/decide-approval';
@@ -134,9 +134,8 @@ export function afterLoss(
 ): readonly RunEvent[] {
   if (run.cancel !== undefined) return [cancelled(run.cancel.reason, nowMs)];
   if (run.pause !== undefined) return [paused(run.pause.reason)];
-  const counts = reason === 'worker-lost' || reason === 'worker-stalled' || reason === 'worker-replaced';
   const activationsLost = run.lostInARow + 1;
-  if (!counts || activationsLost < LOST_ACTIVATIONS_MAX) return [];
+  if (!LOSSES_COUNTED.has(reason) || activationsLost < LOST_ACTIVATIONS_MAX) return [];
   return [{ type: 'RunQuarantined', data: { epoch: run.epoch, activationsLost } }];
 }
 
