@@ -1,4 +1,5 @@
 import { parseArgs } from 'node:util';
+import { SHOWN_AT } from './mutant-seeds';
 import { MUTANTS } from './mutants';
 import { Story, type Mutant, type StoryOptions, type StoryResult } from './story';
 
@@ -105,9 +106,10 @@ function explain({ seed, violations, faults, lastLines }: StoryResult): void {
   process.stderr.write(`\n${lines.join('\n')}\n`);
 }
 
-/** Takes each defence away by itself: the first seed that shows it, if any. */
-export async function hunt(mutant: Mutant, seedsMax = MUTANT_SEEDS_MAX): Promise<number | undefined> {
-  for (let seed = 1; seed <= seedsMax; seed += 1) {
+/** Takes each defence away by itself: a seed that shows it, if any; the one that did so last time is tried first. */
+export async function hunt(mutant: Mutant): Promise<number | undefined> {
+  const seeds = Array.from({ length: MUTANT_SEEDS_MAX }, (_, index) => index + 1);
+  for (const seed of new Set([SHOWN_AT[mutant.name] ?? 1, ...seeds])) {
     // What shows without the planted fault is not its doing.
     if ((await tell(seed, { mutant })).violations.length > 0 && (await tell(seed)).violations.length === 0) return seed;
   }

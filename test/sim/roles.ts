@@ -104,7 +104,7 @@ export function orchestrator(premises: Premises, ports: Ports): Beginning {
   });
   const desk = new TenantDesk({ bus, ownership, builds, approvals: new ApprovalChanges({ store, host, book: approvals }) });
   const follower = new LogFollower({ store, blobs, host });
-  follower.register(owner.keeper);
+  for (const keeper of owner.keepers) follower.register(keeper);
   const closed = (connectionName: string): void => {
     const session = workerConnectionName.parse(connectionName);
     if (session !== undefined)
