@@ -100,6 +100,7 @@ export class FactLines {
           this.ofLedger(type, data) ??
           controlLine(type, data) ??
           ofGuard(type, data) ??
+          ofChild(type, data) ??
           this.ofApproval(type, data) ?? ['·', plain, type]
         );
     }
@@ -181,6 +182,27 @@ function asks(data: Data): string {
   const shown = ((data.signals ?? []) as readonly unknown[]).length;
   const told = shown === 0 ? '' : `, which is shown ${shown === 1 ? 'a signal' : `${shown} signals`}`;
   return `asks the model${data.turn === undefined ? '' : `, turn ${text(data.turn)}`}${told}`;
+}
+
+function ofChild(type: string, data: Data): Told | undefined {
+  const aside = text(data.child);
+  switch (type) {
+    case 'ChildRequested':
+      return [
+        '⎇',
+        pc.dim,
+        `child ${text(data.name)} ${shortArgs(data.input)}${data.detached === true ? ', detached' : ''}`,
+        aside,
+      ];
+    case 'ChildStarted':
+      return ['⎇', pc.green, 'child started', aside];
+    case 'ChildEnded': {
+      const { ok, error } = data.outcome as { readonly ok: boolean; readonly error?: unknown };
+      return ok ? ['⎇', pc.green, 'child completed', aside] : ['⎇', pc.red, `child failed: ${errorOf({ error })}`, aside];
+    }
+    default:
+      return undefined;
+  }
 }
 
 /** What stands between the turns of a run. */

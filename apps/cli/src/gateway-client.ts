@@ -32,7 +32,11 @@ export interface RunView {
   }[];
   readonly outcome?: Outcome;
   readonly turn?: number;
+  /** Of which call of which run it is a child. */
+  readonly parent?: { readonly runId: string; readonly call: string };
   readonly spent?: Spending;
+  /** With its children, where that is more. */
+  readonly spentByTree?: Spending;
   readonly limits?: RunLimits;
   /** How it ends is decided, and its effects are being undone. */
   readonly ending?: { readonly outcome: string; readonly undone: number; readonly left: number };

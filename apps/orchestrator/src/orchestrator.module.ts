@@ -128,7 +128,7 @@ export class OrchestratorModule implements OnModuleInit, OnApplicationBootstrap,
   ) {}
 
   onModuleInit(): void {
-    this.follower.register(this.owner.keeper);
+    for (const keeper of this.owner.keepers) this.follower.register(keeper);
   }
 
   async onApplicationBootstrap(): Promise<void> {

@@ -28,6 +28,8 @@ export type {
   Agent,
   Behaviour,
   BehaviourLimits,
+  ChildOf,
+  ChildOptions,
   Compensation,
   Message,
   Model,

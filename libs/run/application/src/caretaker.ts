@@ -1,5 +1,5 @@
 import { partitionOf, type Bus, type Cancel, type Host } from '@perdure/kernel';
-import { runAddress, workerAddress, workSubject, type Heartbeat, type RunAddress } from '@perdure/run-contract';
+import { runAddress, workerAddress, workSubject, type Heartbeat, type RunAddress, type RunEvent } from '@perdure/run-contract';
 import {
   isOpen,
   pendingEffects,
@@ -10,6 +10,7 @@ import {
   type RunState,
 } from '@perdure/run-domain';
 import { ActivationKeeper, isActive, keyOf, type ActiveRun } from './activation-keeper';
+import { ChildKeeper } from './child-keeper';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
 import type { OwnedRun, OwnerKeeper } from './owner.keeper';
@@ -42,6 +43,9 @@ export interface CaretakerPorts {
   readonly runs: HotRuns;
   readonly code: CodeBook;
   readonly index: OwnerKeeper;
+  /** A request to the owner of a run, wherever it is. @returns JSON of an answer */
+  ask(address: RunAddress, request: string): Promise<string>;
+  factAt(address: RunAddress, revision: number): Promise<RunEvent | undefined>;
 }
 
 type Enforcement = Extract<RunEffect, { readonly atMs: number }>;
@@ -55,6 +59,7 @@ export class Caretaker {
   readonly workers: WorkerRegistry;
   private readonly activations: ActivationKeeper;
   readonly pooled: PooledEffects;
+  readonly children: ChildKeeper;
   private readonly unplaced = new Map<string, RunAddress>();
   private readonly enforcing = new Map<string, Cancel>();
   /** Activations that a heartbeat named at the last audit although they are over, by session and run. */
@@ -73,6 +78,14 @@ export class Caretaker {
         current: (address) => this.ports.runs.peek(address)?.state,
       },
     );
+    this.children = new ChildKeeper({
+      host: ports.host,
+      owns: (address) => this.owns(address),
+      ask: (address, request) => ports.ask(address, request),
+      decide: (address, command) => this.carryOut(address, command),
+      stateOf: (address) => ports.runs.of(address).settled(),
+      factAt: (address, revision) => ports.factAt(address, revision),
+    });
     this.activations = new ActivationKeeper(ports, {
       onUnclaimed: (address, epoch, reason) => void this.decide(address, { type: 'LoseActivation', epoch, reason }),
       current: (address, epoch) => this.activeRun(address, epoch),
@@ -86,12 +99,17 @@ export class Caretaker {
 
   async stop(): Promise<void> {
     this.cancelAudit();
+    this.children.stop();
     for (const cancel of this.enforcing.values()) cancel();
     await this.workers.stop();
   }
 
   onAppended({ address, before, after, events }: AppendedFacts): void {
-    events.forEach((event, index) => this.ports.index.noteOwn(address, event, before.revision + 1 + index));
+    events.forEach((event, index) => {
+      const revision = before.revision + 1 + index;
+      this.ports.index.noteOwn(address, event, revision);
+      this.children.index.noteOwn(address, event, revision);
+    });
     if (isActive(before) && (!isActive(after) || after.epoch !== before.epoch)) this.letGo(address, before, { after, events });
     if (after.status === 'ended') this.pooled.onEnded(address, before);
     this.bringAbout(
@@ -121,6 +139,7 @@ export class Caretaker {
       for (let run = open.pop(); run !== undefined; run = open.pop()) await this.resume(run.address);
     };
     await Promise.all(Array.from({ length: RESUME_CONCURRENCY }, resumeNext));
+    this.children.resumeAll((parent) => partitions.has(partitionOf(parent.runId)));
   }
 
   private async resume(address: RunAddress): Promise<void> {
@@ -134,6 +153,7 @@ export class Caretaker {
   /** `news`: something happened that the worker does not learn from an answer to its own report. */
   private bringAbout(address: RunAddress, state: RunState, news: boolean): void {
     this.pooled.keep(address, state);
+    this.children.keep(address, state);
     for (const effect of pendingEffects(state)) {
       if (effect.type === 'FindWorker') this.place(address, state as OpenRun);
       else if (effect.type === 'KeepActivation') this.activations.keep(address, state as ActiveRun, news);
@@ -287,16 +307,21 @@ export class Caretaker {
 
   /** A decision of the owner's own. */
   private async decide(address: RunAddress, command: DomainCommand, code: KnownCode = NO_CODE): Promise<void> {
-    const { clock, entropy, log } = this.ports.host;
+    try {
+      await this.carryOut(address, command, code);
+    } catch (error) {
+      // The audit comes back to the run: its state still demands what was not done.
+      const reason = String(error);
+      this.ports.host.log.warn('decision not carried out', { ...address, command: command.type, reason });
+    }
+  }
+
+  private async carryOut(address: RunAddress, command: DomainCommand, code: KnownCode = NO_CODE): Promise<void> {
+    const { clock, entropy } = this.ports.host;
     const commandId = entropy.uuid();
     const provenance = { commandId, actor: SERVICE_ACTOR, traceparent: undefined };
     const at = { nowMs: clock.nowMs(), commandId, fraction: entropy.fraction() };
-    try {
-      await this.ports.runs.of(address).submit({ given: { command, code, at }, provenance });
-    } catch (error) {
-      // The audit comes back to the run: its state still demands what was not done.
-      log.warn('decision not carried out', { ...address, command: command.type, reason: String(error) });
-    }
+    await this.ports.runs.of(address).submit({ given: { command, code, at }, provenance });
   }
 
   private activeRun(address: RunAddress, epoch: number): ActiveRun | undefined {

@@ -79,7 +79,8 @@ export class CodeBook {
     const asked = { name, input, pool: command.pool, deadlineMs: command.deadlineMs, limits: command.limits };
     const requestHash = this.ports.host.digest.sha256(canonicalJson(asked));
     const bounds = { deadlineMs: command.deadlineMs ?? behaviour.limits.wallTimeMs, ...limitsOf(behaviour, command.limits) };
-    return { type: 'RequestRun', kind: behaviour.kind, name, pool, input: input ?? null, requestHash, ...bounds };
+    const parent = command.parent === undefined ? {} : { parent: command.parent };
+    return { type: 'RequestRun', kind: behaviour.kind, name, pool, input: input ?? null, requestHash, ...bounds, ...parent };
   }
 
   private async unknownAgent(tenant: string, name: string): Promise<ErrorRecord> {

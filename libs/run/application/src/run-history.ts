@@ -83,6 +83,12 @@ export class RunHistory {
     );
   }
 
+  /** @returns undefined when there is no such revision */
+  async factAt(address: RunAddress, revision: number): Promise<RunEvent | undefined> {
+    const [recorded] = await this.store.read(runStream.build(address), { direction: 'forward', from: revision, limit: 1 });
+    return recorded === undefined ? undefined : this.codec.decode(address, recorded);
+  }
+
   private async facts(address: RunAddress): Promise<readonly Told[]> {
     const facts: Told[] = [];
     for (;;) {

@@ -49,7 +49,7 @@ export interface ActorPorts {
   readonly log: RunLog;
   readonly codec: RunCodec;
   readonly snapshots: Snapshots;
-  decide(given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection>;
+  deciderOf(address: RunAddress): { decide(given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection> };
   readonly publisher: Pick<FactPublisher, 'begin' | 'abandon' | 'publish' | 'heard'>;
   /** The facts are durable and published. Must not throw. */
   onAppended(appended: AppendedFacts): void;
@@ -82,10 +82,14 @@ export class RunActor {
   /** Of facts that were appended since the journal was last sealed: it has grown by no more. */
   private unsealedBytes = 0;
 
+  private readonly decider: ReturnType<ActorPorts['deciderOf']>;
+
   constructor(
     readonly address: RunAddress,
     private readonly ports: ActorPorts,
-  ) {}
+  ) {
+    this.decider = ports.deciderOf(address);
+  }
 
   /** The state as last acknowledged; undefined before the first command. */
   get state(): RunState | undefined {
@@ -190,7 +194,7 @@ export class RunActor {
   /** A command that cannot even be judged is a bug of ours or of its sender: its neighbours in the batch are not to blame. */
   private decide({ given }: Waiting, state: RunState): Decision<RunEvent, ErrorRecord> {
     try {
-      return this.ports.decide(given, state);
+      return this.decider.decide(given, state);
     } catch (error) {
       this.ports.host.log.error('command not judged', { ...this.address, command: given.command.type, reason: String(error) });
       return { rejected: errorRecordOf(error) };

@@ -3,7 +3,7 @@ import { MemoryBlobStore } from '@perdure/platform-blob-memory';
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
 import { runAddress, runStream, type ProgressEntry } from '@perdure/run-contract';
 import { runDecider, type DomainCommand, type RunState } from '@perdure/run-domain';
-import { commandIdAt, knownCode, ManualHost, START_MS, UnsureStore, workflowManifest } from '@perdure/testing';
+import { commandIdAt, knownCode, ManualHost, specIdentities, START_MS, UnsureStore, workflowManifest } from '@perdure/testing';
 import { RunActor, type AppendedFacts, type Judged } from './run.actor';
 import { RunCodec } from './run.codec';
 import { RunLog } from './run.log';
@@ -11,7 +11,7 @@ import { Snapshots } from './snapshots';
 
 export const address = runAddress('acme', 'run1');
 export const stream = runStream.build(address);
-export const decider = runDecider((value) => JSON.stringify(value));
+export const decider = runDecider(specIdentities);
 
 class ModestBlobs extends MemoryBlobStore {
   refuses: PayloadsUnavailable | undefined;
@@ -40,7 +40,7 @@ export class World {
       codec,
       snapshots,
       log: new RunLog({ store, host: this.host }, codec, snapshots),
-      decide: (given, state) => decider.decide(given, state),
+      deciderOf: () => decider,
       publisher: {
         begin: () => ({ beyond: 'start' }),
         abandon: () => void this.happened.push('abandoned'),

@@ -1,5 +1,5 @@
-import { canonicalJson, errorRecordOf, type BusMessage, type Subscription } from '@perdure/kernel';
-import { partitionSubject, type RunAddress } from '@perdure/run-contract';
+import { canonicalJson, errorRecordOf, partitionOf, type BusMessage, type Keeper, type Subscription } from '@perdure/kernel';
+import { childRunId, partitionSubject, requestSubject, type RunAddress } from '@perdure/run-contract';
 import { runDecider, type RunState } from '@perdure/run-domain';
 import { keyOf } from './activation-keeper';
 import { Caretaker } from './caretaker';
@@ -20,6 +20,9 @@ import { UntoldRefusals } from './untold-refusals';
 import { Waiters } from './waiters';
 import type { WorkerRegistry } from './worker-registry';
 
+/** Its owner answers after one append, or is about to move. */
+const ASK_TIMEOUT_MS = 5_000;
+
 /**
  * The owner of the runs of its partitions.
  *
@@ -30,6 +33,7 @@ import type { WorkerRegistry } from './worker-registry';
  */
 export class RunOwner {
   /** To be driven by the log follower of the process. */
+  readonly keepers: readonly Keeper[];
   readonly keeper: OwnerKeeper;
   private readonly publisher: FactPublisher;
   private readonly runs: HotRuns;
@@ -58,6 +62,7 @@ export class RunOwner {
     this.runs = new HotRuns(ports.ownership, this.actorPorts(snapshots, waiters), isAwaited);
     const stateOf = (address: RunAddress): Promise<RunState> => this.runs.of(address).settled();
     this.modelCalls = new ModelCalls({ store: ports.store, codec: new RunCodec(ports), readers, stateOf });
+    const history = new RunHistory(ports.store, new RunCodec(ports));
     this.desk = new RunDesk({
       ...ports,
       runs: this.runs,
@@ -66,12 +71,27 @@ export class RunOwner {
       untold: this.untold,
       waiters,
       modelCalls: this.modelCalls,
-      history: new RunHistory(ports.store, new RunCodec(ports)),
+      history,
       workers: () => this.workers,
       tell: (address, epoch) => this.caretaker.tell(address, epoch),
       offers: () => this.caretaker.pooled,
     });
-    this.caretaker = new Caretaker({ ...ports, runs: this.runs, code, index: this.keeper });
+    this.caretaker = new Caretaker({
+      ...ports,
+      runs: this.runs,
+      code,
+      index: this.keeper,
+      ask: (address, request) => this.ask(address, request),
+      factAt: (address, revision) => history.factAt(address, revision),
+    });
+    this.keepers = [this.keeper, this.caretaker.children.index];
+  }
+
+  /** Of a run that is owned here it need not go over the bus. */
+  private ask(address: RunAddress, request: string): Promise<string> {
+    const { bus, ownership } = this.ports;
+    if (ownership.owns(partitionOf(address.runId))) return this.desk.handle(address, request);
+    return bus.request(requestSubject.build(address), request, { timeoutMs: ASK_TIMEOUT_MS });
   }
 
   get workers(): WorkerRegistry {
@@ -98,14 +118,15 @@ export class RunOwner {
   private actorPorts(snapshots: Snapshots, waiters: Waiters): ActorPorts {
     const { host } = this.ports;
     const codec = new RunCodec(this.ports);
-    const decider = runDecider((value) => host.digest.sha256(canonicalJson(value)));
+    const hash = (value: unknown): string => host.digest.sha256(canonicalJson(value));
     return {
       host,
       codec,
       snapshots,
       log: new RunLog(this.ports, codec, snapshots),
       publisher: this.publisher,
-      decide: (given, state) => decider.decide(given, state),
+      deciderOf: (address) =>
+        runDecider({ hash, childRun: (branch, call) => childRunId(host.digest, { ...address, branch, call }) }),
       onAppended: (appended) => {
         this.caretaker.onAppended(appended);
         this.modelCalls.onAppended(appended);

@@ -85,6 +85,8 @@ function recordedCallOf(open: OpenCall): RecordedCall {
       return { call, kind, name: open.model };
     case 'sleep':
       return { call, kind, name: 'sleep' };
+    case 'child':
+      return { call, kind, name: open.name };
     case 'wait':
       return { call, kind, name: open.signal };
   }

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { HEARTBEAT_BUILDS_MAX } from './limits';
+import { parentOfRun } from './children';
 import { offerMessage, stopMessage } from './pooled';
 import { shownSignal } from './signals';
 import { editedUse, grant } from './approvals';
@@ -37,6 +38,7 @@ export const openPromise = z.object({
     'compensation',
     'signal',
     'approval',
+    'child',
   ]),
   keeper: z.enum(['admission', 'orchestrator', 'timers', 'person', 'caller']),
   id: z.string(),
@@ -80,8 +82,12 @@ export const runView = z.object({
   unknownEffects: z.array(z.object({ call: callId, what: z.string() })).optional(),
   /** Agents: the newest turn. */
   turn: z.number().int().nonnegative().optional(),
+  /** Of which run it is a child. */
+  parent: parentOfRun.optional(),
   /** What it has used so far, and what it may use; owners of earlier versions do not say. */
   spent: spending.optional(),
+  /** With what its children have used that have ended, and theirs. Absent when it is the same. */
+  spentByTree: spending.optional(),
   limits: runLimits.optional(),
   /** Of an ended run that did not complete: what became of its effects. Absent when there is nothing to say. */
   effects: effectsLeft.optional(),
@@ -175,7 +181,7 @@ export const journalItem = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('made'),
     call: callId,
-    kind: z.enum(['tool', 'model', 'sleep', 'wait']),
+    kind: z.enum(['tool', 'model', 'sleep', 'wait', 'child']),
     name: displayName,
     hash: z.string().optional(),
   }),
@@ -183,7 +189,7 @@ export const journalItem = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('got'),
     call: callId,
-    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep', 'undo', 'wait']),
+    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep', 'undo', 'wait', 'child']),
     name: displayName,
     outcome,
   }),

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { executionEntries, ofExecution } from './effect-entries';
 import { approvalCommandSchemas } from './approvals';
 import { deadLetterCommandSchemas } from './dead-letters';
+import { childRequestedEntry, parentOfRun } from './children';
 import { repinRun } from './pinning';
 import { pooledCommandSchemas } from './pooled';
 import { limitExtension, runLimits } from './spending';
@@ -68,6 +69,7 @@ export const progressEntry = z.discriminatedUnion('type', [
     name: nameToken,
     timeoutMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX).optional(),
   }),
+  childRequestedEntry,
   /** Nothing to do until an inbound fact: the worker lets go of the run (and may keep it warm). */
   z.object({ type: z.literal('suspended') }),
   /** The worker is going away: another shall go on. */
@@ -91,6 +93,8 @@ export const runCommandSchemas = {
     deadlineMs: z.number().int().positive().max(TIMER_DELAY_MS_MAX).optional(),
     /** Instead of the bounds that its author gave it. */
     limits: runLimits.optional(),
+    /** From owners of runs: who is told of its end. */
+    parent: parentOfRun.optional(),
   }),
   CancelRun: z.object({ type: z.literal('CancelRun'), reason: z.string().max(2_000).default('cancelled by caller') }),
   /** Holds the run: nothing new begins, what is under way is finished, and it stays as it is until it is resumed. */

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { runRepinned } from './pinning';
 import { pooledEventSchemas, pooledFields } from './pooled';
 import { BRANCH_PAYLOAD_PATHS, branchEventSchemas } from './branches';
+import { CHILD_PAYLOAD_PATHS, childEventSchemas, parentOfRun } from './children';
 import { SIGNAL_PAYLOAD_PATHS, signalEventSchemas } from './signals';
 import { APPROVAL_PAYLOAD_PATHS, approvalEventSchemas } from './approvals';
 import { guardEventSchemas, limitExtension, runLimits } from './spending';
@@ -43,6 +44,7 @@ export const runEventSchemas = {
     /** Who asked for it; owners of earlier versions do not say. */
     requestedBy: z.string().max(200).optional(),
     limits: runLimits.optional(),
+    parent: parentOfRun.optional(),
   }),
   RunRefused: z.object({
     code: z.string(),
@@ -190,6 +192,7 @@ export const runEventSchemas = {
   TimerCancelled: z.object({ timerId }),
   CodeDiverged: z.object({ epoch, buildId: nameToken, divergence, ...pooledFields.LettingGo }),
   ...signalEventSchemas,
+  ...childEventSchemas,
   ...branchEventSchemas,
   /** The worker is asked to let go; what is under way is finished first, or given up after a while. */
   RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
@@ -297,6 +300,7 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   RunCompleted: ['output'],
   RunFailed: ['error.message', 'error.details', 'effects.notUndone.*.why'],
   ...SIGNAL_PAYLOAD_PATHS,
+  ...CHILD_PAYLOAD_PATHS,
   ...APPROVAL_PAYLOAD_PATHS,
   ...BRANCH_PAYLOAD_PATHS,
 };

@@ -1,6 +1,7 @@
 export * from './answers';
 export * from './approvals';
 export * from './branches';
+export * from './children';
 export * from './commands';
 export * from './effect-entries';
 export * from './dead-letters';

@@ -3,11 +3,13 @@ import type {
   EditedUse,
   Executor,
   Outcome,
+  ParentOfRun,
   RunCommandOf,
   RunEventOf,
   RunKind,
   RunLimits,
   ShownSignal,
+  Spending,
 } from '@perdure/run-contract';
 import type { BehaviourManifest, EffectInQuestion, KnownPolicy, ToolManifest } from '@perdure/tenant-contract';
 import type { OpenRun } from './run.state';
@@ -40,6 +42,7 @@ export interface RequestRun {
   readonly deadlineMs: number | undefined;
   readonly requestedBy?: string;
   readonly limits?: RunLimits;
+  readonly parent?: ParentOfRun;
 }
 
 /** What was asked of persons about calls that were open: asked anew, since no answer of before counts. */
@@ -79,6 +82,22 @@ export interface RewindRun {
   /** Signals that came after `to`, oldest first. */
   readonly sentSince: readonly ShownSignal[];
   readonly reason: string;
+}
+
+/** The keeper of a child says how it ended. */
+export interface EndChild {
+  readonly type: 'EndChild';
+  readonly call: string;
+  readonly child: string;
+  readonly outcome: Outcome;
+  readonly spent?: Spending;
+}
+
+/** The keeper of a detached child says that it has been started. */
+export interface NoteChildStarted {
+  readonly type: 'NoteChildStarted';
+  readonly call: string;
+  readonly child: string;
 }
 
 /** The owner found another worker for a run whose activation was lost. */
@@ -169,6 +188,8 @@ export type DomainCommand =
   | ClaimEffect
   | ReportEffect
   | LoseExecution
+  | EndChild
+  | NoteChildStarted
   | RecordVote
   | RecordRefusal
   | DeadLetterCommand
@@ -180,4 +201,12 @@ export interface DecidedCommand {
   readonly command: DomainCommand;
   readonly at: Circumstances;
   readonly code: KnownCode;
+}
+
+/** Injected, since the domain imports nothing. */
+export interface Identities {
+  /** Of argument values: canonical JSON, SHA-256. */
+  hash(value: unknown): string;
+  /** The id of a child follows from who asks for it, and by which call: asked for again, it is the same run. */
+  childRun(branch: number, call: string): string;
 }

@@ -16,6 +16,7 @@ import {
   decideResume,
   decideTerminate,
 } from './lifecycle/decide-lifecycle';
+import { decideChildStarted, decideEndChild } from './child/decide-child';
 import { decideRepin } from './pin/decide-pin';
 import { decideRefusal, decideVote } from './approval/decide-approval';
 import { decideDeadLetter } from './effect/decide-dead-letter';
@@ -26,20 +27,17 @@ import { decideFork, decideRewind, inBranches } from './branch/decide-branch';
 import { decideProgress } from './lifecycle/decide-progress';
 import { decideSignal } from './signal/decide-signal';
 import { withTimers } from './effect/exhaustion';
-import type { DecidedCommand } from './run.commands';
+import type { DecidedCommand, Identities } from './run.commands';
 import { undoing } from './undo/undoing';
 import { evolve } from './run.evolve';
 import { noRun, type RunState } from './run.state';
 
-/** Hashes argument values: canonical JSON, SHA-256. Injected, since the domain imports nothing. */
-export type HashValue = (value: unknown) => string;
-
-export function runDecider(hash: HashValue) {
+export function runDecider(identities: Identities) {
   return {
     initial: noRun,
     evolve,
     decide: (given: DecidedCommand, state: RunState): Decision<RunEvent, RunRejection> => {
-      const decision = decide(given, state, hash);
+      const decision = decide(given, state, identities);
       if ('rejected' in decision) return decision;
       const { nowMs } = given.at;
       // What begins the end of a run takes back the timers that are left.
@@ -49,10 +47,10 @@ export function runDecider(hash: HashValue) {
   };
 }
 
-function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decision<RunEvent, RunRejection> {
+function decide(given: DecidedCommand, state: RunState, identities: Identities): Decision<RunEvent, RunRejection> {
   const { command, at, code } = given;
   if (command.type === 'RequestRun' && state.status !== 'ended') return decideRequest({ command, at, code }, state);
-  if (command.type === 'RequestFork' && state.status !== 'ended') return decideFork({ command, at, code, hash }, state);
+  if (command.type === 'RequestFork' && state.status !== 'ended') return decideFork({ command, at, code, ...identities }, state);
   if (state.status === 'none') return decideForMissing();
   if (state.status === 'ended') return decideForEnded(given, state);
   switch (command.type) {
@@ -81,9 +79,9 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
     case 'RepinRun':
       return decideRepin({ command, at, code }, state);
     case 'RequestFork':
-      return decideFork({ command, at, code, hash }, state);
+      return decideFork({ command, at, code, ...identities }, state);
     case 'RewindRun':
-      return decideRewind({ command, at, code, hash }, state);
+      return decideRewind({ command, at, code, ...identities }, state);
     case 'SignalRun':
       return decideSignal({ command, at, code }, state);
     case 'ResolveEffect':
@@ -92,10 +90,14 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
       return decideClaim({ command, at, code }, state);
     case 'ReportEffect':
       return decideReport({ command, at, code }, state);
+    case 'EndChild':
+      return decideEndChild({ command, at }, state);
+    case 'NoteChildStarted':
+      return decideChildStarted({ command, at }, state);
     case 'LoseExecution':
       return decideLoseExecution({ command, at, code }, state);
     case 'RecordVote':
-      return decideVote({ command, at, code, hash }, state);
+      return decideVote({ command, at, code, ...identities }, state);
     case 'RecordRefusal':
       return decideRefusal({ command, at, code }, state);
     case 'RedriveEffect':
@@ -104,7 +106,7 @@ function decide(given: DecidedCommand, state: RunState, hash: HashValue): Decisi
     case 'FireTimer':
       return decideFire({ command, at, code }, state);
     case 'RecordProgress':
-      return decideProgress({ command, at, code, hash }, state);
+      return decideProgress({ command, at, code, ...identities }, state);
     default:
       return unreachable(command);
   }

@@ -4,6 +4,7 @@ import { LOSSES_COUNTED } from './bounds';
 import { rememberCommand } from './command-memory';
 import { pinnedBy, repinned } from './pin/evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
+import * as child from './child/evolve-child';
 import * as approval from './approval/evolve-approval';
 import * as effect from './effect/evolve-effect';
 import { isOfGuard, watch, type GuardEventType } from './guard/evolve-guard';
@@ -36,6 +37,7 @@ function nextOf(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>
   if (effect.isOfEffect(event)) return effect.evolveEffect(run, event);
   if (approval.isOfApproval(event)) return approval.evolveApproval(run, event);
   if (signal.isOfSignal(event)) return signal.evolveSignal(run, event, timeOf(event, run));
+  if (child.isOfChild(event)) return child.evolveChild(run, event, timeOf(event, run));
   if (branch.isOfBranch(event)) return branch.evolveBranch(run, event);
   return undo.isOfUndo(event) ? undo.evolveUndo(run, event) : evolveOpen(run, event);
 }
@@ -64,6 +66,7 @@ type FoldedElsewhere =
   | effect.EffectEventType
   | undo.UndoEventType
   | signal.SignalEventType
+  | child.ChildEventType
   | approval.ApprovalEventType
   | branch.BranchEventType;
 
@@ -152,8 +155,8 @@ function lastFact(run: OpenRun, event: LastFact): RunState {
 
 function requested(state: RunState, event: RunEventOf<'RunRequested'>): RunState {
   if (state.status !== 'none') throw impossible(state, event);
-  const { kind, name, pool, input, requestHash, requestedAtMs, requestedBy, limits } = event.data;
-  const who = requestedBy === undefined ? {} : { requestedBy };
+  const { kind, name, pool, input, requestHash, requestedAtMs, requestedBy, limits, parent } = event.data;
+  const who = { ...(requestedBy === undefined ? {} : { requestedBy }), ...(parent === undefined ? {} : { parent }) };
   const request = { kind, name, pool, input, requestHash, requestedAtMs, ...who };
   return { ...newRunFields(0, request, limits), status: 'queued', preferredWorkerId: undefined };
 }
@@ -372,6 +375,7 @@ function ended(
     turn: run.turn,
     limits: run.limits,
     spent: run.spent,
+    spentByChildren: run.spentByChildren,
   };
 }
 

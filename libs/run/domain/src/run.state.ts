@@ -7,6 +7,8 @@ import type {
   Executor,
   Exhaustion,
   InboundFact,
+  ParentClosePolicy,
+  ParentOfRun,
   RunEvent,
   RunEventOf,
   RunKind,
@@ -30,6 +32,7 @@ export interface RunRequest {
   readonly requestedAtMs: number;
   /** Absent in runs that earlier versions have requested. */
   readonly requestedBy?: string;
+  readonly parent?: ParentOfRun;
   /** Agents: asked in the place of the first of their build. */
   readonly model?: string;
 }
@@ -104,9 +107,26 @@ export function editedUseOf({ args, editedBy }: Pick<OpenTool, 'args' | 'editedB
   return editedBy === undefined ? {} : { edited: { by: [...editedBy], args } };
 }
 
+/** A run that this one has asked for, from the request until its end, or its start if it is detached, is known. */
+export interface OpenChild {
+  readonly kind: 'child';
+  readonly call: string;
+  /** Its run id. */
+  readonly child: string;
+  readonly name: string;
+  readonly input: unknown;
+  readonly pool?: string | undefined;
+  readonly deadlineMs?: number | undefined;
+  readonly limits?: RunLimits | undefined;
+  readonly parentClose: ParentClosePolicy;
+  readonly isDetached: boolean;
+  readonly sinceMs: number;
+}
+
 /** Something that was intended and has no end yet. */
 export type OpenCall =
   | OpenTool
+  | OpenChild
   | {
       readonly kind: 'model';
       readonly call: string;
@@ -127,13 +147,14 @@ export type WorkedCall = Extract<OpenCall, { kind: 'tool' | 'model' }>;
 
 /** A call that only a fact from outside ends. */
 export function isWaiting(call: OpenCall): call is Exclude<OpenCall, WorkedCall> {
-  return call.kind === 'sleep' || call.kind === 'wait';
+  return call.kind !== 'tool' && call.kind !== 'model';
 }
 
 /** What a person would call it. */
 export function callName(call: OpenCall): string {
   if (call.kind === 'tool') return call.tool;
   if (call.kind === 'wait') return call.signal;
+  if (call.kind === 'child') return call.name;
   return call.kind === 'model' ? call.model : 'sleep';
 }
 
@@ -149,7 +170,7 @@ export function isRunnable(call: OpenCall): call is WorkedCall {
 
 /** A fact that is given to the code when it has come to rest, and what it answers. */
 export interface ArrivedFact extends InboundFact {
-  readonly kind: 'sleep' | 'tool' | 'wait';
+  readonly kind: 'sleep' | 'tool' | 'wait' | 'child';
   readonly name: string;
 }
 
@@ -214,6 +235,8 @@ interface OpenRunFields {
   readonly refusals: readonly KnownRefusal[];
   readonly limits: RunLimits;
   readonly spent: Spending;
+  /** What its children have used that have ended, and theirs. */
+  readonly spentByChildren: Spending;
   readonly guard: Guard;
 }
 
@@ -245,6 +268,7 @@ export interface EndedRun {
   readonly turn: number;
   readonly limits: RunLimits;
   readonly spent: Spending;
+  readonly spentByChildren: Spending;
 }
 
 export type RunState = { readonly status: 'none'; readonly revision: -1 } | OpenRun | EndedRun;
@@ -331,6 +355,7 @@ export function newRunFields(revision: number, request: RunRequest, limits: RunL
     refusals: [],
     limits,
     spent: nothingSpent,
+    spentByChildren: nothingSpent,
     guard: newGuard,
   };
 }
@@ -340,7 +365,7 @@ export function commonFields(run: OpenRun): OpenRunFields {
   const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn, branch } = run;
   const { calls, timers, inbound, signals, journal, cancel, pause, undo, ending, commands, commandsForgottenUpToMs, refusals } =
     run;
-  const { limits, spent, guard } = run;
+  const { limits, spent, spentByChildren, guard } = run;
   return {
     revision,
     request,
@@ -367,6 +392,7 @@ export function commonFields(run: OpenRun): OpenRunFields {
     refusals,
     limits,
     spent,
+    spentByChildren,
     guard,
   };
 }

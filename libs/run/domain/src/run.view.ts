@@ -2,6 +2,7 @@ import { mustBeClaimed } from '@perdure/kernel';
 import type { OpenPromise, RunView } from '@perdure/run-contract';
 import type { ToolApproval } from './approval/approval.state';
 import { ARGUMENTS_SHOWN_MAX } from './bounds';
+import { addSpending, nothingSpent } from './guard/run.guard';
 import { waitForBuild, type Surroundings } from './pin/pin.view';
 import { whyWithheld } from './effect/pooled';
 import { extendText } from './guard/decide-guard';
@@ -10,6 +11,7 @@ import {
   type EffectExecution,
   type EndedRun,
   type OpenCall,
+  type OpenChild,
   type OpenRun,
   type OpenTimer,
   type OpenTool,
@@ -23,8 +25,25 @@ export function viewOf(
 ): RunView {
   const { kind, name, requestedAtMs } = run.request;
   const { spent, limits, turn } = run;
-  const used = { spent, ...(kind === 'agent' ? { turn } : {}), ...(Object.keys(limits).length === 0 ? {} : { limits }) };
-  const common = { ...address, kind, name, requestedAtMs, revision: run.revision, epoch: run.epoch, ...branchOf(run), ...used };
+  const { parent } = run.request;
+  const inTree = run.spentByChildren === nothingSpent ? {} : { spentByTree: addSpending(spent, run.spentByChildren) };
+  const used = {
+    spent,
+    ...inTree,
+    ...(kind === 'agent' ? { turn } : {}),
+    ...(Object.keys(limits).length === 0 ? {} : { limits }),
+  };
+  const common = {
+    ...address,
+    kind,
+    name,
+    requestedAtMs,
+    revision: run.revision,
+    epoch: run.epoch,
+    ...branchOf(run),
+    ...used,
+    ...(parent === undefined ? {} : { parent }),
+  };
   if (!isOpen(run)) {
     const { outcome, endedAtMs, cancelRequested } = run;
     return {
@@ -149,6 +168,7 @@ function resumeText({ guard: { hold } }: OpenRun): string {
 function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const { sinceMs } = call;
   if (call.kind === 'wait') return ofWait(run, call);
+  if (call.kind === 'child') return ofChild(call);
   if (call.kind === 'tool' && call.deadLetter !== undefined) return ofDeadLetter(call);
   if (call.kind === 'sleep' || call.waitsForRetry) return ofTimer(run, call);
   if (call.kind === 'tool' && call.approval?.stage === 'waiting') return ofApproval(call, call.approval);
@@ -265,7 +285,12 @@ function ofWait(run: OpenRun, { call, signal, sinceMs }: Extract<OpenCall, { kin
   };
 }
 
-function ofTimer(run: OpenRun, call: Exclude<OpenCall, { kind: 'wait' }>): OpenPromise {
+function ofChild({ call, child, name, sinceMs, isDetached }: OpenChild): OpenPromise {
+  const closedBy = isDetached ? `the run ${child} is started` : `the run ${child} ends: perdure run why ${child}`;
+  return { promise: 'child', keeper: 'orchestrator', id: call, sinceMs, detail: `${name}, the run ${child}`, closedBy };
+}
+
+function ofTimer(run: OpenRun, call: Exclude<OpenCall, { kind: 'wait' | 'child' }>): OpenPromise {
   const timer = timerOf(run, call.call);
   return {
     promise: 'timer',

@@ -1,5 +1,5 @@
 import type { Logger } from '@perdure/kernel';
-import type { EditedUse, EffectClass, ModelCost, Outcome, RunLimits, ToolCall } from '@perdure/run-contract';
+import type { EditedUse, EffectClass, ModelCost, Outcome, ParentClosePolicy, RunLimits, ToolCall } from '@perdure/run-contract';
 import type { LoopGuard, RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
 import type { z } from 'zod';
 
@@ -207,6 +207,23 @@ export interface WaitOptions<T = unknown> {
 /** How a wait with a limit of time ended. */
 export type Waited<T = unknown> = { readonly timedOut: false; readonly payload: T } | { readonly timedOut: true };
 
+/** How a run that another one starts is started. */
+export interface ChildOptions {
+  /** Instead of the pool of its author. */
+  readonly pool?: string;
+  /** Wall-clock limit of the child, from its request. */
+  readonly deadlineMs?: number;
+  readonly limits?: RunLimits;
+  /**
+   * What becomes of it when its parent ends or is cancelled before it: `cancel` (the default: it is cancelled, and a parent that is
+   * cancelled waits for that, for a while), `request` (it is asked to cancel, and nobody waits), `abandon` (it goes on).
+   */
+  readonly parentClose?: ParentClosePolicy;
+}
+
+/** What is started: by its definition, or by its name where that lives in another code base. */
+export type ChildOf<I extends z.ZodType, O> = Agent<I, O> | Workflow<I, O>;
+
 type Branch = (ctx: WorkflowContext) => unknown;
 
 /**
@@ -233,6 +250,18 @@ export interface WorkflowContext {
    * Register it before what it undoes is begun, or as soon as it is done.
    */
   onUndo<I extends z.ZodType, R>(tool: Tool<I, R>, args: z.input<I>): Promise<void>;
+  /**
+   * Starts a run of its own, once, and waits for its end: its output, or its typed error (`ChildCancelled`, `ChildTimedOut`,
+   * `ChildTerminated`, or whatever it failed with). With `detached` only its start is waited for.
+   */
+  child<I extends z.ZodType, O>(
+    of: ChildOf<I, O>,
+    input: z.input<I>,
+    options: ChildOptions & { readonly detached: true },
+  ): Promise<{ readonly runId: string }>;
+  child<I extends z.ZodType, O>(of: ChildOf<I, O>, input: z.input<I>, options?: ChildOptions): Promise<O>;
+  child(of: string, input: unknown, options: ChildOptions & { readonly detached: true }): Promise<{ readonly runId: string }>;
+  child(of: string, input: unknown, options?: ChildOptions): Promise<unknown>;
   sleep(durationMs: number): Promise<void>;
   /** A durable wait for a signal; one that was sent before and nobody has read answers at once. */
   waitFor<T = unknown>(signal: string, options?: WaitOptions<T>): Promise<T>;

@@ -84,6 +84,16 @@ export function signalAwaitedEntry(call: string, name: string, timeoutMs: number
   return `{"type":"signal-awaited","call":${quote(call)},"name":"${name}"${limit}}`;
 }
 
+/** `input` and `options` are JSON text already. */
+export function childRequestedEntry(
+  call: string,
+  name: string,
+  order: { readonly input: string; readonly options: string },
+): string {
+  const options = order.options === '{}' ? '' : `,${order.options.slice(1, -1)}`;
+  return `{"type":"child-requested","call":${quote(call)},"name":${quote(name)},"input":${order.input}${options}}`;
+}
+
 export const SUSPENDED_ENTRY = '{"type":"suspended"}';
 export const HANDED_OVER_ENTRY = '{"type":"handed-over"}';
 export const CANCELLED_ENTRY = '{"type":"cancelled"}';

@@ -22,7 +22,7 @@ export interface OpenCall {
 
 /** Whether its end may come as a fact of the stream. */
 export function endsByFact(kind: CallIdentity['kind'] | undefined): boolean {
-  return kind === 'sleep' || kind === 'tool' || kind === 'wait';
+  return kind === 'sleep' || kind === 'tool' || kind === 'wait' || kind === 'child';
 }
 
 export type Given = { readonly ok: true; readonly value?: unknown } | { readonly ok: false; readonly error: ErrorRecord };

@@ -1,6 +1,6 @@
-import { canonicalJson, isToken, mustBeClaimed, Terminal, type Logger } from '@perdure/kernel';
+import { canonicalJson, isToken, mustBeClaimed, PerdureError, Terminal, type Logger } from '@perdure/kernel';
 import type { RetryPolicy } from '@perdure/tenant-contract';
-import { TIMER_DELAY_MS_MAX, type Activate, type Instruction } from '@perdure/run-contract';
+import { childRequestedEntry, TIMER_DELAY_MS_MAX, type Activate, type Instruction } from '@perdure/run-contract';
 import { probe, useClaimed, type ClaimedToolUse, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
@@ -10,7 +10,7 @@ import { checkVersion, type JournaledValues, type VersionRange } from './journal
 import { undoneElsewhere } from '../policies';
 import { asksOwner, errorOf, mayBeTriedAgain, recordOf, serialise, succeeded, type Ended, type Serialised } from './outcome';
 import type { CallIdentity } from './replay-journal';
-import type { CallPort } from './workflow-context';
+import type { CallPort, ChildOrder } from './workflow-context';
 
 export type RunTool = Extract<Instruction, { do: 'run-tool' }>;
 
@@ -212,6 +212,22 @@ export class WorkflowCalls implements CallPort {
     return this.desk.make({ call, kind: 'wait', name: signal }, { begin });
   }
 
+  child(
+    call: string,
+    name: string,
+    { input, options }: { readonly input: unknown; readonly options: ChildOrder },
+  ): Promise<unknown> {
+    try {
+      const { text } = serialise(input ?? null, `The input of ${name}`);
+      const order = childRequestedEntry.parse({ type: 'child-requested', call, name, input: null, ...options });
+      const { type: _type, call: _call, name: _name, input: _input, ...wanted } = order;
+      const asked = entry.childRequestedEntry(call, name, { input: text, options: JSON.stringify(wanted) });
+      return this.desk.make({ call, kind: 'child', name }, { begin: () => this.desk.intend(call, asked) });
+    } catch (error) {
+      return rejected(error instanceof PerdureError ? error : new Terminal('InvalidChild', invalidChild(name, error)));
+    }
+  }
+
   sleep(call: string, durationMs: number): Promise<unknown> {
     if (!Number.isFinite(durationMs) || durationMs > TIMER_DELAY_MS_MAX) {
       return rejected(new Terminal('InvalidDelay', `A run cannot sleep for ${durationMs} ms; at most ${TIMER_DELAY_MS_MAX}.`));
@@ -219,6 +235,10 @@ export class WorkflowCalls implements CallPort {
     const begin = (): void => this.desk.setTimer(call, Math.max(0, Math.ceil(durationMs)));
     return this.desk.make({ call, kind: 'sleep', name: 'sleep' }, { begin });
   }
+}
+
+function invalidChild(name: string, error: unknown): string {
+  return `The child ${JSON.stringify(name)} cannot be asked for like this: ${error instanceof Error ? error.message : String(error)}`;
 }
 
 const NOTHING = succeeded(null, 'Nothing');

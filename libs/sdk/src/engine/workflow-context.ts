@@ -2,6 +2,8 @@ import type { z } from 'zod';
 import type { VersionRange } from './journaled-values';
 import { Terminal, type Logger } from '@perdure/kernel';
 import type {
+  ChildOf,
+  ChildOptions,
   Model,
   ModelPrompt,
   ModelReply,
@@ -27,11 +29,15 @@ export interface CallPort {
   onUndo(call: string, tool: Tool, args: unknown): Promise<unknown>;
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown>;
   sleep(call: string, durationMs: number): Promise<unknown>;
+  child(call: string, name: string, order: { readonly input: unknown; readonly options: ChildOrder }): Promise<unknown>;
   /** Resolves with `Waited`. */
   waitFor(call: string, signal: string, timeoutMs: number | undefined): Promise<unknown>;
   value(call: string, name: 'now' | 'random' | 'uuid'): unknown;
   version(changeId: string, range: VersionRange): number;
 }
+
+/** As it is asked for. */
+export type ChildOrder = ChildOptions & { readonly detached?: boolean };
 
 type Branch = (ctx: WorkflowContext) => unknown;
 
@@ -72,6 +78,18 @@ export class Scope implements WorkflowContext {
     const ask = (again: string, asked: ModelPrompt): Promise<ModelReply> =>
       this.port.model(again, model, asked) as Promise<ModelReply>;
     return prompt.output === undefined ? ask(call, prompt) : askForOutput(call, { prompt, output: prompt.output, ask });
+  }
+
+  child<I extends z.ZodType, O>(
+    of: ChildOf<I, O>,
+    input: z.input<I>,
+    options: ChildOptions & { readonly detached: true },
+  ): Promise<{ readonly runId: string }>;
+  child<I extends z.ZodType, O>(of: ChildOf<I, O>, input: z.input<I>, options?: ChildOptions): Promise<O>;
+  child(of: string, input: unknown, options: ChildOptions & { readonly detached: true }): Promise<{ readonly runId: string }>;
+  child(of: string, input: unknown, options?: ChildOptions): Promise<unknown>;
+  child(of: string | { readonly name: string }, input: unknown, options: ChildOrder = {}): Promise<never> {
+    return this.port.child(this.next(), typeof of === 'string' ? of : of.name, { input, options }) as Promise<never>;
   }
 
   sleep(durationMs: number): Promise<void> {

@@ -26,7 +26,7 @@ export interface FakeTool {
 }
 
 export interface FakeCall {
-  readonly kind: 'tool' | 'model' | 'sleep' | 'wait';
+  readonly kind: 'tool' | 'model' | 'sleep' | 'wait' | 'child';
   readonly name: string;
   readonly args?: unknown;
   readonly toolCallId?: string;
@@ -75,7 +75,7 @@ export class FakeRun {
     return [...this.calls].flatMap(([call, open]): Instruction[] => {
       const { kind, name, args, attempt, waits, toolCallId, execution } = open;
       const edited = open.edited === undefined ? {} : { editedBy: open.edited.by };
-      if (waits || kind === 'sleep' || kind === 'wait') return [];
+      if (waits || (kind !== 'tool' && kind !== 'model')) return [];
       if (execution?.stage === 'probe-due')
         return [
           { do: 'probe-tool', call, tool: name, args, attempt, executionId: execution.id, probe: execution.probe, ...edited },
@@ -129,6 +129,8 @@ export class FakeRun {
         this.intended(fact.call, { kind: 'wait', name: fact.name, attempt: 1, waits: false });
         if (fact.timeoutMs !== undefined) this.sleeping.set(`wait-${fact.call}`, fact.timeoutMs);
         return this.matchSignals();
+      case 'child-requested':
+        return this.intended(fact.call, { kind: 'child', name: fact.name, attempt: 1, waits: false });
       case 'signal':
         this.signals.push({ revision: this.revision, name: fact.name, payload: fact.payload });
         return this.matchSignals();

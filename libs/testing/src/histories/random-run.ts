@@ -6,14 +6,25 @@ import {
   instructionsOf,
   isOpen,
   isWaiting,
+  nothingSpent,
   runDecider,
   type DomainCommand,
   type KnownCode,
   type OpenCall,
+  type OpenChild,
   type OpenRun,
   type RunState,
 } from '@perdure/run-domain';
-import { agentManifest, commandIdAt, decision, knownCode, START_MS, toolManifest, workflowManifest } from '../fixtures/run-facts';
+import {
+  agentManifest,
+  commandIdAt,
+  decision,
+  knownCode,
+  specIdentities,
+  START_MS,
+  toolManifest,
+  workflowManifest,
+} from '../fixtures/run-facts';
 
 /**
  * Histories of runs as chance would have them: each move looks at the state and makes a command that is likely to be
@@ -45,7 +56,7 @@ export const moves: fc.Arbitrary<readonly Move[]> = fc.array(
   { minLength: 1, maxLength: 60, size: 'max' },
 );
 
-const decider = runDecider((value) => JSON.stringify(value));
+const decider = runDecider(specIdentities);
 const RETRY = { attemptsMax: 3, initialDelayMs: 100, factor: 2, delayMaxMs: 1_000 };
 /** Short limits, so that executions are over while the history lasts. */
 const TOOLS = [
@@ -64,6 +75,7 @@ const TOOLS = [
   toolManifest('wire', { effectClass: 'irreversible', timeoutMs: 1 }),
 ];
 const CALLED = ['pay', 'lookup', 'send', 'wire', 'guess', 'send', 'post', 'mail', 'send', 'book', 'rent'];
+const CLOSES = ['cancel', 'request', 'abandon'] as const;
 const SIGNALS = ['go', 'stop'];
 
 export function playRun(kind: RunKind, given: readonly Move[]): RandomRun {
@@ -119,6 +131,8 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
     isOpen(state) && [...state.timers.values()].some(({ dueAtMs, purpose }) => purpose === 'probe' && dueAtMs <= turn.nowMs);
   if (what < (hasDue ? 60 : 24) && isOpen(state) && state.timers.size > 0)
     return { type: 'FireTimer', timerId: dueTimer(state, turn) };
+  const child = what < 34 && isOpen(state) ? [...state.calls.values()].find((call) => call.kind === 'child') : undefined;
+  if (child?.kind === 'child') return childNews(child, pick);
   const asked = what < 40 && isOpen(state) ? [...state.calls.values()].find(isInQuestion) : undefined;
   if (asked !== undefined) return resolve(asked.call, turn);
   const dead = what < 50 && isOpen(state) ? [...state.calls.values()].find(isDeadLetter) : undefined;
@@ -258,6 +272,11 @@ function probeOf({ call, attempt, executionId, probe }: Extract<Instruction, { d
   return { type: 'probe-result', call, attempt, executionId, probe, found: chosen(found, pick) };
 }
 
+function childNews({ call, child, isDetached }: OpenChild, pick: number): DomainCommand {
+  if (isDetached) return { type: 'NoteChildStarted', call, child };
+  return { type: 'EndChild', call, child, outcome: outcomeOf(pick), ...(pick % 2 === 0 ? {} : { spent: nothingSpent }) };
+}
+
 function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: Turn, offset: number): ProgressEntry[] {
   const call = `${index}.${offset}`;
   const open = [...state.calls.values()];
@@ -293,6 +312,10 @@ function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: 
   if (what < 76) {
     const limit = pick % 2 === 0 ? {} : { timeoutMs: pick };
     return [{ type: 'signal-awaited', call, name: chosen(SIGNALS, pick >> 1), ...limit }];
+  }
+  if (what < 78) {
+    const how = pick % 3 === 0 ? { detached: true } : {};
+    return [{ type: 'child-requested', call, name: 'helper', input: pick, parentClose: chosen(CLOSES, pick), ...how }];
   }
   if (what < 80) return [{ type: 'timer-cancelled', call: asleep?.call ?? arrived?.call ?? call }];
   if (what < 88) return [{ type: 'suspended' }];

@@ -5,6 +5,7 @@ import { assigned, commandIdAt, fact, requested, sleepSet, START_MS } from '../f
 import { executionsIn } from '../checkers/live-state-audit';
 import { moves, playRun } from '../histories/random-run';
 import type { OracleRun } from './notes';
+import { specIdentities } from '../fixtures/run-facts';
 import { oracleOf } from './run-oracle';
 
 /** What the real fold says of the same things; an ended run keeps its end only. */
@@ -40,7 +41,7 @@ const EFFECT_TYPES = [
   'EffectReconciled',
   'EffectConfirmed',
 ];
-const SIGNAL_TYPES = ['SignalReceived', 'SignalAwaited', 'RunRewound'];
+const OF_WORKFLOWS = ['SignalReceived', 'SignalAwaited', 'RunRewound', 'ChildRequested', 'ChildStarted', 'ChildEnded'];
 
 describe('the oracle and the fold of the domain', () => {
   it.each(['workflow', 'agent'] as const)('agree on a %s at every revision', (kind) => {
@@ -58,7 +59,7 @@ describe('the oracle and the fold of the domain', () => {
       }),
       { numRuns: 300, seed: 20_260_101 },
     );
-    const wanted = kind === 'agent' ? ['SignalReceived', 'RunRewound'] : SIGNAL_TYPES;
+    const wanted = kind === 'agent' ? ['SignalReceived', 'RunRewound'] : OF_WORKFLOWS;
     expect(wanted.filter((type) => !types.has(type))).toEqual([]);
     expect(EFFECT_TYPES.filter((type) => !types.has(type))).toEqual([]);
     // A generator that never comes to an end would agree about nothing.
@@ -67,7 +68,7 @@ describe('the oracle and the fold of the domain', () => {
 });
 
 describe('a fork', () => {
-  const decider = runDecider((value) => JSON.stringify(value));
+  const decider = runDecider(specIdentities);
 
   it.each(['workflow', 'agent'] as const)('of a %s at any revision folds, and the oracle agrees', (kind) => {
     fc.assert(

@@ -100,6 +100,11 @@ const notApproved: Rule = (notes, data, revision) => {
   notes.toldByOwner.add(String(data['call']));
 };
 
+const childAnswered: Rule = (notes, data, revision) => {
+  notes.intended.delete(String(data['call']));
+  notes.arrived.set(revision, String(data['call']));
+};
+
 const RULES: Readonly<Record<string, Rule>> = {
   RunRequested: (notes, data) => {
     notes.status = 'queued';
@@ -256,6 +261,9 @@ const RULES: Readonly<Record<string, Rule>> = {
     notes.intended.delete(call);
     notes.arrived.set(revision, call);
   },
+  ChildRequested: (notes, data) => begin(notes, String(data['call'])),
+  ChildStarted: childAnswered,
+  ChildEnded: childAnswered,
   RunRefused: ends('refused'),
   RunCompleted: ends('completed'),
   RunFailed: ends('failed'),

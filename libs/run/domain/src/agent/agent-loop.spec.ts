@@ -4,13 +4,14 @@ import {
   agentManifest,
   assigned,
   commandIdAt,
-  decision,
   deciderSpec,
+  decision,
   fact,
   intendedEffect,
   knownCode,
   reported,
   requested,
+  specIdentities,
   START_MS,
   toolManifest,
 } from '@perdure/testing';
@@ -18,7 +19,7 @@ import type { KnownCode } from '../run.commands';
 import { runDecider } from '../run.decider';
 import { instructionsOf } from '../run.effects';
 
-const decider = runDecider((value) => `hash of ${JSON.stringify(value)}`);
+const decider = runDecider({ ...specIdentities, hash: (value) => `hash of ${JSON.stringify(value)}` });
 const given = deciderSpec(decider);
 const code = knownCode(agentManifest());
 const modelCall = (turn: number) => fact('ModelCallIntended', { call: `t${turn}`, turn, model: 'scripted-1' });

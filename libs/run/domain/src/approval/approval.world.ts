@@ -10,6 +10,7 @@ import {
   knownCode,
   progress,
   requested,
+  specIdentities,
   START_MS,
   toolManifest,
   workflowManifest,
@@ -20,7 +21,7 @@ import { pendingEffects } from '../run.effects';
 
 /** What the specs of approvals share: a workflow that pays by a tool whose use a policy watches over. */
 
-export const decider = runDecider((value) => JSON.stringify(value));
+export const decider = runDecider(specIdentities);
 export const given = deciderSpec(decider, pendingEffects);
 
 export const ARGS = { amount: 5 };

@@ -3,7 +3,7 @@ import { waitTimer } from '../signal/decide-signal';
 import { tailItems } from '../run.journal';
 import { askedAnew } from '../approval/request-approval';
 import type { AskedApprovals, EndedEffects } from '../run.commands';
-import { mayHaveHappened, type OpenCall, type OpenRun, type OpenTool, type RunState } from '../run.state';
+import { mayHaveHappened, type OpenCall, type OpenChild, type OpenRun, type OpenTool, type RunState } from '../run.state';
 import { evolve } from '../run.evolve';
 
 /**
@@ -64,6 +64,8 @@ interface Reopening {
   readonly nowMs: number;
   readonly asFork: boolean;
   hash(value: unknown): string;
+  /** Of the branch that goes on. */
+  childRun(call: string): string;
 }
 
 /** Opens again what was open. `after` is the run that goes on, before these facts. */
@@ -87,7 +89,7 @@ export function reopened(past: Past, after: RunState, given: Reopening): RunEven
   return events;
 }
 
-function opening(run: OpenRun, open: OpenCall, { nowMs, asFork }: Reopening): readonly RunEvent[] {
+function opening(run: OpenRun, open: OpenCall, { nowMs, asFork, childRun }: Reopening): readonly RunEvent[] {
   const { call } = open;
   switch (open.kind) {
     case 'sleep':
@@ -97,6 +99,9 @@ function opening(run: OpenRun, open: OpenCall, { nowMs, asFork }: Reopening): re
       const limit = dueAtMs === undefined ? {} : { dueAtMs };
       return [{ type: 'SignalAwaited', data: { call, name: open.signal, ...limit } }];
     }
+    // Another run than before: what that one does belongs to the source, or to what was cut.
+    case 'child':
+      return [childRequestedAgain(open, childRun(call))];
     case 'model':
       return run.request.kind === 'agent'
         ? []
@@ -117,6 +122,11 @@ function opening(run: OpenRun, open: OpenCall, { nowMs, asFork }: Reopening): re
       return asFork && effectClass !== 'pure' && mayHaveHappened(open) ? [intended, questionOf(open, nowMs)] : [intended];
     }
   }
+}
+
+function childRequestedAgain(open: OpenChild, child: string): RunEvent {
+  const { kind: _kind, sinceMs: _since, isDetached, ...order } = open;
+  return { type: 'ChildRequested', data: { ...order, child, ...(isDetached ? { detached: true } : {}) } };
 }
 
 /** In the source of a fork it may have been begun, under keys of its own: it must not be begun here as well. */

@@ -5,17 +5,17 @@ import { carriedFrom, reopened, type Past } from './carry';
 import { recallCommand } from '../command-memory';
 import { alreadyExists, paused } from '../lifecycle/decide-lifecycle';
 import { commandExpired, notYet, refusal } from '../rejection';
-import type { DecidedCommand, RequestFork, RewindRun } from '../run.commands';
+import type { DecidedCommand, Identities, RequestFork, RewindRun } from '../run.commands';
 import { evolve } from '../run.evolve';
 import { mayHaveHappened, nameInRun, type OpenRun, type OpenTool, type RunState } from '../run.state';
 
 type RunDecision = Decision<RunEvent, RunRejection>;
-type Hashing<C> = DecidedCommand & { readonly command: C; hash(value: unknown): string };
+type Hashing<C> = DecidedCommand & Identities & { readonly command: C };
 
 /** Whoever rewinds a run that goes on meanwhile looks at it again. */
 const MOVED_ON_RETRY_MS = 50;
 
-export function decideFork({ command, at, hash }: Hashing<RequestFork>, state: RunState): RunDecision {
+export function decideFork({ command, at, hash, childRun }: Hashing<RequestFork>, state: RunState): RunDecision {
   const { kind, name, pool, input, requestHash, source, past, approvals, requestedBy, buildId, model } = command;
   if (state.status !== 'none') return state.request.requestHash === requestHash ? accept() : alreadyExists();
   if (past.ending !== undefined) return alreadyEnding();
@@ -30,7 +30,10 @@ export function decideFork({ command, at, hash }: Hashing<RequestFork>, state: R
     ...(buildId === undefined ? [] : [pinnedTo(buildId, at.commandId)]),
   ];
   const after = begun.reduce<RunState>(evolve, state);
-  return accept(...begun, ...reopened(carried, after, { nowMs: at.nowMs, asFork: true, hash }));
+  return accept(
+    ...begun,
+    ...reopened(carried, after, { nowMs: at.nowMs, asFork: true, hash, childRun: (call) => childRun(0, call) }),
+  );
 }
 
 function pinnedTo(buildId: string, commandId: string): RunEvent {
@@ -38,7 +41,7 @@ function pinnedTo(buildId: string, commandId: string): RunEvent {
 }
 
 /** The run is held for a moment, so that no activation of before writes into what it becomes; then it asks for a worker. */
-export function decideRewind({ command, at, hash }: Hashing<RewindRun>, run: OpenRun): RunDecision {
+export function decideRewind({ command, at, hash, childRun }: Hashing<RewindRun>, run: OpenRun): RunDecision {
   const memory = recallCommand(run, at.commandId);
   if (memory === 'repeated') return accept();
   if (memory === 'expired') return commandExpired();
@@ -59,7 +62,9 @@ export function decideRewind({ command, at, hash }: Hashing<RewindRun>, run: Ope
     { type: 'RunRewound', data: { to, branch: run.branch + 1, carried: carriedFrom(kept), reason, commandId } },
   ];
   const after = events.reduce<RunState>(evolve, run);
-  events.push(...reopened(kept, after, { nowMs: at.nowMs, asFork: false, hash }));
+  events.push(
+    ...reopened(kept, after, { nowMs: at.nowMs, asFork: false, hash, childRun: (call) => childRun(run.branch + 1, call) }),
+  );
   // What somebody holds stays held.
   if (run.status !== 'paused' && run.pause === undefined) events.push({ type: 'RunResumed', data: { reason: why, commandId } });
   return accept(...events);

@@ -4,13 +4,14 @@ import {
   assigned,
   commandIdAt,
   deadlineSet,
-  decision,
   deciderSpec,
+  decision,
   fact,
   intendedEffect,
   knownCode,
   requested,
   sleepSet,
+  specIdentities,
   START_MS,
   workflowManifest,
 } from '@perdure/testing';
@@ -20,7 +21,7 @@ import { evolve } from '../run.evolve';
 import { tailItems } from '../run.journal';
 import { isOpen, noRun, type OpenRun, type RunState } from '../run.state';
 
-const given = deciderSpec(runDecider((value) => JSON.stringify(value)));
+const given = deciderSpec(runDecider(specIdentities));
 const ID = commandIdAt(START_MS, 7);
 
 function at(command: DomainCommand, commandId = ID) {

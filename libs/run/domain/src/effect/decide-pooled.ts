@@ -4,15 +4,14 @@ import { EFFECT_SKEW_MS, EFFECT_START_WITHIN_MS, EXECUTIONS_MAX } from '../bound
 import { closing } from '../closing';
 import { refusedClaim, underGrant } from '../approval/decide-approval';
 import { becomesUnknown, effectNotStarted, effectUnknown, probeResult } from './decide-effect';
-import { cancelled } from '../lifecycle/decide-lifecycle';
+import { ensuing } from '../lifecycle/ensuing';
 import { effectResult } from '../lifecycle/decide-progress';
 import { overdue } from './exhaustion';
 import { notTheExecutor } from './not-the-executor';
-import { isPooled, isUnderWay, pooledUnderWay, whyWithheld, type PooledExecution } from './pooled';
+import { isPooled, isUnderWay, whyWithheld, type PooledExecution } from './pooled';
 import { notYet, refusal } from '../rejection';
 import type { ClaimEffect, DecidedCommand, LoseExecution, ReportEffect } from '../run.commands';
-import { evolve } from '../run.evolve';
-import { hasWork, isOpen, woken, type OpenRun, type RunState } from '../run.state';
+import { isOpen, type OpenRun, type RunState } from '../run.state';
 
 /**
  * Effects that workers of the tool's own pool execute.
@@ -128,15 +127,6 @@ function closingIfOver(open: PooledExecution, run: OpenRun, code: DecidedCommand
   const message = `${losses + 1} workers of the pool ${open.pool} were lost while they executed ${tool}. Find out what ends them, then start the run again.`;
   const error = { code: 'ToolWorkersLost', message, reaction: 'terminal' as const };
   return closing(run, code, [{ type: 'EffectFailed', data: { call, attempt, error } }]);
-}
-
-/** A run that nobody holds goes on if there is something to do, and ends if it is cancelled and nothing is under way any more. */
-function ensuing(run: OpenRun, events: readonly RunEvent[], nowMs: number): readonly RunEvent[] {
-  const after = events.reduce<RunState>(evolve, run);
-  if (!isOpen(after) || after.status === 'active') return events;
-  if (after.cancel !== undefined)
-    return pooledUnderWay(after).length > 0 ? events : [...events, cancelled(after.cancel.reason, nowMs)];
-  return after.status === 'suspended' && hasWork(after) ? [...events, woken(after)] : events;
 }
 
 /** Only an agent needs it: what follows a result is decided with it. */

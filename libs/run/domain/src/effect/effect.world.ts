@@ -11,6 +11,7 @@ import {
   progress,
   reported,
   requested,
+  specIdentities,
   START_MS,
   toolManifest,
   workflowManifest,
@@ -23,7 +24,7 @@ import { isOpen, noRun, type OpenRun } from '../run.state';
 
 /** What the specs of the ledger of effects share: a workflow that pays, by a tool that must be claimed. */
 
-export const decider = runDecider((value) => JSON.stringify(value));
+export const decider = runDecider(specIdentities);
 export const given = deciderSpec(decider, pendingEffects);
 
 export const TIMEOUT_MS = 1_000;

@@ -4,14 +4,15 @@ import {
   agentManifest,
   assigned,
   commandIdAt,
-  decision,
   deciderSpec,
+  decision,
   fact,
   intendedEffect,
   knownCode,
   progress,
   reported,
   requested,
+  specIdentities,
   START_MS,
   THREE_ATTEMPTS,
   toolManifest,
@@ -21,7 +22,7 @@ import type { DomainCommand } from '../run.commands';
 import { runDecider } from '../run.decider';
 import { pendingEffects } from '../run.effects';
 
-const decider = runDecider((value) => JSON.stringify(value));
+const decider = runDecider(specIdentities);
 const given = deciderSpec(decider, pendingEffects);
 
 const busy = { code: 'Busy', message: 'later', reaction: 'retryable' as const };

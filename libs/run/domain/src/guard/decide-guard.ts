@@ -4,7 +4,7 @@ import { afterTurn, extended, tokensOf, turnsUsed } from './evolve-guard';
 import { refusal } from '../rejection';
 import type { DecidedCommand, KnownCode } from '../run.commands';
 import { evolve } from '../run.evolve';
-import type { Guard } from './run.guard';
+import { addSpending, type Guard } from './run.guard';
 import { isOpen, type OpenRun, type RunState } from '../run.state';
 
 /**
@@ -120,10 +120,11 @@ function exceededBy(run: OpenRun, code: KnownCode | undefined): Exceeded | undef
     return { limit: 'tool-calls', max: toolCallsMax, used: spent.toolCalls };
   // What is used up stops nothing but another call of a model.
   if (![...run.calls.values()].some(({ kind }) => kind === 'model')) return undefined;
-  const tokens = tokensOf(spent);
+  const inTree = addSpending(spent, run.spentByChildren);
+  const tokens = tokensOf(inTree);
   if (tokensMax !== undefined && tokens >= tokensMax) return { limit: 'tokens', max: tokensMax, used: tokens };
-  if (costMicroUsdMax !== undefined && spent.costMicroUsd >= costMicroUsdMax)
-    return { limit: 'cost', max: costMicroUsdMax, used: spent.costMicroUsd };
+  if (costMicroUsdMax !== undefined && inTree.costMicroUsd >= costMicroUsdMax)
+    return { limit: 'cost', max: costMicroUsdMax, used: inTree.costMicroUsd };
   return undefined;
 }
 

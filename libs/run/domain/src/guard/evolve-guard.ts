@@ -2,7 +2,7 @@ import { unreachable } from '@perdure/kernel';
 import type { LimitExtension, RunEvent, RunEventOf, RunEventType, RunLimits, Spending } from '@perdure/run-contract';
 import { FORGIVEN_AFTER_RESULTS, RESULTS_REMEMBERED } from '../bounds';
 import { fingerprint } from './fingerprint';
-import { NO_CALLS, type Guard } from './run.guard';
+import { addSpending, NO_CALLS, type Guard } from './run.guard';
 import { isOpen, type OpenRun, type RunState } from '../run.state';
 
 /** Facts that say what the guard makes of a run; they change nothing but its own notes. */
@@ -131,13 +131,14 @@ export function extended(run: OpenRun, extend: LimitExtension | undefined): RunL
   const { limits, spent } = run;
   if (extend === undefined) return limits;
   const { turns, toolCalls, tokens, costMicroUsd } = extend;
+  const inTree = addSpending(spent, run.spentByChildren);
   return {
     ...limits,
     ...(turns === undefined ? {} : { turnsMax: Math.max(limits.turnsMax ?? 0, turnsUsed(run)) + turns }),
     ...(toolCalls === undefined ? {} : { toolCallsMax: Math.max(limits.toolCallsMax ?? 0, spent.toolCalls) + toolCalls }),
-    ...(tokens === undefined ? {} : { tokensMax: Math.max(limits.tokensMax ?? 0, tokensOf(spent)) + tokens }),
+    ...(tokens === undefined ? {} : { tokensMax: Math.max(limits.tokensMax ?? 0, tokensOf(inTree)) + tokens }),
     ...(costMicroUsd === undefined
       ? {}
-      : { costMicroUsdMax: Math.max(limits.costMicroUsdMax ?? 0, spent.costMicroUsd) + costMicroUsd }),
+      : { costMicroUsdMax: Math.max(limits.costMicroUsdMax ?? 0, inTree.costMicroUsd) + costMicroUsd }),
   };
 }

@@ -6,6 +6,7 @@ import {
   decision,
   knownCode,
   requested,
+  specIdentities,
   START_MS,
   toolManifest,
   workflowManifest,
@@ -116,7 +117,7 @@ class Play {
   }
 }
 
-const decider = runDecider((value) => JSON.stringify(value));
+const decider = runDecider(specIdentities);
 const limitsOf = ({ limits: { wallTimeMs: _deadline, ...limits } }: BehaviourManifest) => limits;
 const played = (limits: Partial<BehaviourManifest['limits']> = {}, data: Partial<BehaviourManifest> = {}) =>
   new Play(agentManifest({ limits: { turnsMax: 100, onLimit: 'pause', ...limits }, ...data }));

@@ -46,3 +46,9 @@ export const nothingSpent: Spending = {
   costMicroUsd: 0,
   unpricedCalls: 0,
 };
+
+export function addSpending(left: Spending, right: Spending): Spending {
+  const sum = { ...left };
+  for (const key of Object.keys(nothingSpent) as (keyof Spending)[]) sum[key] += right[key];
+  return sum;
+}

@@ -18,7 +18,7 @@ import type {
   RequestRun,
 } from '../run.commands';
 import { lastOf } from '../undo/undoing';
-import { pooledUnderWay } from '../effect/pooled';
+import { cancelled, isWaitedFor } from './ensuing';
 import { evolve } from '../run.evolve';
 import {
   callName,
@@ -40,8 +40,12 @@ export function decideRequest({ command, at }: Given<RequestRun>, state: RunStat
     if (state.request.requestHash === command.requestHash) return accept();
     return alreadyExists();
   }
-  const { kind, name, pool, input, requestHash, deadlineMs, requestedBy, limits } = command;
-  const given = { ...(requestedBy === undefined ? {} : { requestedBy }), ...(limits === undefined ? {} : { limits }) };
+  const { kind, name, pool, input, requestHash, deadlineMs, requestedBy, limits, parent } = command;
+  const given = {
+    ...(requestedBy === undefined ? {} : { requestedBy }),
+    ...(limits === undefined ? {} : { limits }),
+    ...(parent === undefined ? {} : { parent }),
+  };
   const requested: RunEventOf<'RunRequested'> = {
     type: 'RunRequested',
     data: { kind, name, pool, input, requestHash, requestedAtMs: at.nowMs, ...given },
@@ -148,7 +152,7 @@ export function decideCancel({ command, at }: Given<RunCommandOf<'CancelRun'>>, 
     type: 'RunCancelRequested',
     data: { reason: command.reason, commandId: at.commandId, requestedAtMs: at.nowMs },
   };
-  if (run.status === 'active' || pooledUnderWay(run).length > 0) return accept(requested);
+  if (run.status === 'active' || isWaitedFor(run)) return accept(requested);
   return accept(requested, cancelled(command.reason, at.nowMs));
 }
 
@@ -224,10 +228,6 @@ export function paused(reason: string): RunEvent {
   return { type: 'RunPaused', data: { reason } };
 }
 
-export function cancelled(reason: string, nowMs: number): RunEvent {
-  return { type: 'RunCancelled', data: { reason, endedAtMs: nowMs } };
-}
-
 /** A command that cannot change a run that has ended; repeats of what ended it are still answered. */
 export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): RunDecision {
   switch (command.type) {
@@ -245,6 +245,8 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'EnforceCancel':
     case 'EnforcePause':
     case 'LoseExecution':
+    case 'EndChild':
+    case 'NoteChildStarted':
       return accept();
     case 'TerminateRun':
       if (run.outcome.status === 'terminated') return accept();

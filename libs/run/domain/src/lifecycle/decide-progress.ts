@@ -21,16 +21,18 @@ import {
   probeResult,
   refusedResult,
 } from '../effect/decide-effect';
-import { afterLoss, cancelled, paused } from './decide-lifecycle';
+import { childRequested } from '../child/decide-child';
+import { afterLoss, paused } from './decide-lifecycle';
+import { cancelled, isWaitedFor } from './ensuing';
 import { notTheExecutor } from '../effect/not-the-executor';
-import { isPooled, pooledUnderWay } from '../effect/pooled';
+import { isPooled } from '../effect/pooled';
 import { signalAwaited } from '../signal/decide-signal';
 import { callConflict, refusal, unknownCall } from '../rejection';
 import { refusedByWorker } from '../approval/decide-approval';
 import { approvalOf } from '../approval/request-approval';
 import { compensationOf, failedEffect, limitsOf, mayBeTriedAgain } from '../effect/exhaustion';
 import { NO_RETRY, retryDelayMs } from '../effect/retry';
-import type { DecidedCommand } from '../run.commands';
+import type { DecidedCommand, Identities } from '../run.commands';
 import { evolve } from '../run.evolve';
 import { undoLimits } from '../undo/undoing';
 import { hasWork, isOpen, nameInRun, woken, type OpenCall, type OpenRun, type RunState } from '../run.state';
@@ -40,7 +42,7 @@ import { hasWork, isOpen, nameInRun, woken, type OpenCall, type OpenRun, type Ru
  * nothing. 3. A gap is refused. 4. A report is accepted whole or not at all. 5. Entries are judged one after
  * another, each against what the ones before it have made of the run.
  */
-type Report = DecidedCommand & { readonly command: RunCommandOf<'RecordProgress'>; hash(value: unknown): string };
+type Report = DecidedCommand & Identities & { readonly command: RunCommandOf<'RecordProgress'> };
 type RunDecision = Decision<RunEvent, RunRejection>;
 type EntryOf<T extends ProgressEntry['type']> = Extract<ProgressEntry, { type: T }>;
 
@@ -160,6 +162,8 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
       return timerCancelled(entry.call, run);
     case 'signal-awaited':
       return signalAwaited(entry, run, nowMs);
+    case 'child-requested':
+      return childRequested(entry, run, report.childRun);
     case 'suspended':
       return suspended(run, nowMs);
     case 'handed-over':
@@ -327,10 +331,9 @@ function suspended(run: OpenRun, nowMs: number): RunDecision {
   );
 }
 
-/** Cancelled when what workers of other pools are executing has come to its end: the owner gives it a while. */
+/** Cancelled when what others do for it has come to its end: the owner gives it a while. */
 function cancelledOrLetGo(run: OpenRun, reason: string, nowMs: number): RunEvent {
-  const isUnderWay = pooledUnderWay(run).length > 0;
-  return isUnderWay ? { type: 'RunSuspended', data: { epoch: run.epoch } } : cancelled(reason, nowMs);
+  return isWaitedFor(run) ? { type: 'RunSuspended', data: { epoch: run.epoch } } : cancelled(reason, nowMs);
 }
 
 const OF_EXECUTION: ReadonlySet<ProgressEntry['type']> = new Set([

@@ -2,8 +2,8 @@ import type { ProgressEntry, RunEvent } from '@perdure/run-contract';
 import {
   assigned,
   commandIdAt,
-  decision,
   deciderSpec,
+  decision,
   fact,
   intendedEffect,
   knownCode,
@@ -11,6 +11,7 @@ import {
   reported,
   requested,
   sleepSet,
+  specIdentities,
   START_MS,
   toolManifest,
   twoAttempts,
@@ -19,10 +20,7 @@ import {
 import { runDecider } from '../run.decider';
 import { pendingEffects } from '../run.effects';
 
-const given = deciderSpec(
-  runDecider((value) => JSON.stringify(value)),
-  pendingEffects,
-);
+const given = deciderSpec(runDecider(specIdentities), pendingEffects);
 const report = (...entries: readonly ProgressEntry[]) => progress({}, ...entries);
 const first = (event: RunEvent) => reported(1, 1, event);
 

@@ -10,6 +10,7 @@ import {
   lost,
   requested,
   sleepSet,
+  specIdentities,
   START_MS,
   workflowManifest,
 } from '@perdure/testing';
@@ -20,10 +21,7 @@ import { instructionsOf, pendingEffects } from '../run.effects';
 import { evolve } from '../run.evolve';
 import { noRun, type RunState } from '../run.state';
 
-const given = deciderSpec(
-  runDecider((value) => JSON.stringify(value)),
-  pendingEffects,
-);
+const given = deciderSpec(runDecider(specIdentities), pendingEffects);
 const ID = commandIdAt(START_MS, 7);
 
 function at(command: DomainCommand, nowMs = START_MS, commandId = ID) {
@@ -346,9 +344,9 @@ describe('a timer', () => {
   });
 
   it('says how long to wait when asked early', () => {
-    const decision = runDecider(String).decide(
+    const decision = runDecider(specIdentities).decide(
       fire('1', START_MS + 400),
-      [...active, sleepSet('1')].reduce(runDecider(String).evolve, runDecider(String).initial),
+      [...active, sleepSet('1')].reduce(runDecider(specIdentities).evolve, runDecider(specIdentities).initial),
     );
     expect(decision).toMatchObject({ rejected: { reaction: 'retryable', retryAfterMs: 600 } });
   });

@@ -10,15 +10,13 @@ import {
   reported,
   requested,
   sleepSet,
+  specIdentities,
   START_MS,
 } from '@perdure/testing';
 import { runDecider } from '../run.decider';
 import { pendingEffects } from '../run.effects';
 
-const given = deciderSpec(
-  runDecider((value) => JSON.stringify(value)),
-  pendingEffects,
-);
+const given = deciderSpec(runDecider(specIdentities), pendingEffects);
 const report = (...entries: readonly ProgressEntry[]) => progress({}, ...entries);
 const first = (event: RunEvent) => reported(1, 1, event);
 const step = (call: string): ProgressEntry => ({ type: 'step', call, name: 'total', outcome: { ok: true, value: 1 } });

@@ -11,16 +11,14 @@ import {
   reported,
   requested,
   sleepSet,
+  specIdentities,
   START_MS,
 } from '@perdure/testing';
 import type { DomainCommand, KnownCode, RequestRun } from '../run.commands';
 import { runDecider } from '../run.decider';
 import { pendingEffects } from '../run.effects';
 
-const given = deciderSpec(
-  runDecider((value) => JSON.stringify(value)),
-  pendingEffects,
-);
+const given = deciderSpec(runDecider(specIdentities), pendingEffects);
 
 function at(command: DomainCommand, nowMs = START_MS, code: KnownCode = knownCode(agentManifest())) {
   return { command, at: { nowMs, commandId: commandIdAt(nowMs), fraction: 0.5 }, code };

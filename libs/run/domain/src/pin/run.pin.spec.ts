@@ -9,6 +9,7 @@ import {
   lost,
   requested,
   sleepSet,
+  specIdentities,
   START_MS,
   workflowManifest,
 } from '@perdure/testing';
@@ -19,10 +20,7 @@ import { evolve } from '../run.evolve';
 import { isOpen, noRun, type RunState } from '../run.state';
 import { viewOf } from '../run.view';
 
-const given = deciderSpec(
-  runDecider((value) => JSON.stringify(value)),
-  pendingEffects,
-);
+const given = deciderSpec(runDecider(specIdentities), pendingEffects);
 const ID = commandIdAt(START_MS, 7);
 const workflow = knownCode(workflowManifest());
 

@@ -3,13 +3,14 @@ import {
   agentManifest,
   assigned,
   commandIdAt,
-  decision,
   deciderSpec,
+  decision,
   fact,
   intendedEffect,
   knownCode,
   reported,
   requested,
+  specIdentities,
   START_MS,
   workflowManifest,
 } from '@perdure/testing';
@@ -21,7 +22,7 @@ import { evolve } from '../run.evolve';
 import { isOpen, noRun, type OpenRun } from '../run.state';
 import { viewOf } from '../run.view';
 
-const given = deciderSpec(runDecider((value) => JSON.stringify(value)));
+const given = deciderSpec(runDecider(specIdentities));
 const ID = commandIdAt(START_MS, 7);
 
 function at(command: DomainCommand, commandId = ID, nowMs = START_MS) {

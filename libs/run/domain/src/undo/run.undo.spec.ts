@@ -13,6 +13,7 @@ import {
   reported,
   requested,
   sleepSet,
+  specIdentities,
   START_MS,
   toolManifest,
   workflowManifest,
@@ -24,7 +25,7 @@ import { instructionsOf, pendingEffects } from '../run.effects';
 import { evolve } from '../run.evolve';
 import { noRun, type RunState } from '../run.state';
 
-const decider = runDecider((value) => JSON.stringify(value));
+const decider = runDecider(specIdentities);
 const given = deciderSpec(decider, pendingEffects);
 
 const broken = { code: 'Broken', message: 'never', reaction: 'terminal' as const };

@@ -1,0 +1,33 @@
+import { accept, type Decision } from '@perdure/kernel';
+import type { ChildRequestedEntry, RunEvent, RunRejection } from '@perdure/run-contract';
+import { ensuing } from '../lifecycle/ensuing';
+import { callConflict } from '../rejection';
+import type { Circumstances, EndChild, Identities, NoteChildStarted } from '../run.commands';
+import type { OpenRun } from '../run.state';
+
+type RunDecision = Decision<RunEvent, RunRejection>;
+
+export function childRequested(entry: ChildRequestedEntry, run: OpenRun, childRun: Identities['childRun']): RunDecision {
+  const { type: _entry, ...asked } = entry;
+  if (run.calls.has(asked.call)) return callConflict(asked.call);
+  return accept<RunEvent>({ type: 'ChildRequested', data: { ...asked, child: childRun(run.branch, asked.call) } });
+}
+
+/** From the keeper of the promise; of a child that nobody waits for any more it says nothing new. */
+export function decideEndChild({ command, at }: { command: EndChild; at: Circumstances }, run: OpenRun): RunDecision {
+  const { call, child, outcome, spent } = command;
+  if (!isOpenChild(run, command)) return accept();
+  const ended: RunEvent = { type: 'ChildEnded', data: { call, child, outcome, ...(spent === undefined ? {} : { spent }) } };
+  return accept(...ensuing(run, [ended], at.nowMs));
+}
+
+export function decideChildStarted({ command, at }: { command: NoteChildStarted; at: Circumstances }, run: OpenRun): RunDecision {
+  const { call, child } = command;
+  if (!isOpenChild(run, command)) return accept();
+  return accept(...ensuing(run, [{ type: 'ChildStarted', data: { call, child } }], at.nowMs));
+}
+
+function isOpenChild({ calls }: OpenRun, { call, child }: EndChild | NoteChildStarted): boolean {
+  const open = calls.get(call);
+  return open?.kind === 'child' && open.child === child;
+}

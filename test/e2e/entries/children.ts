@@ -1,0 +1,63 @@
+import { existsSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
+import { Terminal, workflow, type ChildOptions } from '@perdure/sdk';
+import { z } from 'zod';
+import { adder } from './behaviours';
+
+const LOOK_EVERY_MS = 20;
+
+/** Gives its number when the file is there. */
+export const helper = workflow(
+  { name: 'helper', input: z.object({ number: z.number(), until: z.string().optional() }) },
+  async (ctx, { number, until }) =>
+    ctx.step('help', async () => {
+      while (until !== undefined && !existsSync(until) && !ctx.signal.aborted) await pause(LOOK_EVERY_MS);
+      if (number < 0) throw new Terminal('NegativeNumber', 'I cannot help with that.', { details: { number } });
+      return number;
+    }),
+);
+
+/** As many helpers as are wanted, and what they give. */
+export const family = workflow(
+  { name: 'family', input: z.object({ children: z.number(), until: z.string().optional() }) },
+  async (ctx, { children, until }) => {
+    const numbers = Array.from({ length: children }, (_, number) => number);
+    const given = await Promise.all(numbers.map((number) => ctx.child(helper, { number, until })));
+    return given.reduce((sum, number) => sum + number, 0);
+  },
+);
+
+/** One child of each kind, by definition and by name, and how a failure looks. */
+export const mixed = workflow({ name: 'mixed', input: z.object({}) }, async (ctx) => {
+  const sum = await ctx.child(adder, { left: 20, right: 22 });
+  const named = await ctx.child('helper', { number: 7 });
+  const failures: unknown[] = [];
+  for (const [name, input] of [
+    ['helper', { number: -1 }],
+    ['helper', { wrong: true }],
+    ['nobody-knows-it', {}],
+  ] as const) {
+    try {
+      await ctx.child(name, input);
+    } catch (error) {
+      failures.push((error as Terminal).code);
+    }
+  }
+  return { sum, named, failures };
+});
+
+/** Ends, or is cancelled, before its child. */
+export const hasty = workflow(
+  {
+    name: 'hasty',
+    input: z.object({ until: z.string(), parentClose: z.enum(['cancel', 'request', 'abandon']), waits: z.boolean() }),
+  },
+  async (ctx, { until, parentClose, waits }) => {
+    const options: ChildOptions & { readonly detached: true } = { parentClose, detached: true };
+    const { runId } = await ctx.child(helper, { number: 1, until }, options);
+    if (waits) await ctx.child(helper, { number: 2, until }, { parentClose });
+    return { runId };
+  },
+);
+
+export default [adder, helper, family, mixed, hasty];
