@@ -4,7 +4,9 @@ import { show, type Figures } from './show';
 import { storeLoad } from './store';
 import { stepsLoad } from './w1';
 import { startsLoad } from './w2';
+import { signalsLoad } from './w4';
 import { deathLoad } from './w5';
+import { fanOutLoad } from './w6';
 import { longRunsLoad } from './w8';
 
 /** What a load may be told; each takes what it understands, and has its own defaults. */
@@ -25,7 +27,9 @@ export interface BenchOptions {
 const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   w1: stepsLoad,
   w2: startsLoad,
+  w4: signalsLoad,
   w5: deathLoad,
+  w6: fanOutLoad,
   w8: longRunsLoad,
   store: storeLoad,
 };

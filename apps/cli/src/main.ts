@@ -222,7 +222,7 @@ function addProofCommands(program: Command): void {
   const bench = program
     .command('bench <load>')
     .description(
-      'measure a load on a fresh stack: w1 (steps), w2 (runs), w5 (death of a worker), w8 (long runs), store (the event store alone)',
+      'measure a load on a fresh stack: w1 (steps), w2 (runs), w4 (signals), w5 (death of a worker), w6 (children), w8 (long runs), store (the event store alone)',
     )
     .option('--runs <n>', 'runs', positive)
     .option('--steps <n>', 'steps a run; w8: facts, or results, of the longest run (default 10,000)', positive)

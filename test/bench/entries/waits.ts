@@ -1,0 +1,16 @@
+import { workflow } from '@perdure/sdk';
+import { z } from 'zod';
+
+/** Ends with the signal that it waits for. */
+export const waiter = workflow({ name: 'waiter', input: z.object({ n: z.number() }) }, (ctx) => ctx.waitFor('go'));
+
+export const leaf = workflow({ name: 'leaf', input: z.object({ n: z.number() }) }, (_ctx, { n }) => n);
+
+/** Starts so many runs at once, and gives the sum of what they give. */
+export const fan = workflow({ name: 'fan', input: z.object({ children: z.number() }) }, async (ctx, { children }) => {
+  const numbers = Array.from({ length: children }, (_, n) => n);
+  const given = await Promise.all(numbers.map((n) => ctx.child(leaf, { n })));
+  return given.reduce((sum, n) => sum + n, 0);
+});
+
+export default [waiter, leaf, fan];
