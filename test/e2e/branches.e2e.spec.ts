@@ -44,3 +44,18 @@ describe('a fork', () => {
     await expect(other).rejects.toMatchObject({ code: 'ModelNotOffered' });
   }, 60_000);
 });
+
+describe('a run that continues with another input', () => {
+  it('is the same run, whose journal stays short, also when its worker is killed', async () => {
+    const runId = await world.start('counter', { number: 0, last: 6 });
+    await world.until(runId, ofType('RunContinued'));
+    await world.rig.stack.child('worker-1').replaced(world.rig.stack.kill('worker-1'));
+    expect((await world.ended(runId)).outcome).toEqual({
+      status: 'completed',
+      output: { number: 6, told: { timedOut: true } },
+    });
+    const continued = (await world.facts(runId)).filter(ofType('RunContinued'));
+    expect(continued.map(({ data }) => data.branch)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect((await world.http.state(runId, {})).journal.length).toBeLessThan(10);
+  });
+});

@@ -13,6 +13,8 @@ export function controlLine(type: string, data: Readonly<Record<string, unknown>
       return ['◷', pc.dim, `waits for the signal ${text(data['name'])}`];
     case 'RunForked':
       return ['⑂', pc.magenta, forked(data)];
+    case 'RunContinued':
+      return ['↻', pc.magenta, `begins again, branch ${text(data['branch'])}: ${text(data['input'])}`];
     case 'RunRewound':
       return [
         '↶',

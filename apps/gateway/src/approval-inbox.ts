@@ -22,7 +22,7 @@ const TYPES = [
   'ApprovalRefused',
 ] as const;
 /** What waits for an approval then waits no more: of a run that goes on, it is asked for anew. */
-const CLOSING: readonly string[] = [...TERMINAL_EVENT_TYPES, 'RunRewound'];
+const CLOSING: readonly string[] = [...TERMINAL_EVENT_TYPES, 'RunRewound', 'RunContinued'];
 
 type ApprovalFact = RunEventOf<(typeof TYPES)[number]>;
 

@@ -33,4 +33,15 @@ export const speaker = agent({
   otherModels: [ruleModel('second-model', () => 'the second')],
 });
 
-export default [booking, speaker];
+/** Counts in passes, of which each knows nothing of the one before but its number. */
+export const counter = workflow(
+  { name: 'counter', input: z.object({ number: z.number(), last: z.number() }) },
+  async (ctx, { number, last }) => {
+    await ctx.step('count', () => number);
+    await ctx.until(ctx.now());
+    const told = await ctx.waitFor('go', { timeoutMs: 0 });
+    return number < last ? ctx.continueWith({ number: number + 1, last }) : { number, told };
+  },
+);
+
+export default [booking, speaker, counter];

@@ -40,7 +40,7 @@ export interface ChildNews {
   onCaughtUp(): void;
 }
 
-const PARENT_ENDS: readonly string[] = [...TERMINAL_EVENT_TYPES, 'RunEnding', 'RunRewound'];
+const PARENT_ENDS: readonly string[] = [...TERMINAL_EVENT_TYPES, 'RunEnding', 'RunRewound', 'RunContinued'];
 const TERMINAL: ReadonlySet<string> = new Set(TERMINAL_EVENT_TYPES);
 const TYPES: readonly string[] = [
   'ChildRequested',
@@ -49,6 +49,7 @@ const TYPES: readonly string[] = [
   'RunAssigned',
   'RunEnding',
   'RunRewound',
+  'RunContinued',
   ...TERMINAL_EVENT_TYPES,
 ];
 

@@ -217,7 +217,7 @@ class Ledger {
 
   /** @returns the end of an effect, if the fact is one */
   see(event: RunEvent, revision: number): { readonly call: string; readonly outcome: Outcome } | undefined {
-    if (event.type === 'RunRewound') {
+    if (event.type === 'RunRewound' || event.type === 'RunContinued') {
       this.branch = event.data.branch;
       this.open.clear();
     }

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 import { journalItem } from './answers';
 import { shownSignal } from './signals';
-import { nameToken } from './values';
+import { nameToken, userValue } from './values';
 
 const revision = z.number().int().nonnegative();
 
@@ -34,9 +34,12 @@ export const branchEventSchemas = {
     reason: z.string(),
     commandId: z.string(),
   }),
+  /** The code goes on from its beginning, with another input and nothing that it has done before. */
+  RunContinued: z.object({ branch: z.number().int().positive(), input: userValue }),
 } as const;
 
 export const BRANCH_PAYLOAD_PATHS = {
   RunForked: ['carried.journal', 'carried.signals'],
   RunRewound: ['carried.journal', 'carried.signals', 'reason'],
+  RunContinued: ['input'],
 } as const;

@@ -60,7 +60,14 @@ export const progressEntry = z.discriminatedUnion('type', [
     args: userValue,
     argsHash: z.string().max(128),
   }),
-  z.object({ type: z.literal('timer-set'), call: callId, delayMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX) }),
+  z.object({
+    type: z.literal('timer-set'),
+    call: callId,
+    /** From the moment at which its owner hears of it … */
+    delayMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX).optional(),
+    /** … or a date, that counts if there is one. */
+    dueAtMs: z.number().int().nonnegative().optional(),
+  }),
   z.object({ type: z.literal('timer-cancelled'), call: callId }),
   /** The code waits for a signal of that name; with `timeoutMs`, no longer than that. */
   z.object({
@@ -76,6 +83,8 @@ export const progressEntry = z.discriminatedUnion('type', [
   z.object({ type: z.literal('handed-over') }),
   z.object({ type: z.literal('diverged'), divergence }),
   z.object({ type: z.literal('completed'), output: userValue }),
+  /** Workflows: from the beginning, with this input. */
+  z.object({ type: z.literal('continued'), input: userValue }),
   z.object({ type: z.literal('failed'), error: errorRecord }),
   z.object({ type: z.literal('cancelled') }),
 ]);

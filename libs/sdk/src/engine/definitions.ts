@@ -262,7 +262,15 @@ export interface WorkflowContext {
   child<I extends z.ZodType, O>(of: ChildOf<I, O>, input: z.input<I>, options?: ChildOptions): Promise<O>;
   child(of: string, input: unknown, options: ChildOptions & { readonly detached: true }): Promise<{ readonly runId: string }>;
   child(of: string, input: unknown, options?: ChildOptions): Promise<unknown>;
+  /**
+   * Ends this pass of the code, and begins another one with another input: the same run, with nothing of what was before but
+   * signals that nobody has read. For what never ends: its journal stays short. It does not return; whatever catches what it
+   * throws has to throw it on. Effects of the pass are done: what fails later does not undo them.
+   */
+  continueWith(input: unknown): never;
   sleep(durationMs: number): Promise<void>;
+  /** Sleeps until a date, or a time in milliseconds since 1970; one that is over ends at once. Never early by the clock of its owner. */
+  until(date: Date | number): Promise<void>;
   /** A durable wait for a signal; one that was sent before and nobody has read answers at once. */
   waitFor<T = unknown>(signal: string, options?: WaitOptions<T>): Promise<T>;
   waitFor<T = unknown>(signal: string, options: WaitOptions<T> & { readonly timeoutMs: number }): Promise<Waited<T>>;

@@ -48,7 +48,7 @@ function endIn(reported: readonly Entry[]): DryEnd {
   for (const entry of reported) {
     if (entry.type === 'diverged' && 'divergence' in entry) return { as: 'diverged', divergence: entry.divergence };
     if (entry.type === 'failed' && 'error' in entry) return { as: 'failed', error: entry.error };
-    if (entry.type === 'completed') return { as: 'completed' };
+    if (entry.type === 'completed' || entry.type === 'continued') return { as: 'completed' };
   }
   return { as: 'recorded' };
 }

@@ -79,6 +79,10 @@ export function timerSetEntry(call: string, delayMs: number): string {
   return `{"type":"timer-set","call":${quote(call)},"delayMs":${delayMs}}`;
 }
 
+export function timerDueEntry(call: string, dueAtMs: number): string {
+  return `{"type":"timer-set","call":${quote(call)},"dueAtMs":${dueAtMs}}`;
+}
+
 export function signalAwaitedEntry(call: string, name: string, timeoutMs: number | undefined): string {
   const limit = timeoutMs === undefined ? '' : `,"timeoutMs":${timeoutMs}`;
   return `{"type":"signal-awaited","call":${quote(call)},"name":"${name}"${limit}}`;
@@ -104,6 +108,10 @@ export function divergedEntry(divergence: Divergence): string {
 
 export function completedEntry(output: string): string {
   return `{"type":"completed","output":${output}}`;
+}
+
+export function continuedEntry(input: string): string {
+  return `{"type":"continued","input":${input}}`;
 }
 
 export function failedEntry(error: string): string {

@@ -35,7 +35,11 @@ export interface QueuedResult {
   readonly recordedFirst: boolean;
 }
 
-export type Finish = { readonly ok: true; readonly output: unknown } | { readonly ok: false; readonly error: unknown };
+export type Finish =
+  | { readonly ok: true; readonly output: unknown }
+  | { readonly ok: false; readonly error: unknown }
+  /** Begins again with this, as JSON. */
+  | { readonly ok: 'again'; readonly input: string };
 
 /** How long a run at rest waits before it lets go; undefined while something is not recorded. At once if nothing is due soon. */
 export function idleMsOf(calls: Iterable<OpenCall>, due: ReadonlyMap<string, number>, nowMs: number): number | undefined {

@@ -1,8 +1,9 @@
-import { Terminal, type Cancel } from '@perdure/kernel';
+import type { Cancel } from '@perdure/kernel';
 import type { Activate, Divergence, InboundFact, Instruction, JournalItem } from '@perdure/run-contract';
 import { Activation, type ActivationHome } from './activation';
 import { FOREIGN_AWAIT_MS, RESTING_TURNS, WINDOW_ENTRIES_MAX } from './bounds';
 import type { Tool, Workflow } from './definitions';
+import { againWith, invalidInput, isContinuation } from './continuation';
 import * as entry from './entries';
 import { runCancelled } from './execution';
 import { errorOf, failed, recordOf, succeeded, type Ended } from './outcome';
@@ -89,15 +90,14 @@ export class WorkflowActivation extends Activation implements CallDesk {
   }
 
   private refuseInput(error: unknown): void {
-    const message = `The input does not fit ${this.workflow.name}: ${error instanceof Error ? error.message : String(error)}`;
-    this.end(entry.failedEntry(JSON.stringify(recordOf(new Terminal('InvalidInput', message), 'terminal'))));
+    this.end(entry.failedEntry(JSON.stringify(recordOf(invalidInput(this.workflow, error), 'terminal'))));
   }
 
   private async runCode(input: unknown): Promise<void> {
     try {
       this.finished = { ok: true, output: await this.workflow.run(new Scope(this.calls, ''), input) };
     } catch (error) {
-      this.finished = { ok: false, error };
+      this.finished = isContinuation(error) ? await againWith(this.workflow, error.input) : { ok: false, error };
     }
     this.proceed();
   }
@@ -187,9 +187,9 @@ export class WorkflowActivation extends Activation implements CallDesk {
     });
   }
 
-  setTimer(call: string, delayMs: number): void {
+  setTimer(call: string, delayMs: number, text: string): void {
     this.due.set(call, this.home.host.clock.monotonicMs() + delayMs);
-    this.reporter.add(entry.timerSetEntry(call, delayMs));
+    this.reporter.add(text);
   }
 
   make(identity: CallIdentity, work: CallWork): Promise<unknown> {
@@ -342,6 +342,7 @@ export class WorkflowActivation extends Activation implements CallDesk {
   }
 
   private reportEnd(finish: Finish): void {
+    if (finish.ok === 'again') return this.end(entry.continuedEntry(finish.input));
     const ended = finish.ok
       ? succeeded(finish.output, `The output of ${this.workflow.name}`)
       : failed(recordOf(finish.error, 'terminal'));

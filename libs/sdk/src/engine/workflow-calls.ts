@@ -42,7 +42,8 @@ export interface CallDesk extends ClaimPort {
   startStep(): void;
   /** Records an intention, and then begins its first attempt. */
   intend(call: string, text: string): void;
-  setTimer(call: string, delayMs: number): void;
+  /** `text`: what is recorded of it. */
+  setTimer(call: string, delayMs: number, text: string): void;
   tell(call: string, attempt: number): Telling;
 }
 
@@ -232,8 +233,19 @@ export class WorkflowCalls implements CallPort {
     if (!Number.isFinite(durationMs) || durationMs > TIMER_DELAY_MS_MAX) {
       return rejected(new Terminal('InvalidDelay', `A run cannot sleep for ${durationMs} ms; at most ${TIMER_DELAY_MS_MAX}.`));
     }
-    const begin = (): void => this.desk.setTimer(call, Math.max(0, Math.ceil(durationMs)));
+    const delayMs = Math.max(0, Math.ceil(durationMs));
+    const begin = (): void => this.desk.setTimer(call, delayMs, entry.timerSetEntry(call, delayMs));
     return this.desk.make({ call, kind: 'sleep', name: 'sleep' }, { begin });
+  }
+
+  until(call: string, dueAtMs: number): Promise<unknown> {
+    const delayMs = Math.ceil(dueAtMs) - this.given.execution.host.clock.nowMs();
+    if (!(delayMs <= TIMER_DELAY_MS_MAX))
+      return rejected(
+        new Terminal('InvalidDelay', `A run cannot sleep until ${dueAtMs}: give a date within the next ten years.`),
+      );
+    const dueEntry = entry.timerDueEntry(call, Math.max(0, Math.ceil(dueAtMs)));
+    return this.desk.make({ call, kind: 'sleep', name: 'sleep' }, { begin: () => this.desk.setTimer(call, delayMs, dueEntry) });
   }
 }
 

@@ -16,6 +16,7 @@ import type {
   WaitOptions,
   WorkflowContext,
 } from './definitions';
+import { Continuation } from './continuation';
 import { askForOutput } from './structured-output';
 
 /** Where the calls of a workflow's code go. Call ids are given by the scope that makes them. */
@@ -29,6 +30,7 @@ export interface CallPort {
   onUndo(call: string, tool: Tool, args: unknown): Promise<unknown>;
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown>;
   sleep(call: string, durationMs: number): Promise<unknown>;
+  until(call: string, dueAtMs: number): Promise<unknown>;
   child(call: string, name: string, order: { readonly input: unknown; readonly options: ChildOrder }): Promise<unknown>;
   /** Resolves with `Waited`. */
   waitFor(call: string, signal: string, timeoutMs: number | undefined): Promise<unknown>;
@@ -92,8 +94,16 @@ export class Scope implements WorkflowContext {
     return this.port.child(this.next(), typeof of === 'string' ? of : of.name, { input, options }) as Promise<never>;
   }
 
+  continueWith(input: unknown): never {
+    throw new Continuation(input);
+  }
+
   sleep(durationMs: number): Promise<void> {
     return this.port.sleep(this.next(), durationMs) as Promise<void>;
+  }
+
+  until(date: Date | number): Promise<void> {
+    return this.port.until(this.next(), Number(date)) as Promise<void>;
   }
 
   waitFor<T = unknown>(signal: string, options?: WaitOptions<T>): Promise<T>;

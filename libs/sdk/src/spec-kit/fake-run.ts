@@ -121,7 +121,7 @@ export class FakeRun {
       case 'model-intended':
         return this.intended(fact.call, { kind: 'model', name: fact.model, attempt: 1, waits: false }, fact.promptHash);
       case 'timer-set':
-        this.sleeping.set(fact.call, fact.delayMs);
+        this.sleeping.set(fact.call, fact.delayMs ?? 0);
         return this.intended(fact.call, { kind: 'sleep', name: 'sleep', attempt: 1, waits: false });
       case 'timer-fired':
         return this.fired(fact.call);
@@ -129,6 +129,8 @@ export class FakeRun {
         this.intended(fact.call, { kind: 'wait', name: fact.name, attempt: 1, waits: false });
         if (fact.timeoutMs !== undefined) this.sleeping.set(`wait-${fact.call}`, fact.timeoutMs);
         return this.matchSignals();
+      case 'continued':
+        return;
       case 'child-requested':
         return this.intended(fact.call, { kind: 'child', name: fact.name, attempt: 1, waits: false });
       case 'signal':

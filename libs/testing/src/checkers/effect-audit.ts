@@ -44,7 +44,7 @@ class EffectAudit {
         hasProbe: false,
         execution: undefined,
       });
-    if (event.type === 'RunRewound') this.rewound(found);
+    if (event.type === 'RunRewound' || event.type === 'RunContinued') this.rewound(found);
     if (LETTING_GO.includes(event.type)) this.letGo(event.type, found);
     const effect = this.effects.get(call);
     if (event.type === 'EffectDispatched' && effect !== undefined) this.dispatched(data, effect, found);
@@ -61,7 +61,7 @@ class EffectAudit {
   private rewound(found: (message: string) => void): void {
     for (const [call, { execution }] of this.effects)
       if (execution !== undefined)
-        found(`the execution ${execution.id} of ${call} is ${execution.state}, and the run is rewound`);
+        found(`the execution ${execution.id} of ${call} is ${execution.state}, and the run leaves it behind`);
     this.effects.clear();
   }
 

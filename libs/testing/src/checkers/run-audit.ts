@@ -68,7 +68,7 @@ class RunAudit {
     if ((TERMINAL_EVENT_TYPES as readonly string[]).includes(event.type)) this.ended = event.type;
     this.seeEpoch(event, found);
     this.seeTimer(event, found);
-    if (event.type === 'RunRewound') this.seeRewind(event, found);
+    if (event.type === 'RunRewound' || event.type === 'RunContinued') this.seeBranch(event, found);
     this.seeResult(event, found);
     this.seeSignal(event, found);
   }
@@ -105,7 +105,7 @@ class RunAudit {
   }
 
   /** What is done after it is done in another branch: calls and their results begin anew. */
-  private seeRewind({ data, metadata }: RecordedEvent, found: (invariant: string, message: string) => void): void {
+  private seeBranch({ data, metadata }: RecordedEvent, found: (invariant: string, message: string) => void): void {
     const { branch } = data as { readonly branch: number };
     const said = (metadata as { readonly branch?: number } | null)?.branch;
     if (branch !== this.branch + 1) found('I2', `branch ${branch} follows branch ${this.branch}`);

@@ -46,6 +46,11 @@ class UndoAudit {
       case 'UndoRegistered':
         this.left.push(this.nameOf(call));
         return;
+      case 'RunContinued':
+        this.left = [];
+        this.branch = Number(data['branch']);
+        this.undoable.clear();
+        return;
       case 'RunRewound':
         this.branch = Number(data['branch']);
         this.undoable.clear();

@@ -320,6 +320,7 @@ function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: 
   if (what < 80) return [{ type: 'timer-cancelled', call: asleep?.call ?? arrived?.call ?? call }];
   if (what < 88) return [{ type: 'suspended' }];
   if (what < 91) return [{ type: 'handed-over' }];
+  if (what < 92) return [{ type: 'continued', input: pick }];
   if (what < 94) return [{ type: 'diverged', divergence: { call, expected: 'a', found: 'b', position: index } }];
   if (what < 96) return [{ type: 'cancelled' }];
   return pick % 4 > 1

@@ -41,7 +41,15 @@ const EFFECT_TYPES = [
   'EffectReconciled',
   'EffectConfirmed',
 ];
-const OF_WORKFLOWS = ['SignalReceived', 'SignalAwaited', 'RunRewound', 'ChildRequested', 'ChildStarted', 'ChildEnded'];
+const OF_WORKFLOWS = [
+  'SignalReceived',
+  'SignalAwaited',
+  'RunRewound',
+  'ChildRequested',
+  'ChildStarted',
+  'ChildEnded',
+  'RunContinued',
+];
 
 describe('the oracle and the fold of the domain', () => {
   it.each(['workflow', 'agent'] as const)('agree on a %s at every revision', (kind) => {

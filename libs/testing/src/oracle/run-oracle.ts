@@ -231,18 +231,14 @@ const RULES: Readonly<Record<string, Rule>> = {
   },
   RunForked: (notes, data) => carry(notes, data['carried'] as Data),
   RunRewound: (notes, data) => {
-    if (Number(data['branch']) !== notes.branch + 1) throw new Error(`Branch ${data['branch']} follows branch ${notes.branch}.`);
-    notes.branch = Number(data['branch']);
-    notes.intended.clear();
-    notes.executions.clear();
-    notes.toldByOwner.clear();
-    notes.approvals.clear();
-    notes.undoable.clear();
-    notes.pooled.clear();
-    notes.arrived.clear();
-    notes.waits.clear();
-    for (const [timerId, { purpose }] of notes.timers) if (purpose !== 'deadline') notes.timers.delete(timerId);
+    beginBranch(notes, data);
     carry(notes, data['carried'] as Data);
+  },
+  RunContinued: (notes, data) => {
+    beginBranch(notes, data);
+    notes.toUndo = [];
+    notes.journalLength = 0;
+    notes.delivered = [];
   },
   SignalAwaited: (notes, data, revision) => {
     const [call, name] = [String(data['call']), String(data['name'])];
@@ -271,6 +267,21 @@ const RULES: Readonly<Record<string, Rule>> = {
   RunTimedOut: ends('timed-out'),
   RunTerminated: ends('terminated'),
 };
+
+/** Nothing of before is open any more. */
+function beginBranch(notes: Notes, data: Data): void {
+  if (Number(data['branch']) !== notes.branch + 1) throw new Error(`Branch ${data['branch']} follows branch ${notes.branch}.`);
+  notes.branch = Number(data['branch']);
+  notes.intended.clear();
+  notes.executions.clear();
+  notes.toldByOwner.clear();
+  notes.approvals.clear();
+  notes.undoable.clear();
+  notes.pooled.clear();
+  notes.arrived.clear();
+  notes.waits.clear();
+  for (const [timerId, { purpose }] of notes.timers) if (purpose !== 'deadline') notes.timers.delete(timerId);
+}
 
 /** What a fork or a rewind begins with. */
 function carry(notes: Notes, carried: Data): void {

@@ -1,5 +1,5 @@
 import { accept, type Decision } from '@perdure/kernel';
-import type { RunEvent, RunRejection } from '@perdure/run-contract';
+import type { RunEvent, RunEventOf, RunRejection } from '@perdure/run-contract';
 import { SIGNALS_UNREAD_MAX } from '../bounds';
 import { carriedFrom, reopened, type Past } from './carry';
 import { recallCommand } from '../command-memory';
@@ -7,7 +7,7 @@ import { alreadyExists, paused } from '../lifecycle/decide-lifecycle';
 import { commandExpired, notYet, refusal } from '../rejection';
 import type { DecidedCommand, Identities, RequestFork, RewindRun } from '../run.commands';
 import { evolve } from '../run.evolve';
-import { mayHaveHappened, nameInRun, type OpenRun, type OpenTool, type RunState } from '../run.state';
+import { mayHaveHappened, nameInRun, woken, type OpenRun, type OpenTool, type RunState } from '../run.state';
 
 type RunDecision = Decision<RunEvent, RunRejection>;
 type Hashing<C> = DecidedCommand & Identities & { readonly command: C };
@@ -70,6 +70,18 @@ export function decideRewind({ command, at, hash, childRun }: Hashing<RewindRun>
   return accept(...events);
 }
 
+/** The worker has let go of it: it asks for another one, which knows nothing of what was before. */
+export function decideContinue(input: unknown, run: OpenRun): RunDecision {
+  const unsettled = [...run.calls.values()].filter((call): call is OpenTool => call.kind === 'tool' && mayHaveHappened(call));
+  if (unsettled.length > 0) return effectsUnsettled(unsettled, 'Await their end before the run is continued.');
+  const events: RunEvent[] = [
+    { type: 'RunSuspended', data: { epoch: run.epoch } },
+    ...cancelledTimers(run),
+    { type: 'RunContinued', data: { branch: run.branch + 1, input } },
+  ];
+  return accept(...events, run.pause === undefined ? woken(run) : paused(run.pause.reason));
+}
+
 function held(run: OpenRun, why: string): readonly RunEvent[] {
   if (run.status === 'paused') return [];
   if (run.status !== 'active') return [paused(why)];
@@ -95,19 +107,21 @@ function unsettledIn(run: OpenRun, past: OpenRun, outcomes: RewindRun['outcomes'
   );
 }
 
-function effectsUnsettled(effects: readonly OpenTool[]): RunDecision {
+function effectsUnsettled(effects: readonly OpenTool[], hint = ANSWER_FIRST): RunDecision {
   const named = effects.map(({ call, tool }) => `${tool} ${call}`).join(', ');
-  const message = `It is not known yet whether these happened: ${named}. Wait for their end or answer for them (perdure effects list), then rewind.`;
+  const message = `It is not known yet whether these happened: ${named}. ${hint}`;
   return refusal('EffectsUnsettled', message, { details: { calls: effects.map(({ call }) => call) } });
 }
+
+const ANSWER_FIRST = 'Wait for their end or answer for them (perdure effects list), then rewind.';
 
 /** Last of all decisions: gives the timers that they set the names of their branch. */
 export function inBranches(state: RunState, events: readonly RunEvent[]): readonly RunEvent[] {
   let branch = 'branch' in state ? state.branch : 0;
-  if (branch === 0 && !events.some(({ type }) => type === 'RunRewound')) return events;
+  if (branch === 0 && !events.some(beginsBranch)) return events;
   const renamed = new Map<string, string>();
   return events.map((event): RunEvent => {
-    if (event.type === 'RunRewound') branch = event.data.branch;
+    if (beginsBranch(event)) branch = event.data.branch;
     if (event.type === 'TimerCancelled') {
       // Of a timer that was open before, the full name is known already.
       const timerId = renamed.get(event.data.timerId) ?? event.data.timerId;
@@ -118,4 +132,8 @@ export function inBranches(state: RunState, events: readonly RunEvent[]): readon
     renamed.set(event.data.timerId, timerId);
     return { ...event, data: { ...event.data, timerId } };
   });
+}
+
+function beginsBranch(event: RunEvent): event is RunEventOf<'RunRewound' | 'RunContinued'> {
+  return event.type === 'RunRewound' || event.type === 'RunContinued';
 }

@@ -1,11 +1,11 @@
 import type { CarriedState, RunEvent, RunEventOf, RunEventType } from '@perdure/run-contract';
 import { rememberCommand } from '../command-memory';
 import { impossible } from '../evolve-calls';
-import { journalFrom } from '../run.journal';
+import { emptyJournal, journalFrom } from '../run.journal';
 import { nameInRun, openInDoubt, type OpenRun, type OpenTimer } from '../run.state';
-import { withUnknown } from '../undo/undo-ledger';
+import { emptyLedger, withUnknown } from '../undo/undo-ledger';
 
-const TYPES = ['RunForked', 'RunRewound'] as const satisfies readonly RunEventType[];
+const TYPES = ['RunForked', 'RunRewound', 'RunContinued'] as const satisfies readonly RunEventType[];
 export type BranchEventType = (typeof TYPES)[number];
 
 export function isOfBranch(event: RunEvent): event is RunEventOf<BranchEventType> {
@@ -13,7 +13,14 @@ export function isOfBranch(event: RunEvent): event is RunEventOf<BranchEventType
 }
 
 export function evolveBranch(run: OpenRun, event: RunEventOf<BranchEventType>): OpenRun {
-  return event.type === 'RunForked' ? forked(run, event) : rewound(run, event);
+  switch (event.type) {
+    case 'RunForked':
+      return forked(run, event);
+    case 'RunRewound':
+      return rewound(run, event);
+    case 'RunContinued':
+      return continued(run, event);
+  }
 }
 
 /** A run becomes what another one, or itself, was at some revision: all that is carried stands in the fact. */
@@ -31,6 +38,15 @@ function rewound(run: OpenRun, event: RunEventOf<'RunRewound'>): OpenRun {
   const left = openInDoubt(run).map(({ call, what }) => ({ call: nameInRun(run.branch, call), what }));
   const nothingOpen = { calls: new Map(), timers: deadlineOf(run), inbound: [], lostInARow: 0 };
   return { ...known, ...nothingOpen, branch, undo: withUnknown(run.undo, left), ...carriedFields(carried) };
+}
+
+/** What it has done is done: only signals that nobody has read, and what limits the whole run, go on. */
+function continued(run: OpenRun, event: RunEventOf<'RunContinued'>): OpenRun {
+  const { branch, input } = event.data;
+  if (run.status !== 'suspended' || branch !== run.branch + 1) throw impossible(run, event);
+  const { unknown } = run.undo;
+  const nothingOpen = { calls: new Map(), timers: deadlineOf(run), inbound: [], journal: emptyJournal };
+  return { ...run, ...nothingOpen, branch, undo: { ...emptyLedger, unknown }, request: { ...run.request, input } };
 }
 
 function carriedFields({ turn, journal, signals }: CarriedState): Pick<OpenRun, 'turn' | 'journal' | 'signals'> {

@@ -9,6 +9,7 @@ import {
   fact,
   intendedEffect,
   knownCode,
+  reported,
   requested,
   sleepSet,
   specIdentities,
@@ -18,7 +19,7 @@ import {
 import type { DomainCommand, RewindRun } from '../run.commands';
 import { runDecider } from '../run.decider';
 import { evolve } from '../run.evolve';
-import { tailItems } from '../run.journal';
+import { journalLength, tailItems } from '../run.journal';
 import { isOpen, noRun, type OpenRun, type RunState } from '../run.state';
 
 const given = deciderSpec(runDecider(specIdentities));
@@ -301,5 +302,50 @@ describe('a rewind', () => {
     given(...done, fact('RunCompleted', { output: 1, endedAtMs: START_MS }))
       .when(at(rewindTo(done, 2)))
       .thenRejected('RunAlreadyEnded');
+  });
+});
+
+describe('a run that continues with another input', () => {
+  const again = () => at({ type: 'RecordProgress', epoch: 1, seq: 1, entries: [{ type: 'continued', input: { page: 2 } }] });
+  const begun = [requested(), assigned()];
+  const woken = fact('RunWoken', { preferredWorkerId: 'worker-1' });
+  const letGo = fact('RunSuspended', { epoch: 1 });
+  const continued = fact('RunContinued', { branch: 1, input: { page: 2 } });
+
+  it('lets go, begins again in another branch and asks for a worker, and takes its timers back', () => {
+    given(...begun, sleepSet('3'))
+      .when(again())
+      .then(
+        reported(1, 1, letGo),
+        reported(1, 1, fact('TimerCancelled', { timerId: '3' })),
+        reported(1, 1, continued),
+        reported(1, 1, woken),
+      );
+  });
+
+  it('has nothing of before but the signals that nobody has read, and what limits the whole run', () => {
+    const deadline = fact('TimerSet', { timerId: 'deadline', purpose: 'deadline', dueAtMs: START_MS + 9 });
+    const unread = fact('SignalReceived', { name: 'more', payload: 1, commandId: commandIdAt(START_MS, 3) });
+    const step = fact('StepsRecorded', { entries: [{ type: 'value', call: '1', name: 'now', value: 1 }] });
+    const state = stateOf(
+      ...begun,
+      deadline,
+      step,
+      unread,
+      sleepSet('3'),
+      letGo,
+      fact('TimerCancelled', { timerId: '3' }),
+      continued,
+    );
+    expect([...state.timers.keys()]).toEqual(['deadline']);
+    expect([state.calls.size, state.inbound.length, journalLength(state.journal), state.branch]).toEqual([0, 0, 0, 1]);
+    expect(state.signals).toMatchObject([{ name: 'more' }]);
+    expect(state.request.input).toEqual({ page: 2 });
+  });
+
+  it('is not left behind while nobody knows what an effect of it has done', () => {
+    given(...begun, intendedEffect('2'))
+      .when(again())
+      .thenRejected('EffectsUnsettled');
   });
 });

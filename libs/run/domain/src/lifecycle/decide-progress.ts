@@ -21,6 +21,7 @@ import {
   probeResult,
   refusedResult,
 } from '../effect/decide-effect';
+import { decideContinue } from '../branch/decide-branch';
 import { childRequested } from '../child/decide-child';
 import { afterLoss, paused } from './decide-lifecycle';
 import { cancelled, isWaitedFor } from './ensuing';
@@ -175,6 +176,10 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
       return diverged(entry, run, nowMs);
     case 'completed':
       return accept<RunEvent>({ type: 'RunCompleted', data: { output: entry.output, endedAtMs: nowMs } });
+    case 'continued':
+      return run.cancel === undefined
+        ? decideContinue(entry.input, run)
+        : accept(cancelledOrLetGo(run, run.cancel.reason, nowMs));
     case 'failed':
       return accept<RunEvent>({ type: 'RunFailed', data: { error: entry.error, endedAtMs: nowMs } });
     case 'cancelled':
@@ -297,10 +302,10 @@ function failedModelCall({ open, error, policy, report }: FailedModelCall): read
 }
 
 function timerSet(entry: EntryOf<'timer-set'>, run: OpenRun, nowMs: number): RunDecision {
-  const { call, delayMs } = entry;
+  const { call, delayMs = 0, dueAtMs = nowMs + delayMs } = entry;
   // The timers of the engine itself have names too: the deadline, the retries.
   if (run.calls.has(call) || run.timers.has(call)) return callConflict(call);
-  return accept<RunEvent>({ type: 'TimerSet', data: { timerId: call, purpose: 'sleep', call, dueAtMs: nowMs + delayMs } });
+  return accept<RunEvent>({ type: 'TimerSet', data: { timerId: call, purpose: 'sleep', call, dueAtMs } });
 }
 
 /** Only a sleep is the code's to cancel; that it fired while the report was under way does not make the report wrong. */
