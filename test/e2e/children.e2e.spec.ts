@@ -64,6 +64,18 @@ it.each(['services', 'nats', 'store', 'worker-1'])('loses and repeats none when 
   for (const each of begun) expect((await world.http.get(each)).parent).toEqual({ runId, call: expect.any(String) });
 });
 
+it.each(['services', 'worker-1'])('is asked for by a model, and answers it, also when %s is killed', async (name) => {
+  const until = newMark(`boss-${name}`);
+  const runId = await world.start('boss', { until });
+  const begun = await children(runId, 3);
+  await isActive(begun[1] ?? '');
+  await world.rig.stack.child(name).replaced(world.rig.stack.kill(name));
+  mark(until);
+  const output = '"sum 42", 7, NegativeNumber';
+  expect((await world.ended(runId)).outcome).toEqual({ status: 'completed', output });
+  expect((await world.facts(runId)).filter(ofType('ModelCallCompleted'))).toHaveLength(2);
+});
+
 it('is cancelled with its children, which it waits for', async () => {
   const runId = await world.start('family', { children: 3, until: newMark('never') });
   const begun = await children(runId, 3);

@@ -55,6 +55,7 @@ export type { LimitOptions } from './policies';
 export { ruleModel, type RuleDecision, type RuleModelOptions } from './rule-model';
 export type { TokenEvent } from './tokens/token-merge';
 export type { TokensOptions } from './tokens/token-reader';
+export { subagent, type SubagentOptions } from './subagent';
 export { tool, type ToolOptions } from './tool';
 export { workflow, type WorkflowOptions } from './workflow';
 export { defaultWorkerId, Worker, type WorkerOptions } from './worker';

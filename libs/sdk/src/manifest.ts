@@ -45,7 +45,7 @@ export function manifestOf(offer: Offer, digest: Digest, { build, compatibleWith
 }
 
 function manifestOfTool(tool: Tool, workerPool: string): unknown {
-  const { name, effect, timeoutMs, retry, input, probe, pool, timeouts, onExhausted, compensation, approval } = tool;
+  const { name, effect, timeoutMs, retry, input, probe, pool, timeouts, onExhausted, compensation, approval, child } = tool;
   return {
     name,
     effectClass: effect,
@@ -55,6 +55,7 @@ function manifestOfTool(tool: Tool, workerPool: string): unknown {
     ...(probe === undefined ? {} : { hasProbe: true }),
     ...(pool === undefined ? {} : { pool }),
     ...(approval === undefined ? {} : { approval }),
+    ...(child === undefined ? {} : { child }),
     ...(isExecutedIn(workerPool, tool) ? {} : { declaredOnly: true }),
     ...(timeouts === undefined ? {} : { timeouts }),
     ...(onExhausted === undefined ? {} : { onExhausted }),

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { Terminal, workflow, type ChildOptions } from '@perdure/sdk';
+import { agent, ruleModel, subagent, Terminal, workflow, type ChildOptions } from '@perdure/sdk';
 import { z } from 'zod';
 import { adder } from './behaviours';
 
@@ -60,4 +60,28 @@ export const hasty = workflow(
   },
 );
 
-export default [adder, helper, family, mixed, hasty];
+/** Asks two others at once, and tells what each came to. */
+export const boss = agent({
+  name: 'boss',
+  instructions: 'Ask the others.',
+  input: z.object({ until: z.string().optional() }),
+  tools: [
+    subagent(adder, { name: 'calculate', description: 'Adds.' }),
+    subagent(helper, { description: 'Gives its number.', parentClose: 'abandon' }),
+  ],
+  model: ruleModel('boss-rules', ({ messages }) => {
+    const { until } = JSON.parse(messages[0]?.role === 'user' ? messages[0].text : '{}') as { readonly until?: string };
+    const answers = messages.flatMap((message) => (message.role === 'tool' ? [message.outcome] : []));
+    if (answers.length === 0)
+      return {
+        toolCalls: [
+          { tool: 'calculate', args: { left: 20, right: 22 } },
+          { tool: 'helper', args: { number: 7, until } },
+          { tool: 'helper', args: { number: -1 } },
+        ],
+      };
+    return answers.map((outcome) => (outcome.ok ? JSON.stringify(outcome.value) : outcome.error.code)).join(', ');
+  }),
+});
+
+export default [adder, helper, family, mixed, hasty, boss];

@@ -1,10 +1,12 @@
-import { partitionOf, type Bus, type Cancel, type Host } from '@perdure/kernel';
+import { partitionOf, PerdureError, type Bus, type Cancel, type Host } from '@perdure/kernel';
 import { runAddress, workerAddress, workSubject, type Heartbeat, type RunAddress, type RunEvent } from '@perdure/run-contract';
 import {
   isOpen,
   pendingEffects,
   type DomainCommand,
+  type EndChild,
   type KnownCode,
+  type NoteChildStarted,
   type OpenRun,
   type RunEffect,
   type RunState,
@@ -82,7 +84,7 @@ export class Caretaker {
       host: ports.host,
       owns: (address) => this.owns(address),
       ask: (address, request) => ports.ask(address, request),
-      decide: (address, command) => this.carryOut(address, command),
+      decide: (address, command) => this.decideOfChild(address, command),
       stateOf: (address) => ports.runs.of(address).settled(),
       factAt: (address, revision) => ports.factAt(address, revision),
     });
@@ -316,12 +318,20 @@ export class Caretaker {
     }
   }
 
+  /** With the end of a child an agent decides what comes next, with its newest build. */
+  private async decideOfChild(address: RunAddress, command: EndChild | NoteChildStarted): Promise<void> {
+    const state = await this.ports.runs.of(address).settled();
+    const isAgent = isOpen(state) && state.request.kind === 'agent';
+    await this.carryOut(address, command, isAgent ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE);
+  }
+
   private async carryOut(address: RunAddress, command: DomainCommand, code: KnownCode = NO_CODE): Promise<void> {
     const { clock, entropy } = this.ports.host;
     const commandId = entropy.uuid();
     const provenance = { commandId, actor: SERVICE_ACTOR, traceparent: undefined };
     const at = { nowMs: clock.nowMs(), commandId, fraction: entropy.fraction() };
-    await this.ports.runs.of(address).submit({ given: { command, code, at }, provenance });
+    const judged = await this.ports.runs.of(address).submit({ given: { command, code, at }, provenance });
+    if (!judged.accepted && judged.rejection.reaction === 'retryable') throw PerdureError.fromRecord(judged.rejection);
   }
 
   private activeRun(address: RunAddress, epoch: number): ActiveRun | undefined {

@@ -39,7 +39,15 @@ export const parentOfRun = z.object({ runId: nameToken, call: callId });
 export type ParentOfRun = z.infer<typeof parentOfRun>;
 
 export const childEventSchemas = {
-  ChildRequested: z.object({ call: callId, child: nameToken, name: displayName, input: userValue, ...childOptions }),
+  ChildRequested: z.object({
+    call: callId,
+    child: nameToken,
+    name: displayName,
+    input: userValue,
+    ...childOptions,
+    /** Agents: the tool by which the model asked for it. */
+    asTool: z.object({ tool: displayName, toolCallId: z.string().max(200) }).optional(),
+  }),
   /** Only of a detached one: its call has ended. */
   ChildStarted: z.object({ call: callId, child: nameToken }),
   ChildEnded: z.object({

@@ -91,9 +91,9 @@ function decide(given: DecidedCommand, state: RunState, identities: Identities):
     case 'ReportEffect':
       return decideReport({ command, at, code }, state);
     case 'EndChild':
-      return decideEndChild({ command, at }, state);
+      return decideEndChild({ command, at, code }, state);
     case 'NoteChildStarted':
-      return decideChildStarted({ command, at }, state);
+      return decideChildStarted({ command, at, code }, state);
     case 'LoseExecution':
       return decideLoseExecution({ command, at, code }, state);
     case 'RecordVote':

@@ -120,6 +120,8 @@ export interface OpenChild {
   readonly limits?: RunLimits | undefined;
   readonly parentClose: ParentClosePolicy;
   readonly isDetached: boolean;
+  /** Agents: the tool by which the model asked for it. */
+  readonly asTool?: { readonly tool: string; readonly toolCallId: string } | undefined;
   readonly sinceMs: number;
 }
 

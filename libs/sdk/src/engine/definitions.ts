@@ -1,6 +1,6 @@
 import type { Logger } from '@perdure/kernel';
 import type { EditedUse, EffectClass, ModelCost, Outcome, ParentClosePolicy, RunLimits, ToolCall } from '@perdure/run-contract';
-import type { LoopGuard, RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
+import type { ChildTool, LoopGuard, RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
 import type { z } from 'zod';
 
 /** What a tool is given beside its input. */
@@ -56,6 +56,8 @@ export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
   readonly pool?: string | undefined;
   /** It is only named here. */
   readonly declaredOnly?: boolean;
+  /** A use of it is a run of its own. Made by `subagent()`. */
+  readonly child?: ChildTool | undefined;
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
   /** Never run without a grant, whatever the policies of the tenant say. */

@@ -101,6 +101,8 @@ export class WorkflowCalls implements CallPort {
 
   tool(call: string, tool: Tool, args: unknown): Promise<unknown> {
     const { execution } = this.given;
+    if (tool.child !== undefined)
+      return rejected(new Terminal('NotATool', `${tool.name} is a run of its own: start it with ctx.child.`));
     const plain = this.plainArguments(tool, args);
     if ('error' in plain) return rejected(plain.error);
     const argsHash = execution.host.digest.sha256(canonicalJson(plain.value));

@@ -27,6 +27,16 @@ export const toolTimeouts = z.object({
 });
 export type ToolTimeouts = z.infer<typeof toolTimeouts>;
 
+/** A use of the tool is a run of its own, which its model starts and is given the end of. */
+export const childTool = z.object({
+  /** The agent or workflow. */
+  name: displayName,
+  pool: nameToken.optional(),
+  deadlineMs: z.number().int().positive().optional(),
+  parentClose: z.enum(['cancel', 'request', 'abandon']),
+});
+export type ChildTool = z.infer<typeof childTool>;
+
 export const toolManifest = z.object({
   name: displayName,
   effectClass: z.enum(['pure', 'idempotent', 'probeable', 'irreversible']),
@@ -50,6 +60,8 @@ export const toolManifest = z.object({
       retry: retryPolicy,
     })
     .optional(),
+  /** Only of agents: nobody executes it. */
+  child: childTool.optional(),
   /** What becomes of a use whose attempts are exhausted. Absent: it fails with the error of the last one. */
   onExhausted: z.enum(['fail', 'dead-letter']).optional(),
 });

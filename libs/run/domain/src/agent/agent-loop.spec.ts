@@ -225,3 +225,46 @@ describe('the loop of an agent', () => {
       .thenRejected('NotForAgents');
   });
 });
+
+describe('a tool that is an agent of its own', () => {
+  const asks = toolManifest('ask', { child: { name: 'researcher', parentClose: 'request', deadlineMs: 9 } });
+  const both = knownCode(agentManifest({ tools: ['ask', 'pay'] }), [asks, toolManifest('pay')]);
+  const asked = fact('ChildRequested', {
+    call: 't1.0',
+    child: 'child-0-t1_0',
+    name: 'researcher',
+    input: { n: 1 },
+    parentClose: 'request',
+    deadlineMs: 9,
+    asTool: { tool: 'ask', toolCallId: 'a' },
+  });
+  const outcome = { ok: true as const, value: 'tides' };
+  const end = { command: { type: 'EndChild' as const, call: 't1.0', child: 'child-0-t1_0', outcome }, code: both };
+  const at = report([]).at;
+
+  it('is asked for as a run, and its end is the result that the model is shown', () => {
+    given(...begun)
+      .when(report([decided(1, use('ask'))], both))
+      .then(first(completed(1, use('ask'))), first(asked));
+    given(...begun, completed(1, use('ask')), asked, fact('RunSuspended', { epoch: 1 }))
+      .when({ ...end, at })
+      .then(
+        fact('ChildEnded', { call: 't1.0', child: 'child-0-t1_0', outcome }),
+        modelCall(2),
+        fact('RunWoken', { preferredWorkerId: 'worker-1' }),
+      );
+  });
+
+  it('is waited for together with the other tools of its turn', () => {
+    const calls = [use('ask', 'a'), use('pay', 'b')];
+    given(...begun, completed(1, ...calls), asked, intended('t1.1', 'pay', 'b'))
+      .when({ ...end, at })
+      .then(fact('ChildEnded', { call: 't1.0', child: 'child-0-t1_0', outcome }));
+  });
+
+  it('is brought its end again when the code of the agent is not known', () => {
+    given(...begun, completed(1, use('ask')), asked)
+      .when({ ...end, at, code: { behaviour: undefined, tool: () => undefined } })
+      .thenRejected('UnknownAgent');
+  });
+});

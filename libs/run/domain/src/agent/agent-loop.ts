@@ -1,16 +1,21 @@
 import { InvariantViolated } from '@perdure/kernel';
 import type { ModelDecision, RunEvent, ToolCall } from '@perdure/run-contract';
-import type { ToolManifest } from '@perdure/tenant-contract';
+import type { ChildTool, ToolManifest } from '@perdure/tenant-contract';
 import { INVALID_OUTPUTS_MAX, TOOL_NAMES_SHOWN } from '../bounds';
 import { approvalOf } from '../approval/request-approval';
 import { compensationOf, limitsOf } from '../effect/exhaustion';
-import type { Circumstances, KnownCode } from '../run.commands';
+import type { Circumstances, Identities, KnownCode } from '../run.commands';
 import type { OpenRun } from '../run.state';
 
 /**
  * The loop of an agent: model, decisions, effects, model. It is not code that is replayed but this function
  * of the folded state, so that a new build of the agent simply goes on from where the run stands.
  */
+
+interface Deciding extends Identities {
+  readonly at: Circumstances;
+  readonly code: KnownCode;
+}
 
 export function turnCall(turn: number): string {
   return `t${turn}`;
@@ -21,11 +26,7 @@ export function nextTurn(run: OpenRun, code: KnownCode): RunEvent {
 }
 
 /** What follows a decision of the model: its tool calls, or the end of the run. */
-export function afterDecision(
-  run: OpenRun,
-  decision: ModelDecision,
-  given: { at: Circumstances; code: KnownCode; hash(value: unknown): string },
-): readonly RunEvent[] {
+export function afterDecision(run: OpenRun, decision: ModelDecision, given: Deciding): readonly RunEvent[] {
   const { behaviour } = given.code;
   const turnsMax = run.limits.turnsMax ?? behaviour?.limits.turnsMax;
   if (decision.toolCalls.length === 0) {
@@ -89,9 +90,10 @@ function intendModelCall(run: OpenRun, turn: number, { code, tell }: NextCall): 
 function intendTool(
   { run, call }: { readonly run: OpenRun; readonly call: string },
   toolCall: ToolCall,
-  given: { at: Circumstances; code: KnownCode; hash(value: unknown): string },
+  given: Deciding,
 ): readonly RunEvent[] {
   const manifest = offeredTool(toolCall.tool, given.code);
+  if (manifest?.child !== undefined) return [intendChild({ run, call, of: manifest.child }, toolCall, given)];
   const effect = {
     call,
     tool: toolCall.tool,
@@ -111,6 +113,16 @@ function intendTool(
     intended,
     { type: 'EffectFailed', data: { call, attempt: 1, error: { code: 'UnknownTool', message, reaction: 'terminal' } } },
   ];
+}
+
+/** The model asks for a run of its own: what it gives is the result of the tool. */
+function intendChild(
+  { run, call, of }: { readonly run: OpenRun; readonly call: string; readonly of: ChildTool },
+  { tool, toolCallId, args }: ToolCall,
+  { childRun }: Deciding,
+): RunEvent {
+  const asTool = { tool, toolCallId };
+  return { type: 'ChildRequested', data: { call, child: childRun(run.branch, call), input: args ?? null, ...of, asTool } };
 }
 
 /** A build holds the tools of all its agents: a model is given those of its own agent and no other. */

@@ -27,7 +27,8 @@ export function evolveChild(run: OpenRun, event: RunEventOf<ChildEventType>, tim
 function requested(run: OpenRun, { data }: RunEventOf<'ChildRequested'>, sinceMs: number): OpenRun {
   const { call, name, detached, ...order } = data;
   const child: OpenChild = { kind: 'child', ...order, call, name, isDetached: detached === true, sinceMs };
-  return withItem(openCall(run, child), { type: 'made', call, kind: 'child', name });
+  const next = openCall(run, child);
+  return order.asTool === undefined ? withItem(next, { type: 'made', call, kind: 'child', name }) : next;
 }
 
 function answered(run: OpenRun, event: RunEventOf<'ChildStarted' | 'ChildEnded'>, outcome: Outcome): OpenRun {
@@ -35,5 +36,6 @@ function answered(run: OpenRun, event: RunEventOf<'ChildStarted' | 'ChildEnded'>
   const open = run.calls.get(call);
   if (open?.kind !== 'child' || open.child !== child) throw impossible(run, event);
   const arrived = { revision: run.revision, call, outcome, kind: 'child' as const, name: open.name };
-  return { ...closeCall(run, call), inbound: [...run.inbound, arrived] };
+  const told = { ...closeCall(run, call), inbound: [...run.inbound, arrived] };
+  return open.asTool === undefined ? told : withItem(told, { type: 'tool-result', call, ...open.asTool, outcome });
 }
