@@ -38,6 +38,7 @@ import { InboxDesk } from './inbox-desk';
 import { RunDirectory } from './run-directory';
 import { RunRequests } from './run-requests';
 import { RunsController } from './runs.controller';
+import { CallbacksController } from './callbacks.controller';
 import { SignalsController } from './signals.controller';
 import { SignerRequests } from './signer-requests';
 import { TokenStreams } from './token-streams';
@@ -59,6 +60,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     RunsController,
     BulkController,
     BranchesController,
+    CallbacksController,
     SignalsController,
     EffectsController,
     ApprovalsController,

@@ -39,6 +39,8 @@ const STATUS: Readonly<Record<string, number>> = {
   ChangedArguments: 409,
   QueueFull: 429,
   TooManySignals: 429,
+  CallbackClosed: 410,
+  InvalidCallback: 404,
   NoSuchRevision: 404,
   HistoryTooLong: 422,
   ModelNotOffered: 422,

@@ -57,6 +57,22 @@ export class SignalBody extends createZodDto(
   }),
 ) {}
 
+export class CallbackBody extends createZodDto(
+  z
+    .object({
+      result: userValue.optional().describe('JSON of up to 32 KiB.'),
+      error: z
+        .object({
+          code: z.string().min(1).max(200),
+          message: z.string().max(20_000),
+          details: z.record(z.string(), z.unknown()).optional(),
+        })
+        .optional()
+        .describe('Instead of a result: what the code is given to catch.'),
+    })
+    .strict(),
+) {}
+
 export class ResumeBody extends createZodDto(
   z.object({
     reason: z.string().max(2_000).optional(),

@@ -2,6 +2,7 @@ import { Cancelled, InvariantViolated, Retryable, Terminal, token, type Bus, typ
 import type { BusConnection } from '@perdure/platform-bus-jetstream';
 import { systemHost } from '@perdure/platform-host-node';
 import {
+  callbackToken,
   forkAnswer,
   requestSubject,
   rewindAnswer,
@@ -9,6 +10,7 @@ import {
   runStateView,
   runView,
   startAnswer,
+  type CallbackPayload,
   type CommandEnvelopeInput,
   type LimitExtension,
   type RunLimits,
@@ -202,6 +204,18 @@ export class Client {
       redriveEffect: (call, reason) => this.redriveEffect(runId, call, reason),
       giveUpEffect: (call, reason) => this.giveUpEffect(runId, call, reason),
     };
+  }
+
+  /**
+   * Answers a callback that a run waits for, by the token that its code has given away.
+   * @throws Terminal `CallbackClosed` when it was answered before, or nobody waits any more
+   */
+  async answer(callback: string, answered: CallbackPayload): Promise<void> {
+    const { address, name } = callbackToken.parse(callback);
+    if (address.tenant !== this.tenant)
+      throw new Terminal('InvalidCallback', `That callback is of tenant ${address.tenant}; this client is of ${this.tenant}.`);
+    const { value } = serialise(answered, 'The answer');
+    await this.command(address.runId, { type: 'SignalRun', name, payload: value });
   }
 
   /** See RunHandle.result. */

@@ -28,6 +28,7 @@ export type {
   Agent,
   Behaviour,
   BehaviourLimits,
+  Callback,
   ChildOf,
   ChildOptions,
   Compensation,

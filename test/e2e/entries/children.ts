@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { agent, ruleModel, subagent, Terminal, workflow, type ChildOptions } from '@perdure/sdk';
 import { z } from 'zod';
@@ -84,4 +84,21 @@ export const boss = agent({
   }),
 });
 
-export default [adder, helper, family, mixed, hasty, boss];
+/** Has somebody outside work for it, and tells what came of it. */
+export const client = workflow(
+  { name: 'client', input: z.object({ file: z.string(), timeoutMs: z.number().optional() }) },
+  async (ctx, { file, timeoutMs }) => {
+    const { token, result } = await ctx.callback({
+      schema: z.object({ pages: z.number() }),
+      ...(timeoutMs === undefined ? {} : { timeoutMs }),
+    });
+    await ctx.step('tell', () => writeFileSync(file, token));
+    try {
+      return await result;
+    } catch (error) {
+      return (error as Terminal).code;
+    }
+  },
+);
+
+export default [client, adder, helper, family, mixed, hasty, boss];

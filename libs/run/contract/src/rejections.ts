@@ -46,6 +46,7 @@ export type RunRejectionType =
   | 'UndoNeedsApproval'
   | 'OnlyAPersonMay'
   | 'TooManySignals'
+  | 'CallbackClosed'
   | ApprovalRefusal
   | 'NoSuchRevision'
   | 'HistoryTooLong'

@@ -1,5 +1,7 @@
+import { isToken, Terminal } from '@perdure/kernel';
 import { z } from 'zod';
-import { callId, nameToken, userValue } from './values';
+import { runAddress, type RunAddress } from './names';
+import { callId, errorRecord, nameToken, userValue } from './values';
 
 /** Facts about what is sent to a run from outside. */
 export const signalEventSchemas = {
@@ -8,6 +10,27 @@ export const signalEventSchemas = {
   /** The code waits for a signal: the oldest unread one of that name answers at once. */
   SignalAwaited: z.object({ call: callId, name: nameToken, dueAtMs: z.number().int().nonnegative().optional() }),
 } as const;
+
+/**
+ * A callback is a signal that one wait alone takes, once: whoever knows its name was given it. Its token is that name with the
+ * address of the run.
+ */
+export const CALLBACK_PREFIX = 'cb-';
+
+export const callbackToken = {
+  build: ({ tenant, runId }: RunAddress, name: string): string => `${tenant}.${runId}.${name}`,
+  /** @throws Terminal `InvalidCallback` */
+  parse: (text: string): { readonly address: RunAddress; readonly name: string } => {
+    const [tenant = '', runId = '', name = '', ...rest] = text.split('.');
+    const isOne = rest.length === 0 && name.startsWith(CALLBACK_PREFIX) && [tenant, runId, name].every(isToken);
+    if (isOne) return { address: runAddress(tenant, runId), name };
+    throw new Terminal('InvalidCallback', 'This is not the token of a callback: use the one that the run has given, as it is.');
+  },
+};
+
+/** What somebody who was called brings. */
+export const callbackPayload = z.union([z.object({ result: userValue }).strict(), z.object({ error: errorRecord }).strict()]);
+export type CallbackPayload = z.infer<typeof callbackPayload>;
 
 export const SIGNAL_PAYLOAD_PATHS = { SignalReceived: ['payload'] } as const;
 

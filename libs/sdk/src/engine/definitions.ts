@@ -226,6 +226,14 @@ export interface ChildOptions {
 /** What is started: by its definition, or by its name where that lives in another code base. */
 export type ChildOf<I extends z.ZodType, O> = Agent<I, O> | Workflow<I, O>;
 
+/** Somebody outside is to answer, once, at some time. */
+export interface Callback<T = unknown> {
+  /** Whoever has it may answer: `POST /v1/callbacks/<token>` with `{ "result": … }` or `{ "error": { code, message } }`, or `client.answer(token, …)`. */
+  readonly token: string;
+  /** The answer; rejects with the error that was answered, or `CallbackTimedOut`. */
+  readonly result: Promise<T>;
+}
+
 type Branch = (ctx: WorkflowContext) => unknown;
 
 /**
@@ -276,6 +284,11 @@ export interface WorkflowContext {
   /** A durable wait for a signal; one that was sent before and nobody has read answers at once. */
   waitFor<T = unknown>(signal: string, options?: WaitOptions<T>): Promise<T>;
   waitFor<T = unknown>(signal: string, options: WaitOptions<T> & { readonly timeoutMs: number }): Promise<Waited<T>>;
+  /**
+   * A durable wait for an answer from outside, by a token of its own that works once: give it to whoever works for long, then await
+   * `result`. It waits as soon as this has resolved.
+   */
+  callback<T = unknown>(options?: WaitOptions<T> & { readonly timeoutMs?: number }): Promise<Callback<T>>;
   /** Recorded values: the same when the code runs again. */
   now(): number;
   random(): number;

@@ -1,7 +1,10 @@
 import type { z } from 'zod';
 import type { VersionRange } from './journaled-values';
-import { Terminal, type Logger } from '@perdure/kernel';
+import { Terminal, type ErrorRecord, type Logger } from '@perdure/kernel';
+import { CALLBACK_PREFIX, callbackPayload, callbackToken, runAddress } from '@perdure/run-contract';
+import { errorOf } from './outcome';
 import type {
+  Callback,
   ChildOf,
   ChildOptions,
   Model,
@@ -116,6 +119,18 @@ export class Scope implements WorkflowContext {
     return timeoutMs === undefined ? payload : { timedOut: false, payload };
   }
 
+  async callback<T = unknown>({ timeoutMs, schema }: WaitOptions<T> & { readonly timeoutMs?: number } = {}): Promise<
+    Callback<T>
+  > {
+    const name = `${CALLBACK_PREFIX}${this.uuid()}`;
+    const result = answerOf<T>(this.port.waitFor(this.next(), name, timeoutMs), schema);
+    // Nobody may be listening yet.
+    result.catch(() => undefined);
+    // What is recorded first has been recorded with all that was asked before: the wait.
+    await this.port.step(this.next(), 'callback', { run: () => null, options: {} });
+    return { token: callbackToken.build(runAddress(this.tenant, this.runId), name), result };
+  }
+
   now(): number {
     return this.port.value(this.next(), 'now') as number;
   }
@@ -150,6 +165,15 @@ export class Scope implements WorkflowContext {
     this.made += 1;
     return this.prefix + this.made;
   }
+}
+
+async function answerOf<T>(waiting: Promise<unknown>, schema: z.ZodType<T> | undefined): Promise<T> {
+  const waited = (await waiting) as Waited;
+  if (waited.timedOut) throw new Terminal('CallbackTimedOut', 'Nobody answered in the time that there was.');
+  const answer = callbackPayload.safeParse(waited.payload);
+  if (!answer.success) throw new Terminal('InvalidCallback', `What was answered is no answer: ${answer.error.message}`);
+  if ('error' in answer.data) throw errorOf(answer.data.error as ErrorRecord);
+  return schema === undefined ? (answer.data.result as T) : fitting('callback', schema, answer.data.result);
 }
 
 /** The same live and on replay: what was recorded is what was sent. */

@@ -1,5 +1,5 @@
 import { accept, type Decision } from '@perdure/kernel';
-import type { ProgressEntry, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
+import { CALLBACK_PREFIX, type ProgressEntry, type RunCommandOf, type RunEvent, type RunRejection } from '@perdure/run-contract';
 import { SIGNAL_RETRY_MS, SIGNALS_UNREAD_MAX } from '../bounds';
 import { recallCommand } from '../command-memory';
 import { oldestWait, unreadFor } from './evolve-signal';
@@ -35,6 +35,8 @@ export function decideSignal(
       limit === undefined ? [] : [{ type: 'TimerCancelled', data: { timerId: limit.timerId } }];
     return accept(received, ...cancelled, ...(run.status === 'suspended' ? [woken(run)] : []));
   }
+  if (name.startsWith(CALLBACK_PREFIX))
+    return refusal('CallbackClosed', 'Nobody waits for this callback any more: it was answered before, or its time is over.');
   if (run.signals.length < SIGNALS_UNREAD_MAX) return accept(received);
   const message = `The run keeps ${SIGNALS_UNREAD_MAX} signals that nobody has read, and takes no more. Send it again when it has read some.`;
   return notYet('TooManySignals', message, SIGNAL_RETRY_MS);

@@ -111,6 +111,29 @@ describe('a signal', () => {
   });
 });
 
+describe('a callback', () => {
+  const name = 'cb-0197';
+
+  it('is taken by the wait for it, once', () => {
+    given(...active, awaited('1', name))
+      .when(send(name, { result: 1 }))
+      .then(received(name, { result: 1 }));
+    given(...active, awaited('1', name), received(name, { result: 1 }, 6))
+      .when(send(name, { result: 2 }))
+      .thenRejected('CallbackClosed');
+  });
+
+  it('for which nobody waits, or not any more, is refused', () => {
+    given(...active)
+      .when(send(name))
+      .thenRejected('CallbackClosed');
+    const timedOut = fact('TimerFired', { timerId: 'wait-1', dueAtMs: START_MS + 5_000 });
+    given(...active, awaited('1', name), limit(), timedOut)
+      .when(send(name))
+      .thenRejected('CallbackClosed');
+  });
+});
+
 describe('a wait for a signal', () => {
   it('with a limit sets a timer, unless its signal is there already', () => {
     const limited: ProgressEntry = { ...waits, timeoutMs: 5_000 };
