@@ -43,3 +43,6 @@ export const PARTITIONS = 256;
 export function partitionOf(id: Token): number {
   return fnv1a32(id) % PARTITIONS;
 }
+
+/** Of the names of signals that one wait alone takes, once: callbacks. */
+export const CALLBACK_PREFIX = 'cb-';

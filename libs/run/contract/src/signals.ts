@@ -1,4 +1,4 @@
-import { isToken, Terminal } from '@perdure/kernel';
+import { CALLBACK_PREFIX, isToken, Terminal } from '@perdure/kernel';
 import { z } from 'zod';
 import { runAddress, type RunAddress } from './names';
 import { callId, errorRecord, nameToken, userValue } from './values';
@@ -11,12 +11,7 @@ export const signalEventSchemas = {
   SignalAwaited: z.object({ call: callId, name: nameToken, dueAtMs: z.number().int().nonnegative().optional() }),
 } as const;
 
-/**
- * A callback is a signal that one wait alone takes, once: whoever knows its name was given it. Its token is that name with the
- * address of the run.
- */
-export const CALLBACK_PREFIX = 'cb-';
-
+/** Of a callback: its name, which only those know whom it was given, with the address of the run. */
 export const callbackToken = {
   build: ({ tenant, runId }: RunAddress, name: string): string => `${tenant}.${runId}.${name}`,
   /** @throws Terminal `InvalidCallback` */

@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 import type { VersionRange } from './journaled-values';
-import { Terminal, type ErrorRecord, type Logger } from '@perdure/kernel';
-import { CALLBACK_PREFIX, callbackPayload, callbackToken, runAddress } from '@perdure/run-contract';
+import { CALLBACK_PREFIX, Terminal, type ErrorRecord, type Logger } from '@perdure/kernel';
+import { callbackPayload, callbackToken, runAddress } from '@perdure/run-contract';
 import { errorOf } from './outcome';
 import type {
   Callback,

@@ -1,5 +1,5 @@
-import { accept, type Decision } from '@perdure/kernel';
-import { CALLBACK_PREFIX, type ProgressEntry, type RunCommandOf, type RunEvent, type RunRejection } from '@perdure/run-contract';
+import { accept, CALLBACK_PREFIX, type Decision } from '@perdure/kernel';
+import type { ProgressEntry, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
 import { SIGNAL_RETRY_MS, SIGNALS_UNREAD_MAX } from '../bounds';
 import { recallCommand } from '../command-memory';
 import { oldestWait, unreadFor } from './evolve-signal';
