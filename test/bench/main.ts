@@ -4,6 +4,7 @@ import { show, type Figures } from './show';
 import { storeLoad } from './store';
 import { stepsLoad } from './w1';
 import { startsLoad } from './w2';
+import { sleepsLoad } from './w3';
 import { signalsLoad } from './w4';
 import { deathLoad } from './w5';
 import { fanOutLoad } from './w6';
@@ -27,6 +28,7 @@ export interface BenchOptions {
 const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   w1: stepsLoad,
   w2: startsLoad,
+  w3: sleepsLoad,
   w4: signalsLoad,
   w5: deathLoad,
   w6: fanOutLoad,

@@ -3,6 +3,7 @@ import { chaos } from './chaos';
 import { deployChaos } from './deploy/deploy-chaos';
 import { paymentsChaos } from './payments/payments-chaos';
 import { storeChaos } from './store/store-chaos';
+import { timersChaos } from './timers/timers-chaos';
 
 const SECONDS = 60;
 const SEED = 7;
@@ -16,7 +17,10 @@ const PAYMENTS_BY_POINTS = 150;
 /** Agents, and as many workflows. */
 const DEPLOY_RUNS = 1_000;
 
-const SCENARIOS = ['runs', 'store', 'payments', 'deploy'] as const;
+/** That wait, some hundreds at a time. */
+const TIMER_RUNS = 4_000;
+
+const SCENARIOS = ['runs', 'store', 'payments', 'deploy', 'timers'] as const;
 
 /** @returns 0, or 1 on any violation, or 2 when it was asked for something that is not there */
 export async function main(args: readonly string[]): Promise<number> {
@@ -52,7 +56,9 @@ export async function main(args: readonly string[]): Promise<number> {
         ? await paymentsChaos({ ...common, isolated, payments, points })
         : scenario === 'deploy'
           ? await deployChaos({ runs: Number(values.runs ?? DEPLOY_RUNS), say: common.say })
-          : await chaos({ ...common, isolated });
+          : scenario === 'timers'
+            ? await timersChaos({ ...common, isolated, runs: Number(values.runs ?? TIMER_RUNS) })
+            : await chaos({ ...common, isolated });
   const shown = { ...report, violations: report.violations.slice(0, VIOLATIONS_SHOWN) };
   process.stdout.write(values.json ? `${JSON.stringify(shown)}\n` : `${JSON.stringify(shown, undefined, 2)}\n`);
   return report.violations.length === 0 ? 0 : 1;

@@ -194,6 +194,12 @@ function ofChild(type: string, data: Data): Told | undefined {
         `child ${text(data.name)} ${shortArgs(data.input)}${data.detached === true ? ', detached' : ''}`,
         aside,
       ];
+    case 'MessageSent':
+      return ['✉', pc.dim, `message ${text(data.name)} to ${text(data.to)}`];
+    case 'MessageDelivered':
+      return ['✉', pc.green, `message ${text(data.call)} delivered`];
+    case 'MessageRefused':
+      return ['✉', pc.red, `message ${text(data.call)} refused: ${errorOf(data)}`];
     case 'ChildStarted':
       return ['⎇', pc.green, 'child started', aside];
     case 'ChildEnded': {

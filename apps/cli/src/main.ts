@@ -222,14 +222,14 @@ function addProofCommands(program: Command): void {
   const bench = program
     .command('bench <load>')
     .description(
-      'measure a load on a fresh stack: w1 (steps), w2 (runs), w4 (signals), w5 (death of a worker), w6 (children), w8 (long runs), store (the event store alone)',
+      'measure a load on a fresh stack: w1 (steps), w2 (runs), w3 (sleeps), w4 (signals), w5 (death of a worker), w6 (children), w8 (long runs), store (the event store alone)',
     )
     .option('--runs <n>', 'runs', positive)
     .option('--steps <n>', 'steps a run; w8: facts, or results, of the longest run (default 10,000)', positive)
     .option('--concurrency <n>', 'runs at once', positive)
     .option('--pure', 'steps of class pure, under output commit')
     .option('--second-worker', 'w5: another worker instead of a restart')
-    .option('--seconds <n>', 'store: how long each figure is measured', positive)
+    .option('--seconds <n>', 'store: how long each figure is measured; w3: how long a run sleeps', positive)
     .option('--rounds <n>', 'store: figures are medians of so many', positive)
     .option('--memory', 'store: only what a large log costs; takes minutes')
     .option('--events <n>', 'store --memory: events in the log (default 1,000,000)', positive)
@@ -240,12 +240,12 @@ function addProofCommands(program: Command): void {
     .description('kill processes at random under load, and check that nothing is lost or doubled')
     .option(
       '--scenario <name>',
-      'runs: the whole stack; store: the event store alone; payments: effects that must not be doubled; deploy: a breaking change under live runs',
+      'runs: the whole stack; store: the event store alone; payments: effects that must not be doubled; deploy: a breaking change under live runs; timers: runs that wait',
       'runs',
     )
     .option('--payments <n>', 'payments: how many', positive)
     .option('--points', 'payments: end a process at each moment of a payment, instead of at random')
-    .option('--runs <n>', 'deploy: agents, and as many workflows', positive)
+    .option('--runs <n>', 'deploy: agents, and as many workflows; timers: runs that wait', positive)
     .option('--seconds <n>', 'how long', positive)
     .option('--seed <n>', 'which chances', positive)
     .option('--isolated', 'a process for each service');

@@ -41,6 +41,7 @@ export type {
   OutputPrompt,
   Probed,
   ProbeScope,
+  Received,
   StepOptions,
   StepScope,
   Tool,
@@ -57,6 +58,7 @@ export { ruleModel, type RuleDecision, type RuleModelOptions } from './rule-mode
 export type { TokenEvent } from './tokens/token-merge';
 export type { TokensOptions } from './tokens/token-reader';
 export { subagent, type SubagentOptions } from './subagent';
+export { supervise, type RestartPolicy } from './supervise';
 export { tool, type ToolOptions } from './tool';
 export { workflow, type WorkflowOptions } from './workflow';
 export { defaultWorkerId, Worker, type WorkerOptions } from './worker';

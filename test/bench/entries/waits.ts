@@ -4,6 +4,8 @@ import { z } from 'zod';
 /** Ends with the signal that it waits for. */
 export const waiter = workflow({ name: 'waiter', input: z.object({ n: z.number() }) }, (ctx) => ctx.waitFor('go'));
 
+export const sleeper = workflow({ name: 'sleeper', input: z.object({ ms: z.number() }) }, (ctx, { ms }) => ctx.sleep(ms));
+
 export const leaf = workflow({ name: 'leaf', input: z.object({ n: z.number() }) }, (_ctx, { n }) => n);
 
 /** Starts so many runs at once, and gives the sum of what they give. */
@@ -13,4 +15,4 @@ export const fan = workflow({ name: 'fan', input: z.object({ children: z.number(
   return given.reduce((sum, n) => sum + n, 0);
 });
 
-export default [waiter, leaf, fan];
+export default [waiter, sleeper, leaf, fan];

@@ -84,6 +84,32 @@ export const boss = agent({
   }),
 });
 
+/** Answers each question with its length, until somebody says that it is enough. */
+export const oracle = workflow({ name: 'oracle', input: z.object({ questions: z.number() }) }, async (ctx, { questions }) => {
+  const asked: unknown[] = [];
+  for (let n = 0; n < questions; n += 1) {
+    const { from, payload } = await ctx.receive<string>('question');
+    asked.push(payload);
+    if (from !== undefined) await ctx.send(from, 'answer', payload.length);
+  }
+  return asked;
+});
+
+/** Asks another run, all at once, and tells what it was answered. */
+export const seeker = workflow(
+  { name: 'seeker', input: z.object({ to: z.string(), questions: z.array(z.string()) }) },
+  async (ctx, { to, questions }) => {
+    try {
+      await Promise.all(questions.map((question) => ctx.send(to, 'question', question)));
+    } catch (error) {
+      return (error as Terminal).code;
+    }
+    const answers: number[] = [];
+    for (const _question of questions) answers.push((await ctx.receive<number>('answer', { schema: z.number() })).payload);
+    return answers;
+  },
+);
+
 /** Has somebody outside work for it, and tells what came of it. */
 export const client = workflow(
   { name: 'client', input: z.object({ file: z.string(), timeoutMs: z.number().optional() }) },
@@ -101,4 +127,4 @@ export const client = workflow(
   },
 );
 
-export default [client, adder, helper, family, mixed, hasty, boss];
+export default [oracle, seeker, client, adder, helper, family, mixed, hasty, boss];

@@ -19,6 +19,7 @@ import type { OwnedRun, OwnerKeeper } from './owner.keeper';
 import { PooledEffects, type PooledEvents } from './pooled-effects';
 import type { Ownership } from './ports';
 import type { AppendedFacts } from './run.actor';
+import { MessageKeeper } from './message-keeper';
 import { takes, WorkerRegistry, type Death } from './worker-registry';
 
 /**
@@ -62,6 +63,7 @@ export class Caretaker {
   private readonly activations: ActivationKeeper;
   readonly pooled: PooledEffects;
   readonly children: ChildKeeper;
+  readonly messages: MessageKeeper;
   private readonly unplaced = new Map<string, RunAddress>();
   private readonly enforcing = new Map<string, Cancel>();
   /** Activations that a heartbeat named at the last audit although they are over, by session and run. */
@@ -80,14 +82,15 @@ export class Caretaker {
         current: (address) => this.ports.runs.peek(address)?.state,
       },
     );
-    this.children = new ChildKeeper({
+    const ofRuns = {
       host: ports.host,
-      owns: (address) => this.owns(address),
-      ask: (address, request) => ports.ask(address, request),
-      decide: (address, command) => this.decideOfChild(address, command),
-      stateOf: (address) => ports.runs.of(address).settled(),
-      factAt: (address, revision) => ports.factAt(address, revision),
-    });
+      owns: (address: RunAddress) => this.owns(address),
+      ask: (address: RunAddress, request: string) => ports.ask(address, request),
+      stateOf: (address: RunAddress) => ports.runs.of(address).settled(),
+      factAt: (address: RunAddress, revision: number) => ports.factAt(address, revision),
+    };
+    this.children = new ChildKeeper({ ...ofRuns, decide: (address, command) => this.decideOfChild(address, command) });
+    this.messages = new MessageKeeper({ ...ofRuns, decide: (address, command) => this.carryOut(address, command) });
     this.activations = new ActivationKeeper(ports, {
       onUnclaimed: (address, epoch, reason) => void this.decide(address, { type: 'LoseActivation', epoch, reason }),
       current: (address, epoch) => this.activeRun(address, epoch),
@@ -102,6 +105,7 @@ export class Caretaker {
   async stop(): Promise<void> {
     this.cancelAudit();
     this.children.stop();
+    this.messages.stop();
     for (const cancel of this.enforcing.values()) cancel();
     await this.workers.stop();
   }
@@ -111,6 +115,7 @@ export class Caretaker {
       const revision = before.revision + 1 + index;
       this.ports.index.noteOwn(address, event, revision);
       this.children.index.noteOwn(address, event, revision);
+      this.messages.noteOwn(address, event, revision);
     });
     if (isActive(before) && (!isActive(after) || after.epoch !== before.epoch)) this.letGo(address, before, { after, events });
     if (after.status === 'ended') this.pooled.onEnded(address, before);
@@ -141,7 +146,9 @@ export class Caretaker {
       for (let run = open.pop(); run !== undefined; run = open.pop()) await this.resume(run.address);
     };
     await Promise.all(Array.from({ length: RESUME_CONCURRENCY }, resumeNext));
-    this.children.resumeAll((parent) => partitions.has(partitionOf(parent.runId)));
+    const isOfThem = (address: RunAddress): boolean => partitions.has(partitionOf(address.runId));
+    this.children.resumeAll(isOfThem);
+    this.messages.resumeAll(isOfThem);
   }
 
   private async resume(address: RunAddress): Promise<void> {

@@ -2,7 +2,7 @@ import { StoreUnavailable } from '@perdure/kernel';
 import type { ProgressEntry } from '@perdure/run-contract';
 import type { DomainCommand } from '@perdure/run-domain';
 import { commandIdAt, knownCode, START_MS, workflowManifest } from '@perdure/testing';
-import { CANCEL, RELEASE, report, REQUEST, step, World } from './run.actor.world';
+import { CANCEL, RELEASE, report, REQUEST, step, stream, World } from './run.actor.world';
 
 describe('an append whose answer is lost', () => {
   it('is sent again, byte for byte, and stands in the log once', async () => {
@@ -182,5 +182,21 @@ describe('what was looked up for a command', () => {
     await expect(actor.submit({ given, provenance, codeStamp: 0 })).rejects.toThrow(StoreUnavailable);
     expect(await world.types()).toEqual(['RunRequested', 'RunAssigned']);
     expect(await actor.submit({ given, provenance, codeStamp: 1 })).toMatchObject({ accepted: true });
+  });
+});
+
+describe('a run that is not held', () => {
+  it('is read once, however many ask for it at once', async () => {
+    const world = new World();
+    await world.send(world.actor(), REQUEST);
+    let reads = 0;
+    const store = Object.create(world.store) as typeof world.store;
+    store.read = async (...asked) => {
+      if (asked[0] === stream) reads += 1;
+      return world.store.read(...asked);
+    };
+    const actor = world.actor(store);
+    const states = await Promise.all(Array.from({ length: 20 }, () => actor.settled()));
+    expect([reads, new Set(states).size]).toEqual([1, 1]);
   });
 });

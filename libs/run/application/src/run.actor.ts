@@ -78,6 +78,8 @@ export class RunActor {
   private queue: Waiting[] = [];
   private running = false;
   private held: RunState | undefined;
+  /** Under way. */
+  private reading: Promise<RunState> | undefined;
   private snapshotRevision = 0;
   /** Of facts that were appended since the journal was last sealed: it has grown by no more. */
   private unsealedBytes = 0;
@@ -102,7 +104,7 @@ export class RunActor {
 
   /** The log holds this revision: what is older is not worth keeping. */
   forgetBefore(revision: number): void {
-    if (!this.running && this.held !== undefined && this.held.revision < revision) this.held = undefined;
+    if (!this.running && this.held !== undefined && this.held.revision < revision) this.forget();
   }
 
   submit(job: RunCommandJob): Promise<Judged> {
@@ -112,16 +114,34 @@ export class RunActor {
     });
   }
 
-  /** The present state, reading it if it is not held. */
+  /**
+   * The present state, reading it if it is not held. Whoever asks while it is being read is given what that read finds: after
+   * a restart many ask for many runs at once, and none is to be read twice.
+   */
   async settled(): Promise<RunState> {
     // That there is no such run may be true no longer: it costs one read to look again.
     if (this.held !== undefined && this.held.status !== 'none') return this.held;
+    const reading = (this.reading ??= this.read());
+    try {
+      return await reading;
+    } finally {
+      if (this.reading === reading) this.reading = undefined;
+    }
+  }
+
+  private async read(): Promise<RunState> {
     const loaded = await this.ports.log.load(this.address, (recorded) => this.ports.publisher.heard(this.address, recorded));
     const state = isOpen(loaded) ? await this.ports.snapshots.seal(this.address, loaded) : loaded;
     if (this.held === undefined || this.held.revision < state.revision) this.held = state;
     // As if the last one had been taken in its time: else every cold start would take another.
     this.snapshotRevision = Math.max(this.snapshotRevision, state.revision - (state.revision % SNAPSHOT_EVERY));
     return this.held;
+  }
+
+  /** What is held, or being read, may be older than the log. */
+  private forget(): void {
+    this.held = undefined;
+    this.reading = undefined;
   }
 
   private async run(): Promise<void> {
@@ -149,7 +169,7 @@ export class RunActor {
       }
       if (batch.events.length > 0) await this.maybeSnapshot();
     } catch (error) {
-      this.held = undefined;
+      this.forget();
       const failed = taken.length > 0 ? taken : this.queue.splice(0);
       for (const job of failed) job.reject(error);
       if (!(error instanceof PerdureError))
@@ -238,7 +258,7 @@ export class RunActor {
   }
 
   private again(taken: readonly Waiting[]): void {
-    this.held = undefined;
+    this.forget();
     const retried: Waiting[] = [];
     for (const job of taken) {
       job.fenced += 1;

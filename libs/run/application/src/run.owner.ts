@@ -1,6 +1,14 @@
-import { canonicalJson, errorRecordOf, partitionOf, type BusMessage, type Keeper, type Subscription } from '@perdure/kernel';
-import { childRunId, partitionSubject, requestSubject, type RunAddress } from '@perdure/run-contract';
-import { runDecider, type RunState } from '@perdure/run-domain';
+import {
+  canonicalJson,
+  errorRecordOf,
+  partitionOf,
+  type BusMessage,
+  type Digest,
+  type Keeper,
+  type Subscription,
+} from '@perdure/kernel';
+import { childRunId, messageIdOf, partitionSubject, requestSubject, type RunAddress } from '@perdure/run-contract';
+import { runDecider, type Identities, type RunState } from '@perdure/run-domain';
 import { keyOf } from './activation-keeper';
 import { Caretaker } from './caretaker';
 import { CodeBook } from './code-book';
@@ -84,7 +92,7 @@ export class RunOwner {
       ask: (address, request) => this.ask(address, request),
       factAt: (address, revision) => history.factAt(address, revision),
     });
-    this.keepers = [this.keeper, this.caretaker.children.index];
+    this.keepers = [this.keeper, this.caretaker.children.index, this.caretaker.messages];
   }
 
   /** Of a run that is owned here it need not go over the bus. */
@@ -118,15 +126,13 @@ export class RunOwner {
   private actorPorts(snapshots: Snapshots, waiters: Waiters): ActorPorts {
     const { host } = this.ports;
     const codec = new RunCodec(this.ports);
-    const hash = (value: unknown): string => host.digest.sha256(canonicalJson(value));
     return {
       host,
       codec,
       snapshots,
       log: new RunLog(this.ports, codec, snapshots),
       publisher: this.publisher,
-      deciderOf: (address) =>
-        runDecider({ hash, childRun: (branch, call) => childRunId(host.digest, { ...address, branch, call }) }),
+      deciderOf: (address) => runDecider(identitiesOf(host.digest, address)),
       onAppended: (appended) => {
         this.caretaker.onAppended(appended);
         this.modelCalls.onAppended(appended);
@@ -176,4 +182,13 @@ export class RunOwner {
     }
     message.respond(await this.desk.handle(address, message.payload));
   }
+}
+
+/** Of what a run starts and sends: from its own identity alone. */
+function identitiesOf(digest: Digest, address: RunAddress): Identities {
+  return {
+    hash: (value) => digest.sha256(canonicalJson(value)),
+    childRun: (branch, call) => childRunId(digest, { ...address, branch, call }),
+    messageId: (branch, call, nowMs) => messageIdOf(nowMs, digest.sha256(`${keyOf(address)}/${branch}/${call}`)),
+  };
 }

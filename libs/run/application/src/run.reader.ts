@@ -86,6 +86,7 @@ function recordedCallOf(open: OpenCall): RecordedCall {
     case 'sleep':
       return { call, kind, name: 'sleep' };
     case 'child':
+    case 'message':
       return { call, kind, name: open.name };
     case 'wait':
       return { call, kind, name: open.signal };

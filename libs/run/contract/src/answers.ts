@@ -39,6 +39,7 @@ export const openPromise = z.object({
     'signal',
     'approval',
     'child',
+    'message',
   ]),
   keeper: z.enum(['admission', 'orchestrator', 'timers', 'person', 'caller']),
   id: z.string(),
@@ -181,7 +182,7 @@ export const journalItem = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('made'),
     call: callId,
-    kind: z.enum(['tool', 'model', 'sleep', 'wait', 'child']),
+    kind: z.enum(['tool', 'model', 'sleep', 'wait', 'child', 'message']),
     name: displayName,
     hash: z.string().optional(),
   }),
@@ -189,7 +190,7 @@ export const journalItem = z.discriminatedUnion('type', [
   z.object({
     type: z.literal('got'),
     call: callId,
-    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep', 'undo', 'wait', 'child']),
+    kind: z.enum(['step', 'value', 'tool', 'model', 'sleep', 'undo', 'wait', 'child', 'message']),
     name: displayName,
     outcome,
   }),

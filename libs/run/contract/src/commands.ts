@@ -3,6 +3,7 @@ import { executionEntries, ofExecution } from './effect-entries';
 import { approvalCommandSchemas } from './approvals';
 import { deadLetterCommandSchemas } from './dead-letters';
 import { childRequestedEntry, parentOfRun } from './children';
+import { messageSentEntry } from './messages';
 import { repinRun } from './pinning';
 import { pooledCommandSchemas } from './pooled';
 import { limitExtension, runLimits } from './spending';
@@ -77,6 +78,7 @@ export const progressEntry = z.discriminatedUnion('type', [
     timeoutMs: z.number().int().nonnegative().max(TIMER_DELAY_MS_MAX).optional(),
   }),
   childRequestedEntry,
+  messageSentEntry,
   /** Nothing to do until an inbound fact: the worker lets go of the run (and may keep it warm). */
   z.object({ type: z.literal('suspended') }),
   /** The worker is going away: another shall go on. */
@@ -119,7 +121,13 @@ export const runCommandSchemas = {
   }),
   RepinRun: repinRun,
   /** Tells the run something: its code waits for it, or its model is shown it. */
-  SignalRun: z.object({ type: z.literal('SignalRun'), name: nameToken, payload: userValue }),
+  SignalRun: z.object({
+    type: z.literal('SignalRun'),
+    name: nameToken,
+    payload: userValue,
+    /** From owners of runs: the run that sends it. */
+    from: nameToken.optional(),
+  }),
   /** A person says what became of an effect that is in question. */
   ResolveEffect: z.object({
     type: z.literal('ResolveEffect'),

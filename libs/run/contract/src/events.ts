@@ -5,6 +5,7 @@ import { BRANCH_PAYLOAD_PATHS, branchEventSchemas } from './branches';
 import { CHILD_PAYLOAD_PATHS, childEventSchemas, parentOfRun } from './children';
 import { SIGNAL_PAYLOAD_PATHS, signalEventSchemas } from './signals';
 import { APPROVAL_PAYLOAD_PATHS, approvalEventSchemas } from './approvals';
+import { MESSAGE_PAYLOAD_PATHS, messageEventSchemas } from './messages';
 import { guardEventSchemas, limitExtension, runLimits } from './spending';
 import { compensation, effectsLeft, UNDO_PAYLOAD_PATHS, undoEventSchemas } from './undo';
 import { DEAD_LETTER_PAYLOAD_PATHS, deadLetterEventSchemas, effectLimits, exhaustion } from './dead-letters';
@@ -193,6 +194,7 @@ export const runEventSchemas = {
   CodeDiverged: z.object({ epoch, buildId: nameToken, divergence, ...pooledFields.LettingGo }),
   ...signalEventSchemas,
   ...childEventSchemas,
+  ...messageEventSchemas,
   ...branchEventSchemas,
   /** The worker is asked to let go; what is under way is finished first, or given up after a while. */
   RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
@@ -301,6 +303,7 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   RunFailed: ['error.message', 'error.details', 'effects.notUndone.*.why'],
   ...SIGNAL_PAYLOAD_PATHS,
   ...CHILD_PAYLOAD_PATHS,
+  ...MESSAGE_PAYLOAD_PATHS,
   ...APPROVAL_PAYLOAD_PATHS,
   ...BRANCH_PAYLOAD_PATHS,
 };

@@ -36,7 +36,7 @@ export const runStateView = z.object({
   calls: z.array(
     z.object({
       call: callId,
-      kind: z.enum(['tool', 'model', 'sleep', 'wait', 'child']),
+      kind: z.enum(['tool', 'model', 'sleep', 'wait', 'child', 'message']),
       name: z.string(),
       attempt: z.number().int().positive().optional(),
       /** Of an effect that must not be doubled. */

@@ -8,6 +8,7 @@ export * from './dead-letters';
 export * from './events';
 export * from './history';
 export * from './limits';
+export * from './messages';
 export * from './names';
 export * from './pinning';
 export * from './pooled';

@@ -5,7 +5,7 @@ import { callId, displayName, effectClass, nameToken, runKind, userValue } from 
 /** What was intended and has no end yet: what a worker would be asked to go on with. */
 export const recordedCall = z.object({
   call: callId,
-  kind: z.enum(['tool', 'model', 'sleep', 'wait', 'child']),
+  kind: z.enum(['tool', 'model', 'sleep', 'wait', 'child', 'message']),
   /** The tool, or the model as it was referred to. */
   name: z.string().max(200),
   args: userValue.optional(),

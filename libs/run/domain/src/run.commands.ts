@@ -1,3 +1,4 @@
+import type { ErrorRecord } from '@perdure/kernel';
 import type {
   ApprovalRefusal,
   EditedUse,
@@ -100,6 +101,14 @@ export interface NoteChildStarted {
   readonly child: string;
 }
 
+/** The keeper of a message says that the owner of its recipient has answered; with `error`, that it never will take it. */
+export interface NoteMessage {
+  readonly type: 'NoteMessage';
+  readonly call: string;
+  readonly messageId: string;
+  readonly error?: ErrorRecord;
+}
+
 /** The owner found another worker for a run whose activation was lost. */
 export interface PlaceRun {
   readonly type: 'PlaceRun';
@@ -190,6 +199,7 @@ export type DomainCommand =
   | LoseExecution
   | EndChild
   | NoteChildStarted
+  | NoteMessage
   | RecordVote
   | RecordRefusal
   | DeadLetterCommand
@@ -209,4 +219,6 @@ export interface Identities {
   hash(value: unknown): string;
   /** The id of a child follows from who asks for it, and by which call: asked for again, it is the same run. */
   childRun(branch: number, call: string): string;
+  /** A command id, the same for the same call of the same run at the same time. */
+  messageId(branch: number, call: string, nowMs: number): string;
 }

@@ -17,6 +17,7 @@ import {
   decideTerminate,
 } from './lifecycle/decide-lifecycle';
 import { decideChildStarted, decideEndChild } from './child/decide-child';
+import { decideNoteMessage } from './message/decide-message';
 import { decideRepin } from './pin/decide-pin';
 import { decideRefusal, decideVote } from './approval/decide-approval';
 import { decideDeadLetter } from './effect/decide-dead-letter';
@@ -92,6 +93,8 @@ function decide(given: DecidedCommand, state: RunState, identities: Identities):
       return decideReport({ command, at, code }, state);
     case 'EndChild':
       return decideEndChild({ command, at, code }, state);
+    case 'NoteMessage':
+      return decideNoteMessage({ command, at, code }, state);
     case 'NoteChildStarted':
       return decideChildStarted({ command, at, code }, state);
     case 'LoseExecution':

@@ -5,6 +5,7 @@ import { rememberCommand } from './command-memory';
 import { pinnedBy, repinned } from './pin/evolve-pin';
 import { closeCall, impossible, knownCall, openCall, with_, without, withItem } from './evolve-calls';
 import * as child from './child/evolve-child';
+import * as message from './message/evolve-message';
 import * as approval from './approval/evolve-approval';
 import * as effect from './effect/evolve-effect';
 import { isOfGuard, watch, type GuardEventType } from './guard/evolve-guard';
@@ -37,6 +38,7 @@ function nextOf(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>
   if (effect.isOfEffect(event)) return effect.evolveEffect(run, event);
   if (approval.isOfApproval(event)) return approval.evolveApproval(run, event);
   if (signal.isOfSignal(event)) return signal.evolveSignal(run, event, timeOf(event, run));
+  if (message.isOfMessage(event)) return message.evolveMessage(run, event, timeOf(event, run));
   if (child.isOfChild(event)) return child.evolveChild(run, event, timeOf(event, run));
   if (branch.isOfBranch(event)) return branch.evolveBranch(run, event);
   return undo.isOfUndo(event) ? undo.evolveUndo(run, event) : evolveOpen(run, event);
@@ -67,6 +69,7 @@ type FoldedElsewhere =
   | undo.UndoEventType
   | signal.SignalEventType
   | child.ChildEventType
+  | message.MessageEventType
   | approval.ApprovalEventType
   | branch.BranchEventType;
 

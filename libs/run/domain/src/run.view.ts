@@ -12,6 +12,7 @@ import {
   type EndedRun,
   type OpenCall,
   type OpenChild,
+  type OpenMessage,
   type OpenRun,
   type OpenTimer,
   type OpenTool,
@@ -169,6 +170,7 @@ function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const { sinceMs } = call;
   if (call.kind === 'wait') return ofWait(run, call);
   if (call.kind === 'child') return ofChild(call);
+  if (call.kind === 'message') return ofMessage(call);
   if (call.kind === 'tool' && call.deadLetter !== undefined) return ofDeadLetter(call);
   if (call.kind === 'sleep' || call.waitsForRetry) return ofTimer(run, call);
   if (call.kind === 'tool' && call.approval?.stage === 'waiting') return ofApproval(call, call.approval);
@@ -290,7 +292,12 @@ function ofChild({ call, child, name, sinceMs, isDetached }: OpenChild): OpenPro
   return { promise: 'child', keeper: 'orchestrator', id: call, sinceMs, detail: `${name}, the run ${child}`, closedBy };
 }
 
-function ofTimer(run: OpenRun, call: Exclude<OpenCall, { kind: 'wait' | 'child' }>): OpenPromise {
+function ofMessage({ call, to, name, sinceMs }: OpenMessage): OpenPromise {
+  const closedBy = `the owner of ${to} has taken it, or says that it never will: perdure run why ${to}`;
+  return { promise: 'message', keeper: 'orchestrator', id: call, sinceMs, detail: `the message ${name} to ${to}`, closedBy };
+}
+
+function ofTimer(run: OpenRun, call: Exclude<OpenCall, { kind: 'wait' | 'child' | 'message' }>): OpenPromise {
   const timer = timerOf(run, call.call);
   return {
     promise: 'timer',

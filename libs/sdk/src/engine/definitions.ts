@@ -226,6 +226,13 @@ export interface ChildOptions {
 /** What is started: by its definition, or by its name where that lives in another code base. */
 export type ChildOf<I extends z.ZodType, O> = Agent<I, O> | Workflow<I, O>;
 
+/** A message of another run, or a signal from outside, which comes from no run. */
+export interface Received<T = unknown> {
+  /** Its run id: answer it with `ctx.send(from, …)`. */
+  readonly from: string | undefined;
+  readonly payload: T;
+}
+
 /** Somebody outside is to answer, once, at some time. */
 export interface Callback<T = unknown> {
   /** Whoever has it may answer: `POST /v1/callbacks/<token>` with `{ "result": … }` or `{ "error": { code, message } }`, or `client.answer(token, …)`. */
@@ -284,6 +291,14 @@ export interface WorkflowContext {
   /** A durable wait for a signal; one that was sent before and nobody has read answers at once. */
   waitFor<T = unknown>(signal: string, options?: WaitOptions<T>): Promise<T>;
   waitFor<T = unknown>(signal: string, options: WaitOptions<T> & { readonly timeoutMs: number }): Promise<Waited<T>>;
+  /**
+   * Sends another run a message: to its code a signal that says who sent it, to its model news. It arrives once, and in order with
+   * the other messages of this run to that one. Resolves when that run has it; rejects with `RecipientEnded` or `RecipientNotFound`
+   * when it never will, and waits while it takes no more.
+   */
+  send(to: string, name: string, payload?: unknown): Promise<void>;
+  /** As `waitFor`, with who sent it. @throws Terminal `ReceiveTimedOut` */
+  receive<T = unknown>(name: string, options?: WaitOptions<T> & { readonly timeoutMs?: number }): Promise<Received<T>>;
   /**
    * A durable wait for an answer from outside, by a token of its own that works once: give it to whoever works for long, then await
    * `result`. It waits as soon as this has resolved.

@@ -88,6 +88,14 @@ export function signalAwaitedEntry(call: string, name: string, timeoutMs: number
   return `{"type":"signal-awaited","call":${quote(call)},"name":"${name}"${limit}}`;
 }
 
+/** `payload` is JSON text already. */
+export function messageSentEntry(
+  call: string,
+  { to, name, payload }: { readonly to: string; readonly name: string; readonly payload: string },
+): string {
+  return `{"type":"message-sent","call":${quote(call)},"to":${quote(to)},"name":${quote(name)},"payload":${payload}}`;
+}
+
 /** `input` and `options` are JSON text already. */
 export function childRequestedEntry(
   call: string,

@@ -20,9 +20,11 @@ export interface OpenCall {
   recorded: boolean;
 }
 
+const ENDED_BY_FACTS: ReadonlySet<CallIdentity['kind']> = new Set(['sleep', 'tool', 'wait', 'child', 'message']);
+
 /** Whether its end may come as a fact of the stream. */
 export function endsByFact(kind: CallIdentity['kind'] | undefined): boolean {
-  return kind === 'sleep' || kind === 'tool' || kind === 'wait' || kind === 'child';
+  return kind !== undefined && ENDED_BY_FACTS.has(kind);
 }
 
 export type Given = { readonly ok: true; readonly value?: unknown } | { readonly ok: false; readonly error: ErrorRecord };

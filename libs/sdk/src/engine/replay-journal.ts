@@ -1,6 +1,6 @@
 import type { Divergence, JournalItem } from '@perdure/run-contract';
 
-export type CallKind = 'step' | 'value' | 'tool' | 'model' | 'sleep' | 'undo' | 'wait' | 'child';
+export type CallKind = 'step' | 'value' | 'tool' | 'model' | 'sleep' | 'undo' | 'wait' | 'child' | 'message';
 
 /** A call as the code makes it. */
 export interface CallIdentity {

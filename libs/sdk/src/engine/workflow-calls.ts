@@ -1,6 +1,12 @@
-import { canonicalJson, isToken, mustBeClaimed, PerdureError, Terminal, type Logger } from '@perdure/kernel';
+import { canonicalJson, fitsInto, isToken, mustBeClaimed, PerdureError, Terminal, type Logger } from '@perdure/kernel';
 import type { RetryPolicy } from '@perdure/tenant-contract';
-import { childRequestedEntry, TIMER_DELAY_MS_MAX, type Activate, type Instruction } from '@perdure/run-contract';
+import {
+  childRequestedEntry,
+  SIGNAL_BYTES_MAX,
+  TIMER_DELAY_MS_MAX,
+  type Activate,
+  type Instruction,
+} from '@perdure/run-contract';
 import { probe, useClaimed, type ClaimedToolUse, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
@@ -215,6 +221,27 @@ export class WorkflowCalls implements CallPort {
     return this.desk.make({ call, kind: 'wait', name: signal }, { begin });
   }
 
+  send(
+    call: string,
+    { to, name, payload }: { readonly to: string; readonly name: string; readonly payload: unknown },
+  ): Promise<unknown> {
+    if (!isToken(name) || !isToken(to))
+      return rejected(
+        new Terminal(
+          'InvalidName',
+          `A message, and the run that it is for, are named by ${TOKEN_FORM}; got "${name}" for "${to}".`,
+        ),
+      );
+    try {
+      const { text } = serialise(payload ?? null, 'The message');
+      if (!fitsInto(SIGNAL_BYTES_MAX, text)) throw messageTooLarge();
+      const sent = entry.messageSentEntry(call, { to, name, payload: text });
+      return this.desk.make({ call, kind: 'message', name }, { begin: () => this.desk.intend(call, sent) });
+    } catch (error) {
+      return rejected(errorOf(recordOf(error, 'terminal')));
+    }
+  }
+
   child(
     call: string,
     name: string,
@@ -249,6 +276,13 @@ export class WorkflowCalls implements CallPort {
     const dueEntry = entry.timerDueEntry(call, Math.max(0, Math.ceil(dueAtMs)));
     return this.desk.make({ call, kind: 'sleep', name: 'sleep' }, { begin: () => this.desk.setTimer(call, delayMs, dueEntry) });
   }
+}
+
+function messageTooLarge(): Terminal {
+  return new Terminal(
+    'PayloadTooLarge',
+    `A message has at most ${SIGNAL_BYTES_MAX} bytes: store what is larger elsewhere, and refer to it.`,
+  );
 }
 
 function invalidChild(name: string, error: unknown): string {

@@ -11,6 +11,7 @@ import type {
   ModelPrompt,
   ModelReply,
   OutputPrompt,
+  Received,
   StepOptions,
   StepScope,
   Tool,
@@ -34,6 +35,7 @@ export interface CallPort {
   model(call: string, model: Model, prompt: ModelPrompt): Promise<unknown>;
   sleep(call: string, durationMs: number): Promise<unknown>;
   until(call: string, dueAtMs: number): Promise<unknown>;
+  send(call: string, message: { readonly to: string; readonly name: string; readonly payload: unknown }): Promise<unknown>;
   child(call: string, name: string, order: { readonly input: unknown; readonly options: ChildOrder }): Promise<unknown>;
   /** Resolves with `Waited`. */
   waitFor(call: string, signal: string, timeoutMs: number | undefined): Promise<unknown>;
@@ -103,6 +105,20 @@ export class Scope implements WorkflowContext {
 
   sleep(durationMs: number): Promise<void> {
     return this.port.sleep(this.next(), durationMs) as Promise<void>;
+  }
+
+  send(to: string, name: string, payload?: unknown): Promise<void> {
+    return this.port.send(this.next(), { to, name, payload }) as Promise<void>;
+  }
+
+  async receive<T = unknown>(
+    name: string,
+    { timeoutMs, schema }: WaitOptions<T> & { readonly timeoutMs?: number } = {},
+  ): Promise<Received<T>> {
+    const waited = (await this.port.waitFor(this.next(), name, timeoutMs)) as Waited & { readonly from?: string };
+    if (waited.timedOut) throw new Terminal('ReceiveTimedOut', `No message ${name} came in the time that there was.`);
+    const payload = schema === undefined ? (waited.payload as T) : fitting(name, schema, waited.payload);
+    return { from: waited.from, payload };
   }
 
   until(date: Date | number): Promise<void> {

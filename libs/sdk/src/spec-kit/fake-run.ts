@@ -26,7 +26,7 @@ export interface FakeTool {
 }
 
 export interface FakeCall {
-  readonly kind: 'tool' | 'model' | 'sleep' | 'wait' | 'child';
+  readonly kind: 'tool' | 'model' | 'sleep' | 'wait' | 'child' | 'message';
   readonly name: string;
   readonly args?: unknown;
   readonly toolCallId?: string;
@@ -129,6 +129,8 @@ export class FakeRun {
         this.intended(fact.call, { kind: 'wait', name: fact.name, attempt: 1, waits: false });
         if (fact.timeoutMs !== undefined) this.sleeping.set(`wait-${fact.call}`, fact.timeoutMs);
         return this.matchSignals();
+      case 'message-sent':
+        return this.intended(fact.call, { kind: 'message', name: fact.name, attempt: 1, waits: false });
       case 'continued':
         return;
       case 'child-requested':

@@ -133,6 +133,11 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
     return { type: 'FireTimer', timerId: dueTimer(state, turn) };
   const child = what < 34 && isOpen(state) ? [...state.calls.values()].find((call) => call.kind === 'child') : undefined;
   if (child?.kind === 'child') return childNews(child, pick);
+  const message = what < 36 && isOpen(state) ? [...state.calls.values()].find((call) => call.kind === 'message') : undefined;
+  if (message?.kind === 'message') {
+    const { call, messageId } = message;
+    return { type: 'NoteMessage', call, messageId, ...(pick % 2 === 0 ? {} : { error: BROKEN }) };
+  }
   const asked = what < 40 && isOpen(state) ? [...state.calls.values()].find(isInQuestion) : undefined;
   if (asked !== undefined) return resolve(asked.call, turn);
   const dead = what < 50 && isOpen(state) ? [...state.calls.values()].find(isDeadLetter) : undefined;
@@ -313,6 +318,7 @@ function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: 
     const limit = pick % 2 === 0 ? {} : { timeoutMs: pick };
     return [{ type: 'signal-awaited', call, name: chosen(SIGNALS, pick >> 1), ...limit }];
   }
+  if (what < 77) return [{ type: 'message-sent', call, to: 'other', name: chosen(SIGNALS, pick), payload: pick }];
   if (what < 78) {
     const how = pick % 3 === 0 ? { detached: true } : {};
     return [{ type: 'child-requested', call, name: 'helper', input: pick, parentClose: chosen(CLOSES, pick), ...how }];

@@ -48,6 +48,9 @@ const OF_WORKFLOWS = [
   'ChildRequested',
   'ChildStarted',
   'ChildEnded',
+  'MessageSent',
+  'MessageDelivered',
+  'MessageRefused',
   'RunContinued',
 ];
 

@@ -100,7 +100,7 @@ const notApproved: Rule = (notes, data, revision) => {
   notes.toldByOwner.add(String(data['call']));
 };
 
-const childAnswered: Rule = (notes, data, revision) => {
+const answeredByAnother: Rule = (notes, data, revision) => {
   notes.intended.delete(String(data['call']));
   notes.arrived.set(revision, String(data['call']));
 };
@@ -257,9 +257,12 @@ const RULES: Readonly<Record<string, Rule>> = {
     notes.intended.delete(call);
     notes.arrived.set(revision, call);
   },
+  MessageSent: (notes, data) => begin(notes, String(data['call'])),
+  MessageDelivered: answeredByAnother,
+  MessageRefused: answeredByAnother,
   ChildRequested: (notes, data) => begin(notes, String(data['call'])),
-  ChildStarted: childAnswered,
-  ChildEnded: childAnswered,
+  ChildStarted: answeredByAnother,
+  ChildEnded: answeredByAnother,
   RunRefused: ends('refused'),
   RunCompleted: ends('completed'),
   RunFailed: ends('failed'),

@@ -66,6 +66,7 @@ interface Reopening {
   hash(value: unknown): string;
   /** Of the branch that goes on. */
   childRun(call: string): string;
+  messageId(call: string, nowMs: number): string;
 }
 
 /** Opens again what was open. `after` is the run that goes on, before these facts. */
@@ -89,7 +90,7 @@ export function reopened(past: Past, after: RunState, given: Reopening): RunEven
   return events;
 }
 
-function opening(run: OpenRun, open: OpenCall, { nowMs, asFork, childRun }: Reopening): readonly RunEvent[] {
+function opening(run: OpenRun, open: OpenCall, { nowMs, asFork, childRun, messageId }: Reopening): readonly RunEvent[] {
   const { call } = open;
   switch (open.kind) {
     case 'sleep':
@@ -98,6 +99,11 @@ function opening(run: OpenRun, open: OpenCall, { nowMs, asFork, childRun }: Reop
       const dueAtMs = timerOf(run, call);
       const limit = dueAtMs === undefined ? {} : { dueAtMs };
       return [{ type: 'SignalAwaited', data: { call, name: open.signal, ...limit } }];
+    }
+    // Of this branch: whether the one before has arrived or not, it is another message.
+    case 'message': {
+      const { to, name, payload } = open;
+      return [{ type: 'MessageSent', data: { call, to, name, payload, messageId: messageId(call, nowMs) } }];
     }
     // Another run than before: what that one does belongs to the source, or to what was cut.
     case 'child':

@@ -15,7 +15,7 @@ type Hashing<C> = DecidedCommand & Identities & { readonly command: C };
 /** Whoever rewinds a run that goes on meanwhile looks at it again. */
 const MOVED_ON_RETRY_MS = 50;
 
-export function decideFork({ command, at, hash, childRun }: Hashing<RequestFork>, state: RunState): RunDecision {
+export function decideFork({ command, at, ...identities }: Hashing<RequestFork>, state: RunState): RunDecision {
   const { kind, name, pool, input, requestHash, source, past, approvals, requestedBy, buildId, model } = command;
   if (state.status !== 'none') return state.request.requestHash === requestHash ? accept() : alreadyExists();
   if (past.ending !== undefined) return alreadyEnding();
@@ -30,10 +30,7 @@ export function decideFork({ command, at, hash, childRun }: Hashing<RequestFork>
     ...(buildId === undefined ? [] : [pinnedTo(buildId, at.commandId)]),
   ];
   const after = begun.reduce<RunState>(evolve, state);
-  return accept(
-    ...begun,
-    ...reopened(carried, after, { nowMs: at.nowMs, asFork: true, hash, childRun: (call) => childRun(0, call) }),
-  );
+  return accept(...begun, ...reopened(carried, after, { nowMs: at.nowMs, asFork: true, ...inBranch(identities, 0) }));
 }
 
 function pinnedTo(buildId: string, commandId: string): RunEvent {
@@ -41,7 +38,7 @@ function pinnedTo(buildId: string, commandId: string): RunEvent {
 }
 
 /** The run is held for a moment, so that no activation of before writes into what it becomes; then it asks for a worker. */
-export function decideRewind({ command, at, hash, childRun }: Hashing<RewindRun>, run: OpenRun): RunDecision {
+export function decideRewind({ command, at, ...identities }: Hashing<RewindRun>, run: OpenRun): RunDecision {
   const memory = recallCommand(run, at.commandId);
   if (memory === 'repeated') return accept();
   if (memory === 'expired') return commandExpired();
@@ -62,9 +59,7 @@ export function decideRewind({ command, at, hash, childRun }: Hashing<RewindRun>
     { type: 'RunRewound', data: { to, branch: run.branch + 1, carried: carriedFrom(kept), reason, commandId } },
   ];
   const after = events.reduce<RunState>(evolve, run);
-  events.push(
-    ...reopened(kept, after, { nowMs: at.nowMs, asFork: false, hash, childRun: (call) => childRun(run.branch + 1, call) }),
-  );
+  events.push(...reopened(kept, after, { nowMs: at.nowMs, asFork: false, ...inBranch(identities, run.branch + 1) }));
   // What somebody holds stays held.
   if (run.status !== 'paused' && run.pause === undefined) events.push({ type: 'RunResumed', data: { reason: why, commandId } });
   return accept(...events);
@@ -136,4 +131,12 @@ export function inBranches(state: RunState, events: readonly RunEvent[]): readon
 
 function beginsBranch(event: RunEvent): event is RunEventOf<'RunRewound' | 'RunContinued'> {
   return event.type === 'RunRewound' || event.type === 'RunContinued';
+}
+
+function inBranch({ hash, childRun, messageId }: Identities, branch: number) {
+  return {
+    hash,
+    childRun: (call: string): string => childRun(branch, call),
+    messageId: (call: string, nowMs: number): string => messageId(branch, call, nowMs),
+  };
 }

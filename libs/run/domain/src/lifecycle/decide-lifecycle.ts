@@ -247,6 +247,7 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'LoseExecution':
     case 'EndChild':
     case 'NoteChildStarted':
+    case 'NoteMessage':
       return accept();
     case 'TerminateRun':
       if (run.outcome.status === 'terminated') return accept();

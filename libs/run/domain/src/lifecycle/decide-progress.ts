@@ -28,6 +28,7 @@ import { cancelled, isWaitedFor } from './ensuing';
 import { notTheExecutor } from '../effect/not-the-executor';
 import { isPooled } from '../effect/pooled';
 import { signalAwaited } from '../signal/decide-signal';
+import { messageSent } from '../message/decide-message';
 import { callConflict, refusal, unknownCall } from '../rejection';
 import { refusedByWorker } from '../approval/decide-approval';
 import { approvalOf } from '../approval/request-approval';
@@ -165,6 +166,8 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
       return signalAwaited(entry, run, nowMs);
     case 'child-requested':
       return childRequested(entry, run, report.childRun);
+    case 'message-sent':
+      return messageSent(entry, run, report);
     case 'suspended':
       return suspended(run, nowMs);
     case 'handed-over':

@@ -26,8 +26,10 @@ export function decideSignal(
       'RunAlreadyEnded',
       'How the run ends is decided, and its effects are being undone: nobody reads a signal any more.',
     );
-  const { name, payload } = command;
-  const received: RunEvent = { type: 'SignalReceived', data: { name, payload: payload ?? null, commandId: at.commandId } };
+  const { name, payload, from } = command;
+  const sender = from === undefined ? {} : { from };
+  const data = { name, payload: payload ?? null, commandId: at.commandId, ...sender };
+  const received: RunEvent = { type: 'SignalReceived', data };
   const waiting = oldestWait(run, name);
   if (waiting !== undefined) {
     const limit = [...run.timers.values()].find(({ purpose, call }) => purpose === 'wait' && call === waiting.call);

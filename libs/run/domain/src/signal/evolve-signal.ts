@@ -32,11 +32,12 @@ export function unreadFor(run: OpenRun, name: string): ShownSignal | undefined {
 }
 
 function signalReceived(run: OpenRun, event: RunEventOf<'SignalReceived'>): OpenRun {
-  const { name, payload, commandId } = event.data;
+  const { name, payload, commandId, from } = event.data;
+  const sender = from === undefined ? {} : { from };
   const known = rememberCommand(run, commandId);
   const waiting = oldestWait(known, name);
-  if (waiting !== undefined) return answered(known, waiting, { timedOut: false, payload });
-  return { ...known, signals: [...known.signals, { revision: run.revision, name, payload }] };
+  if (waiting !== undefined) return answered(known, waiting, { timedOut: false, payload, ...sender });
+  return { ...known, signals: [...known.signals, { revision: run.revision, name, payload, ...sender }] };
 }
 
 function signalAwaited(run: OpenRun, event: RunEventOf<'SignalAwaited'>, sinceMs: number): OpenRun {
@@ -46,7 +47,11 @@ function signalAwaited(run: OpenRun, event: RunEventOf<'SignalAwaited'>, sinceMs
   const unread = unreadFor(run, name);
   if (unread === undefined) return waiting;
   const signals = run.signals.filter((signal) => signal !== unread);
-  return answered({ ...waiting, signals }, wait, { timedOut: false, payload: unread.payload });
+  return answered({ ...waiting, signals }, wait, {
+    timedOut: false,
+    payload: unread.payload,
+    ...(unread.from === undefined ? {} : { from: unread.from }),
+  });
 }
 
 export function waitTimedOut(run: OpenRun, event: RunEventOf<'TimerFired'>, call: string): OpenRun {
