@@ -28,7 +28,7 @@ const LAYERS = {
 };
 
 /** Contexts with rules of their own: they meet others in contracts only. */
-const CORE_CONTEXTS = ['run', 'timer', 'keeper', 'admission', 'tenant', 'approval', 'sandbox'];
+const CORE_CONTEXTS = ['run', 'timer', 'keeper', 'admission', 'tenant', 'approval', 'schedule', 'sandbox'];
 
 /** Technology: each implements ports of the kernel or of the application that owns them. */
 const PLATFORM_CONTEXTS = ['bus', 'store', 'blob', 'platform'];
@@ -45,7 +45,7 @@ const context = (name) => `context:${name}`;
 
 /** A spec may also use the test kit, the adapters it is a test of, and the test libraries. */
 const SPEC_LAYERS = ['testing', 'platform'];
-const SPEC_PACKAGES = ['fast-check'];
+const SPEC_PACKAGES = ['fast-check', 'luxon'];
 
 function layerConstraint(name, forSpecs) {
   const { ours, npm } = LAYERS[name];

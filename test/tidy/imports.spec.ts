@@ -9,6 +9,7 @@ const USED_OTHERWISE: Readonly<Record<string, string>> = {
   '@nx/js': 'the project graph of TypeScript imports',
   '@swc/jest': 'named in jest.config.js',
   '@types/jest': 'types',
+  '@types/luxon': 'types',
   '@types/node': 'types',
   eslint: 'a command',
   jest: 'a command',

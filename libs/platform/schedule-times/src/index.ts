@@ -1,0 +1,1 @@
+export { calendarTimes } from './calendar-times';
