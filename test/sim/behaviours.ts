@@ -2,6 +2,7 @@ import {
   agent,
   Retryable,
   ruleModel,
+  Terminal,
   tool,
   workflow,
   type Behaviour,
@@ -15,6 +16,8 @@ import type { OuterWorld, WorkDone } from './outer-world';
 import {
   agentText,
   carried,
+  CHILD_FAILED,
+  childResult,
   isTool,
   stepResult,
   TIMED_OUT,
@@ -52,6 +55,15 @@ export function behavioursFor(place: Workplace): { readonly behaviours: readonly
   const performer = workflow({ name: 'perform', input: planInput }, (ctx, input) =>
     perform({ place, tools, ctx }, (input as unknown as WorkflowPlan).operations),
   );
+  const leaf = workflow(
+    { name: 'leaf', input: z.object({ value: z.number(), throws: z.boolean(), ms: z.number() }) },
+    (ctx, { value, throws, ms }) =>
+      ctx.step('leaf', async () => {
+        await pause(place, ms);
+        if (throws) throw new Terminal('AsPlanned', 'as planned');
+        return childResult(value);
+      }),
+  );
   const decider = agent({
     name: 'decide',
     input: planInput,
@@ -61,7 +73,7 @@ export function behavioursFor(place: Workplace): { readonly behaviours: readonly
     retry: RETRY,
   });
   return {
-    behaviours: [performer, decider] as unknown as readonly Behaviour[],
+    behaviours: [performer, leaf, decider] as unknown as readonly Behaviour[],
     tools: Object.values(tools) as unknown as readonly Tool[],
   };
 }
@@ -183,6 +195,9 @@ async function perform(performance: Performance, operations: readonly Operation[
       case 'wait':
         results.push(await wait(ctx, operation));
         break;
+      case 'child':
+        results.push(await child(ctx, operation, offset));
+        break;
       case 'values':
         results.push(ctx.now() > 0 && ctx.random() < 1 && ctx.uuid().length === 36 ? 0 : 1);
         break;
@@ -198,6 +213,19 @@ async function perform(performance: Performance, operations: readonly Operation[
     }
   }
   return results;
+}
+
+async function child(
+  ctx: WorkflowContext,
+  { value, throws, ms }: Extract<Operation, { do: 'child' }>,
+  offset: number,
+): Promise<number> {
+  try {
+    return (await ctx.child('leaf', { value: value + offset, throws, ms })) as number;
+  } catch (error) {
+    if (throws && error instanceof Error && error.name === 'AsPlanned') return CHILD_FAILED;
+    throw error;
+  }
 }
 
 async function wait(ctx: WorkflowContext, { signal, limitMs }: Extract<Operation, { do: 'wait' }>): Promise<number> {

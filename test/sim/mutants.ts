@@ -1,7 +1,8 @@
 import type { AppendResult, Bus, EventStore, FactBus, Position } from '@perdure/kernel';
-import type { RunEvent } from '@perdure/run-contract';
+import type { RunAddress, RunEvent } from '@perdure/run-contract';
 import { BUILDS } from './builds';
 import { branchMutants } from './mutants-branch';
+import { childMutants } from './mutants-child';
 import { undoMutants, type Decide, type Decision } from './mutants-undo';
 import type { Ports, Role } from './roles';
 import type { Mutant, RoleName } from './story';
@@ -46,7 +47,10 @@ function patch(owner: unknown, path: readonly string[], methods: (original: Json
 function deciding(change: (decide: Decide) => Decide): Alter {
   return (role, made) => {
     if (role !== 'orchestrator') return;
-    patch(made.owner, ['runs', 'actorPorts'], (ports) => ({ decide: change(ports['decide'] as Decide) }));
+    patch(made.owner, ['runs', 'actorPorts'], (ports) => {
+      const deciderOf = ports['deciderOf'] as (address: RunAddress) => { readonly decide: Decide };
+      return { deciderOf: (address: RunAddress) => ({ decide: change(deciderOf(address).decide) }) };
+    });
   };
 }
 
@@ -346,6 +350,7 @@ export const MUTANTS: readonly Mutant[] = [
   },
   ...undoMutants({ deciding, withoutEvents }),
   ...branchMutants({ deciding, wrap }),
+  ...childMutants({ deciding }),
   {
     name: 'lets a model go on that asks for nothing that exists',
     alter: deciding((decide) => (given, state) => {

@@ -21,6 +21,8 @@ export type Operation =
   | { readonly do: 'sleep'; readonly ms: number }
   /** `limitMs` with a value: far away; without one: nobody sends the signal, and the wait times out. */
   | { readonly do: 'wait'; readonly signal: string; readonly value: number | undefined; readonly limitMs: number | undefined }
+  /** A run of its own. */
+  | { readonly do: 'child'; readonly value: number; readonly throws: boolean; readonly ms: number }
   | { readonly do: 'values' }
   /** Asks which way a change goes: the code has had it from the beginning. */
   | { readonly do: 'version'; readonly id: string }
@@ -75,6 +77,7 @@ class Drawer {
   private readonly pools: SeededRandom;
   private readonly versions: SeededRandom;
   private readonly waits: SeededRandom;
+  private readonly children: SeededRandom;
 
   constructor(
     private readonly random: SeededRandom,
@@ -82,6 +85,7 @@ class Drawer {
   ) {
     this.claims = random.split('claims');
     this.waits = random.split('waits');
+    this.children = random.split('children');
     this.pools = random.split('pools');
     this.versions = random.split('versions');
   }
@@ -107,6 +111,7 @@ class Drawer {
   private operation(depth: number): Operation {
     const { random } = this;
     if (this.waits.chance(this.shares.waits)) return this.wait();
+    if (this.children.chance(this.shares.children)) return this.child();
     const kind = random.fraction();
     if (kind < 0.4) {
       return {
@@ -129,6 +134,11 @@ class Drawer {
     const signal = this.name('signal');
     if (waits.chance(0.3)) return { do: 'wait', signal, value: undefined, limitMs: waits.integer(0, SLEEP_MS_MAX) };
     return { do: 'wait', signal, value: waits.integer(1, 99), limitMs: waits.chance(0.4) ? FAR_MS : undefined };
+  }
+
+  private child(): Extract<Operation, { do: 'child' }> {
+    const { children } = this;
+    return { do: 'child', value: children.integer(1, 99), throws: children.chance(0.15), ms: children.integer(0, WORK_MS_MAX) };
   }
 
   private claimed(): ClaimedToolName | undefined {
@@ -164,6 +174,8 @@ const MISGUIDED_SHARE = 0.1;
 export interface Shares extends ToolShares {
   /** Waits for signals, of the operations. */
   readonly waits: number;
+  /** Runs that are started, of the operations. */
+  readonly children: number;
 }
 
 export function drawPlan(label: string, random: SeededRandom, shares: Shares): Plan {
@@ -180,6 +192,12 @@ export function drawPlan(label: string, random: SeededRandom, shares: Shares): P
 }
 
 export type Results = readonly (number | readonly Results[])[];
+
+export const CHILD_FAILED = -3;
+
+export function childResult(value: number): number {
+  return value * 5 + 2;
+}
 
 export function stepResult(value: number): number {
   return value * 3 + 1;
@@ -220,6 +238,9 @@ function expectedResults(operations: readonly Operation[]): Results {
         break;
       case 'tool':
         results.push(toolResult(operation.tool, operation.value + offset));
+        break;
+      case 'child':
+        results.push(operation.throws ? CHILD_FAILED : childResult(operation.value + offset));
         break;
       case 'version':
         results.push(VERSION_MAX);

@@ -53,6 +53,7 @@ const CLAIMED_SHARE = 0.4;
 /** Likewise of tools with a pool of their own. */
 const POOLED_SHARE = 0.3;
 /** Of the operations of workflows, in stories that have signals. */
+const CHILD_SHARE = 0.2;
 const WAIT_SHARE = 0.12;
 
 type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers' | 'teller';
@@ -93,6 +94,8 @@ export interface StoryOptions {
   readonly builds?: boolean;
   /** False: no tools with a pool of their own. */
   readonly pools?: boolean;
+  /** False: runs start no others. */
+  readonly children?: boolean;
   /** False: nobody sends or waits for signals. */
   readonly signals?: boolean;
   /** False: nobody goes back in a run. */
@@ -160,7 +163,8 @@ export class Story {
     const { severalBuilds } = this.premises;
     const signals = simulation.random.split('signals');
     const waits = options.signals === false || signals.chance(0.4) ? 0 : WAIT_SHARE;
-    const shares = { claimed: claimedShare, pooled: arePooled ? POOLED_SHARE : 0, waits };
+    const children = options.children !== false && simulation.random.split('children').chance(0.4) ? CHILD_SHARE : 0;
+    const shares = { claimed: claimedShare, pooled: arePooled ? POOLED_SHARE : 0, waits, children };
     const rewinds = options.rewinds !== false && simulation.random.split('rewinds').chance(0.5);
     this.wishes = drawWishes(simulation.random.split('load'), { shares, severalBuilds, rewinds });
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
