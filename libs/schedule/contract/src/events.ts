@@ -57,10 +57,11 @@ export const scheduleEventSchemas = {
     cancelsOther: z.literal(true).optional(),
   }),
   FiringSkipped: z.object({ ...ofTime, reason: skipReason }),
-  /** Times from the first to the last that were due longer ago than the schedule catches up with. */
+  /** Times from `firstMs` to `untilMs` that were due longer ago than the schedule catches up with. */
   FiringsMissed: z.object({
     firstMs: timestampMs,
-    lastMs: timestampMs,
+    /** The next one is later. */
+    untilMs: timestampMs,
     count: z.number().int().positive(),
     /** There were more than were counted. */
     isAtLeast: z.literal(true).optional(),

@@ -12,15 +12,5 @@ export const SPAN_MS_MAX = 366 * 24 * 60 * 60 * 1_000;
 export const INTERVAL_MS_MIN = 1_000;
 export const JITTER_MS_MAX = 24 * 60 * 60 * 1_000;
 export const CATCH_UP_MS_DEFAULT = 60 * 60 * 1_000;
-/** Firings that have not ended: what they are is held in memory. */
-export const OPEN_MAX = 1_000;
-/** Times that wait for the run before them. */
-export const BUFFER_MAX = 1_000;
-/** Backfills under way of one schedule. */
-export const BACKFILLS_MAX = 10;
-/** Ended firings, and times that were skipped, that a schedule remembers; all of them are in the log. */
-export const RECENT_KEPT = 20;
-/** Ids of requests to run at once that are recognised when they are repeated. */
-export const ASKED_IDS_KEPT = 100;
 /** Next times in one answer. */
 export const NEXT_TIMES_MAX = 100;

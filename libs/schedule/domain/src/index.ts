@@ -1,0 +1,7 @@
+export { runIdOf } from './advance';
+export type { ScheduleRules } from './calendar';
+export { scheduleDecider, type DecidedCommand, type GivenCommand } from './schedule.decider';
+export { nextLookAtMs, pendingEffects, type ScheduleEffect } from './schedule.effects';
+export { evolve } from './schedule.evolve';
+export { isLive, noSchedule, type KnownSchedule, type Ordered, type ScheduleState } from './schedule.state';
+export { scheduleViewOf } from './schedule.view';
