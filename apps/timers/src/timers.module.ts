@@ -7,9 +7,10 @@ import {
   type Provider,
 } from '@nestjs/common';
 import type { LogFollower } from '@perdure/keeper-application';
-import type { Bus, Host, KeyValue } from '@perdure/kernel';
+import type { Bus, EventStore, Host, KeyValue } from '@perdure/kernel';
 import {
   BUS,
+  EVENT_STORE,
   HOST,
   KEY_VALUE_LEASES,
   KEY_VALUE_MAP,
@@ -18,6 +19,8 @@ import {
   type PlatformConfig,
 } from '@perdure/platform-nest-runtime';
 import { PartitionOwnership } from '@perdure/platform-ownership';
+import { calendarTimes } from '@perdure/platform-schedule-times';
+import { ScheduleOwner } from '@perdure/schedule-application';
 import { TimerKeeper } from '@perdure/timer-application';
 
 const SERVICE = 'timers';
@@ -37,25 +40,36 @@ const keeper: Provider = {
   useFactory: (bus: Bus, host: Host, owned: PartitionOwnership) => new TimerKeeper({ bus, host, ownership: owned }),
 };
 
-@Module({ providers: [ownership, keeper] })
+const schedules: Provider = {
+  provide: ScheduleOwner,
+  inject: [EVENT_STORE, BUS, HOST, OWNERSHIP],
+  useFactory: (...[store, bus, host, owned]: [EventStore, Bus, Host, PartitionOwnership]) =>
+    new ScheduleOwner({ store, bus, host, ownership: owned, times: calendarTimes }),
+};
+
+@Module({ providers: [ownership, keeper, schedules] })
 export class TimersModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     @Inject(TimerKeeper) private readonly keeper: TimerKeeper,
+    @Inject(ScheduleOwner) private readonly schedules: ScheduleOwner,
     @Inject(OWNERSHIP) private readonly ownership: PartitionOwnership,
     @Inject(LOG_FOLLOWER) private readonly follower: LogFollower,
   ) {}
 
   onModuleInit(): void {
     this.follower.register(this.keeper);
+    this.follower.register(this.schedules.index);
   }
 
   async onApplicationBootstrap(): Promise<void> {
     this.keeper.start();
+    this.schedules.start();
     await this.ownership.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
     await this.ownership.stop();
+    await this.schedules.stop();
     await this.keeper.close();
   }
 }

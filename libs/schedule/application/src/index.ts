@@ -1,0 +1,2 @@
+export type { ScheduleOwnership, SchedulePorts } from './ports';
+export { ScheduleOwner } from './schedule.owner';

@@ -1,0 +1,98 @@
+import { delay, StoreUnavailable, type EventData, type EventStore, type Host } from '@perdure/kernel';
+import { scheduleSnapshotStream, scheduleStream, type ScheduleAddress } from '@perdure/schedule-contract';
+import { evolve, noSchedule, type ScheduleState } from '@perdure/schedule-domain';
+import { decodeScheduleEvent } from './schedule.codec';
+
+/** A schedule as the log has it. */
+export interface Held {
+  readonly state: ScheduleState;
+  /** Of its newest fact; -1 before the first. */
+  readonly revision: number;
+}
+
+const PAGE = 500;
+/** Facts between two snapshots: a schedule of each second is folded in a few milliseconds, however old it is. */
+const SNAPSHOT_EVERY = 500;
+/** Shape of the state in a snapshot; another number is not read. */
+const FOLD_VERSION = 1;
+const RESEND_DELAY_MS = 50;
+const RESEND_DELAY_MS_MAX = 1_000;
+
+/** Reading and appending the stream of one schedule. An append without an answer is sent again, byte for byte. */
+export class ScheduleLog {
+  constructor(private readonly ports: { readonly store: EventStore; readonly host: Host }) {}
+
+  async load(address: ScheduleAddress): Promise<Held> {
+    let { state, revision } = (await this.snapshot(address)) ?? { state: noSchedule as ScheduleState, revision: -1 };
+    for (;;) {
+      const page = await this.read(address, revision + 1);
+      for (const recorded of page) {
+        state = evolve(state, decodeScheduleEvent(recorded));
+        revision = recorded.revision;
+      }
+      if (page.length < PAGE) return { state, revision };
+    }
+  }
+
+  /** Whether nothing was appended after `revision`. @throws StoreUnavailable */
+  async isHead(address: ScheduleAddress, revision: number): Promise<boolean> {
+    const stream = scheduleStream.build(address);
+    const [newest] = await this.ports.store.read(stream, { direction: 'backward', from: 'end', limit: 1 });
+    return (newest?.revision ?? -1) === revision;
+  }
+
+  /** False = another revision is the newest; nothing was written. */
+  async append(address: ScheduleAddress, revision: number, events: readonly EventData[]): Promise<boolean> {
+    const { store, host } = this.ports;
+    const stream = scheduleStream.build(address);
+    for (let waitMs = RESEND_DELAY_MS; ; waitMs = Math.min(2 * waitMs, RESEND_DELAY_MS_MAX)) {
+      try {
+        const result = await store.append(stream, revision < 0 ? 'no-stream' : revision, events);
+        return result.outcome === 'appended';
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        host.log.warn('append without an answer: sending it again', { stream });
+        await delay(host, waitMs);
+      }
+    }
+  }
+
+  /** A cache: it may be lost, and a failure to take one is none. */
+  async maybeSnapshot(address: ScheduleAddress, before: number, held: Held): Promise<void> {
+    if (Math.floor(before / SNAPSHOT_EVERY) === Math.floor(held.revision / SNAPSHOT_EVERY)) return;
+    const { store, host } = this.ports;
+    const stream = scheduleSnapshotStream.build(address);
+    try {
+      if (held.revision < 2 * SNAPSHOT_EVERY) await store.setStreamMetadata(stream, { maxCount: 1 });
+      const data = { foldVersion: FOLD_VERSION, ...held };
+      const event = { id: host.entropy.uuid(), type: 'ScheduleSnapshotTaken', data, metadata: { tenant: address.tenant } };
+      await store.append(stream, 'any', [event]);
+    } catch (error) {
+      host.log.warn('snapshot of a schedule not taken', { stream, reason: String(error) });
+    }
+  }
+
+  private async snapshot(address: ScheduleAddress): Promise<Held | undefined> {
+    try {
+      const stream = scheduleSnapshotStream.build(address);
+      const [newest] = await this.ports.store.read(stream, { direction: 'backward', from: 'end', limit: 1 });
+      const { foldVersion, state, revision } = (newest?.data ?? {}) as Partial<Held> & { readonly foldVersion?: number };
+      if (foldVersion !== FOLD_VERSION || state === undefined || revision === undefined) return undefined;
+      return { state, revision };
+    } catch (error) {
+      this.ports.host.log.warn('snapshot of a schedule not readable: folding from the start', { reason: String(error) });
+      return undefined;
+    }
+  }
+
+  private async read(address: ScheduleAddress, from: number) {
+    for (let waitMs = RESEND_DELAY_MS; ; waitMs = Math.min(2 * waitMs, RESEND_DELAY_MS_MAX)) {
+      try {
+        return await this.ports.store.read(scheduleStream.build(address), { direction: 'forward', from, limit: PAGE });
+      } catch (error) {
+        if (!(error instanceof StoreUnavailable)) throw error;
+        await delay(this.ports.host, waitMs);
+      }
+    }
+  }
+}
