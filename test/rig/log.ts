@@ -10,8 +10,17 @@ export interface LoggedFact extends RecordedEvent {
 }
 
 /** All facts of all runs of the tenant, by run id, in the order of the log. */
-export async function readRuns(storeUrl: string, tenant = 'default'): Promise<ReadonlyMap<string, readonly LoggedFact[]>> {
-  const prefix = `run-${tenant}.`;
+export function readRuns(storeUrl: string, tenant = 'default'): Promise<ReadonlyMap<string, readonly LoggedFact[]>> {
+  return readStreams(storeUrl, `run-${tenant}.`);
+}
+
+/** All facts of the schedules of the tenant, by schedule id. */
+export function readSchedules(storeUrl: string, tenant = 'default'): Promise<ReadonlyMap<string, readonly LoggedFact[]>> {
+  return readStreams(storeUrl, `schedule-${tenant}.`);
+}
+
+/** By what follows the prefix in the name of the stream. */
+async function readStreams(storeUrl: string, prefix: string): Promise<ReadonlyMap<string, readonly LoggedFact[]>> {
   const client = EventStoreDBClient.connectionString(storeUrl);
   const runs = new Map<string, LoggedFact[]>();
   try {

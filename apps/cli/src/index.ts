@@ -4,6 +4,7 @@ export { readStackState, type StackState } from './stack/data-dir';
 export { isAlive, type ProcessUsage } from './stack/proc';
 export { ROOT, SAMPLE_ENTRY } from './stack/programs';
 export { ApprovalsClient } from './approvals-client';
+export { SchedulesClient } from './schedules-client';
 export { GatewayClient, type Fact, type Outcome, type RunLine, type RunView } from './gateway-client';
 export {
   ChildDidNotStart,

@@ -5,6 +5,7 @@ import { EXIT, exitCodeOf } from './cli.errors';
 import { addControlCommands } from './control-commands';
 import { addDeadLetterCommands } from './dead-letter-commands';
 import { pc } from './paint';
+import { addScheduleCommands } from './schedule-commands';
 
 type Act = (...args: never[]) => Promise<number>;
 
@@ -291,6 +292,7 @@ async function main(): Promise<void> {
   addEffectCommands(program);
   addApprovalCommands(program, { withGateway, act });
   addDeadLetterCommands(program, { withGateway, act });
+  addScheduleCommands(program, { withGateway, act });
   addProofCommands(program);
   try {
     await program.parseAsync(process.argv);

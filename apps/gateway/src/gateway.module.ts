@@ -39,6 +39,8 @@ import { RunDirectory } from './run-directory';
 import { RunRequests } from './run-requests';
 import { RunsController } from './runs.controller';
 import { CallbacksController } from './callbacks.controller';
+import { ScheduleRequests } from './schedule-requests';
+import { SchedulesController } from './schedules.controller';
 import { SignalsController } from './signals.controller';
 import { SignerRequests } from './signer-requests';
 import { TokenStreams } from './token-streams';
@@ -70,6 +72,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     AgentsController,
     BuildsController,
     DeployController,
+    SchedulesController,
     DeadLettersController,
     HealthController,
   ],
@@ -77,6 +80,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     { provide: APP_PIPE, useClass: ZodValidationPipe },
     { provide: APP_FILTER, inject: [HOST], useFactory: (host: Host) => new ErrorFilter(host.log) },
     { provide: RunRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new RunRequests(bus, host) },
+    { provide: ScheduleRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new ScheduleRequests(bus, host) },
     { provide: TokenStreams, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new TokenStreams({ bus, host }) },
     { provide: SignerRequests, inject: [BUS, HOST], useFactory: (bus: Bus, host: Host) => new SignerRequests(bus, host) },
     {

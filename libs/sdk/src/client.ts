@@ -21,15 +21,19 @@ import {
 } from '@perdure/run-contract';
 import type { z } from 'zod';
 import { Approvals } from './approvals';
+import { checkInput } from './check-input';
 import { connect, resolveConnection, type ConnectionOptions } from './connection';
 import type { Agent, Behaviour, Workflow } from './engine/definitions';
 import { ask } from './engine/ask';
 import { errorOf, serialise } from './engine/outcome';
+import { Schedules } from './schedules';
 import type { TokenEvent } from './tokens/token-merge';
 import { TokenReader, type TokensOptions } from './tokens/token-reader';
 
 export interface ClientOptions extends ConnectionOptions {
   readonly tenant?: string;
+  /** Who asks: recorded with whatever is asked for. By default `sdk`. */
+  readonly by?: string;
   /** How long a request is repeated while nobody answers; 30 s by default. */
   readonly patienceMs?: number;
   readonly host?: Host;
@@ -125,6 +129,7 @@ export type EffectResolution = { readonly reason?: string } & (
   | { readonly as: 'failed' }
 );
 
+const BY_DEFAULT = 'sdk';
 const PATIENCE_MS = 30_000;
 const REQUEST_TIMEOUT_MS = 2_000;
 /** The owner folds a long history before it answers. */
@@ -137,16 +142,22 @@ const AWAIT_TIMEOUT_MS = AWAIT_HOLD_MS + 1_000;
 export class Client {
   /** What waits for the agreement of persons. */
   readonly approvals: Approvals;
+  /** Runs that are started by the calendar. */
+  readonly schedules: Schedules;
   private readonly tenant: string;
+  private readonly by: string;
 
   constructor(
     private readonly ports: { readonly bus: Bus; readonly host: Host },
-    private readonly options: Pick<ClientOptions, 'tenant' | 'patienceMs'> = {},
+    private readonly options: Pick<ClientOptions, 'tenant' | 'by' | 'patienceMs'> = {},
     private readonly connection?: BusConnection,
   ) {
     const tenant = token(options.tenant ?? 'default', 'tenant');
     this.tenant = tenant;
-    this.approvals = new Approvals(ports, { tenant, patienceMs: options.patienceMs ?? PATIENCE_MS });
+    this.by = options.by ?? BY_DEFAULT;
+    const patienceMs = options.patienceMs ?? PATIENCE_MS;
+    this.approvals = new Approvals(ports, { tenant, patienceMs });
+    this.schedules = new Schedules(ports, { tenant, by: this.by, patienceMs });
   }
 
   static async connect(options: ClientOptions = {}): Promise<Client> {
@@ -331,7 +342,7 @@ export class Client {
 
   private command(runId: string, command: CommandEnvelopeInput['command'], timeoutMs = REQUEST_TIMEOUT_MS): Promise<unknown> {
     const { host } = this.ports;
-    const envelope: CommandEnvelopeInput = { v: 1, id: host.entropy.uuid(), actor: { kind: 'user', id: 'sdk' }, command };
+    const envelope: CommandEnvelopeInput = { v: 1, id: host.entropy.uuid(), actor: { kind: 'user', id: this.by }, command };
     return ask(this.ports, {
       subject: requestSubject.build(runAddress(this.tenant, runId)),
       payload: JSON.stringify(envelope),
@@ -345,14 +356,6 @@ export class Client {
     if (idempotencyKey === undefined) return entropy.uuid().replaceAll('-', '');
     return digest.sha256(`${this.tenant}\n${idempotencyKey}`).slice(0, 32);
   }
-}
-
-async function checkInput(behaviour: Behaviour, input: unknown): Promise<void> {
-  const parsed = await behaviour.input.safeParseAsync(input);
-  if (parsed.success) return;
-  throw new Terminal('InvalidInput', `The input does not fit ${behaviour.name}: ${parsed.error.message}`, {
-    details: { name: behaviour.name },
-  });
 }
 
 function resultOf(runId: string, outcome: RunOutcome, effects: RunView['effects']): unknown {

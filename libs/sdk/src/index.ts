@@ -52,6 +52,16 @@ export type {
   Workflow,
   WorkflowContext,
 } from './engine/definitions';
+export type {
+  FiringLine,
+  FiringList,
+  OverlapPolicy,
+  ScheduleChanged,
+  ScheduleLine,
+  ScheduleList,
+  ScheduleView,
+} from '@perdure/schedule-contract';
+export type { ScheduleDefinition, Schedules } from './schedules';
 export { remoteTool, type RemoteToolOptions } from './remote-tool';
 export type { LimitOptions } from './policies';
 export { ruleModel, type RuleDecision, type RuleModelOptions } from './rule-model';

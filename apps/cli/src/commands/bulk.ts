@@ -1,4 +1,5 @@
 import { BadUsage, EXIT } from '../cli.errors';
+import { durationOf } from '../durations';
 import { pc, say, note } from '../paint';
 import { clientOf, jsonOf, wholeNumber, type CommonOptions } from './run';
 
@@ -13,7 +14,6 @@ export interface BulkOptions extends CommonOptions {
 }
 
 const VERBS = ['pause', 'resume', 'cancel', 'terminate', 'signal'];
-const UNITS_MS: Readonly<Record<string, number>> = { ms: 1, s: 1_000, m: 60_000, h: 3_600_000, d: 86_400_000 };
 
 export async function bulkRuns(verb: string, options: BulkOptions): Promise<number> {
   if (!VERBS.includes(verb)) throw new BadUsage(`bulk wants one of ${VERBS.join(', ')}; got "${verb}".`);
@@ -54,16 +54,8 @@ export function filterOf(text: string): { readonly status?: string; readonly nam
     const value = rest.join('=');
     if (key === 'status') filter.status = value;
     else if (key === 'name') filter.name = value;
-    else if (key === 'older-than') filter.olderThanMs = durationOf(value);
+    else if (key === 'older-than') filter.olderThanMs = durationOf(value, 'older-than');
     else throw new BadUsage(`--filter knows status, name and older-than; got "${part}".`);
   }
   return filter;
-}
-
-function durationOf(text: string): number {
-  const [, amount, unit = 'ms'] = /^(\d{1,9})(ms|s|m|h|d)?$/.exec(text) ?? [];
-  const unitMs = UNITS_MS[unit];
-  if (amount === undefined || unitMs === undefined)
-    throw new BadUsage(`older-than wants a duration such as 30s, 5m, 2h or 1d; got "${text}".`);
-  return Number(amount) * unitMs;
 }

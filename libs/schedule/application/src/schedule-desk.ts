@@ -1,6 +1,7 @@
 import { errorRecordOf, PerdureError, Terminal, type BusMessage, type Host } from '@perdure/kernel';
 import {
   schedulePartitionSubject,
+  type FiringList,
   type ScheduleAddress,
   type ScheduleChanged,
   type ScheduleEnvelope,
@@ -20,6 +21,7 @@ import type { Judged } from './schedule.actor';
 export interface DeskPorts {
   readonly host: Host;
   fresh(address: ScheduleAddress): Promise<ScheduleState>;
+  firings(address: ScheduleAddress, limit: number): Promise<FiringList>;
   judge(
     address: ScheduleAddress,
     asked: { readonly command: DecidedCommand; readonly id: string; readonly by: string },
@@ -45,7 +47,11 @@ export class ScheduleDesk {
   private async perform(
     address: ScheduleAddress,
     { id, actor, command }: ScheduleEnvelope,
-  ): Promise<ScheduleView | ScheduleChanged> {
+  ): Promise<ScheduleView | FiringList | ScheduleChanged> {
+    if (command.type === 'ListFirings') {
+      knownOf(address, await this.ports.fresh(address));
+      return this.ports.firings(address, command.limit);
+    }
     if (command.type === 'GetSchedule') {
       const known = knownOf(address, await this.ports.fresh(address));
       return scheduleViewOf(this.ports.rulesOf(address), known, { ...address, next: command.next });

@@ -71,6 +71,14 @@ export class ScheduleIndex implements Keeper {
     for (const { address } of this.schedules.values()) yield address;
   }
 
+  /** Those of a tenant that are there, in the order of their ids. */
+  of(tenant: string): readonly ScheduleAddress[] {
+    return [...this.schedules.values()]
+      .filter(({ isLive, address }) => isLive && address.tenant === tenant)
+      .map(({ address }) => address)
+      .sort((left, right) => (left.scheduleId < right.scheduleId ? -1 : 1));
+  }
+
   /** Ends that its schedule has not noted yet. */
   endedOf(address: ScheduleAddress): readonly EndedRun[] {
     const runs = this.schedules.get(scheduleStream.build(address))?.runs ?? [];

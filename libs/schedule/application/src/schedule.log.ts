@@ -1,6 +1,6 @@
 import { delay, StoreUnavailable, type EventData, type EventStore, type Host } from '@perdure/kernel';
-import { scheduleSnapshotStream, scheduleStream, type ScheduleAddress } from '@perdure/schedule-contract';
-import { evolve, noSchedule, type ScheduleState } from '@perdure/schedule-domain';
+import { scheduleSnapshotStream, scheduleStream, type FiringList, type ScheduleAddress } from '@perdure/schedule-contract';
+import { evolve, FiringHistory, noSchedule, type ScheduleState } from '@perdure/schedule-domain';
 import { decodeScheduleEvent } from './schedule.codec';
 
 /** A schedule as the log has it. */
@@ -11,6 +11,8 @@ export interface Held {
 }
 
 const PAGE = 500;
+/** Facts that are read for one list of firings: some milliseconds of the owner. */
+const HISTORY_FACTS_MAX = 10_000;
 /** Facts between two snapshots: a schedule of each second is folded in a few milliseconds, however old it is. */
 const SNAPSHOT_EVERY = 500;
 /** Shape of the state in a snapshot; another number is not read. */
@@ -32,6 +34,24 @@ export class ScheduleLog {
       }
       if (page.length < PAGE) return { state, revision };
     }
+  }
+
+  /** What has become of its times, newest first: as much as is wanted, of the newest facts. @throws StoreUnavailable */
+  async firings(address: ScheduleAddress, limit: number): Promise<FiringList> {
+    const history = new FiringHistory();
+    const stream = scheduleStream.build(address);
+    let from: number | 'end' = 'end';
+    for (let read = 0; read < HISTORY_FACTS_MAX; read += PAGE) {
+      const page = await this.ports.store.read(stream, { direction: 'backward', from, limit: PAGE });
+      for (const recorded of page) {
+        history.add(decodeScheduleEvent(recorded));
+        if (history.lines.length > limit) return { firings: history.lines.slice(0, limit), complete: false };
+      }
+      const oldest = page.at(-1)?.revision ?? 0;
+      if (oldest === 0) return { firings: history.lines, complete: true };
+      from = oldest - 1;
+    }
+    return { firings: history.lines, complete: false };
   }
 
   /** Whether nothing was appended after `revision`. @throws StoreUnavailable */

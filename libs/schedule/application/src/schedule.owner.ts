@@ -11,6 +11,7 @@ import {
   type ScheduleRules,
   type ScheduleState,
 } from '@perdure/schedule-domain';
+import { ListDesk } from './list-desk';
 import { LookOuts } from './look-outs';
 import type { SchedulePorts } from './ports';
 import { RunErrands } from './run-errands';
@@ -39,6 +40,7 @@ export class ScheduleOwner {
   private readonly lookOuts: LookOuts<string>;
   private readonly errands: RunErrands;
   private readonly desk: ScheduleDesk;
+  private readonly list: ListDesk;
   private readonly actors = new Map<string, ScheduleActor>();
   private readonly listening = new Map<number, Subscription>();
   private subscriptions: readonly Subscription[] = [];
@@ -66,13 +68,16 @@ export class ScheduleOwner {
     this.desk = new ScheduleDesk({
       host,
       fresh: (address) => this.fresh(address),
+      firings: (address, limit) => this.log.firings(address, limit),
       judge: (address, asked) => this.judge(address, asked),
       rulesOf: (address) => this.rulesOf(address),
     });
+    this.list = new ListDesk({ ...ports, index: this.index });
   }
 
   start(): void {
     this.subscriptions = [
+      this.list.listen(),
       followHints(this.ports, TERMINAL_EVENT_TYPES, (fact) => this.index.apply(fact)),
       this.ports.ownership.onChange((gained, lost) => {
         this.onLost(lost);

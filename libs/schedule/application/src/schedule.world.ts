@@ -1,5 +1,5 @@
 import { LogFollower } from '@perdure/keeper-application';
-import { partitionOf, type Json } from '@perdure/kernel';
+import { partitionOf, token, type Json, type Subscription } from '@perdure/kernel';
 import { MemoryBlobStore } from '@perdure/platform-blob-memory';
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
 import { calendarTimes } from '@perdure/platform-schedule-times';
@@ -59,10 +59,24 @@ export class ScheduleWorld {
   /** What owners of runs say. */
   answers: 'yes' | 'silence' | 'unheard' | 'no' = 'yes';
 
+  private mapping: Subscription | undefined;
+
   constructor() {
     this.bus.subscribe(requestSubject.build(runAddress('acme', 'x')).replace(/x$/, '*'), (message) => {
       const answer = this.answerOf(message.subject.split('.')[4] ?? '', message.payload);
       if (answer !== undefined) message.respond(JSON.stringify(answer));
+    });
+  }
+
+  /** Whether requests reach the partition of their schedule, as the broker has it. */
+  mapRequests(areMapped = true): void {
+    void this.mapping?.close();
+    this.mapping = undefined;
+    if (!areMapped) return;
+    this.mapping = this.bus.subscribe('perdure.req.*.schedule.*', ({ subject, payload, respond }) => {
+      const [, , tenant = '', , id = ''] = subject.split('.');
+      const mapped = `perdure.part.${partitionOf(token(id, 'schedule id'))}.req.${tenant}.schedule.${id}`;
+      void this.bus.request(mapped, payload, { timeoutMs: SECOND }).then(respond);
     });
   }
 
@@ -109,11 +123,11 @@ export class ScheduleWorld {
 
   async ask(
     command: ScheduleEnvelopeInput['command'],
-    { id = this.host.entropy.uuid(), scheduleId = 'tick' } = {},
+    { id: requestId = this.host.entropy.uuid(), scheduleId = 'tick' } = {},
   ): Promise<Json> {
-    const { tenant, scheduleId: token } = scheduleAddress('acme', scheduleId);
-    const subject = `perdure.part.${partitionOf(token)}.req.${tenant}.schedule.${token}`;
-    const envelope: ScheduleEnvelopeInput = { v: 1, id, actor: { kind: 'user', id: 'ann' }, command };
+    const { tenant, scheduleId: id } = scheduleAddress('acme', scheduleId);
+    const subject = `perdure.part.${partitionOf(id)}.req.${tenant}.schedule.${id}`;
+    const envelope: ScheduleEnvelopeInput = { v: 1, id: requestId, actor: { kind: 'user', id: 'ann' }, command };
     const asked = this.bus.request(subject, JSON.stringify(envelope), { timeoutMs: 60 * SECOND });
     await this.host.advance(10);
     return JSON.parse(await asked) as Json;

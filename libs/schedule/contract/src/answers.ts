@@ -57,6 +57,54 @@ export const scheduleView = z.object({
 });
 export type ScheduleView = z.infer<typeof scheduleView>;
 
+/** A schedule among others: without what it starts its runs with. */
+export const scheduleLine = scheduleView
+  .pick({ scheduleId: true, tenant: true, status: true, version: true, createdBy: true, openCount: true, totals: true })
+  .extend({
+    /** Of the agent or workflow. */
+    name: z.string(),
+    when: scheduleSpec.shape.when,
+    timeZone: z.string(),
+    overlap: overlapPolicy,
+    nextAtMs: timestampMs.optional(),
+  });
+export type ScheduleLine = z.infer<typeof scheduleLine>;
+
+export const scheduleList = z.object({
+  schedules: z.array(scheduleLine),
+  /** Of these nobody has told how they stand: ask again. */
+  unanswered: z.array(nameToken),
+  /** More come after this id. */
+  next: nameToken.optional(),
+});
+export type ScheduleList = z.infer<typeof scheduleList>;
+
+/** What has become of one of its times, or of somebody's wish for a run. */
+export const firingLine = z.object({
+  nominalAtMs: timestampMs,
+  cause: firingCause,
+  /** `dropped`: the schedule was deleted while it waited. */
+  status: z.enum(['waiting', 'due', 'started', 'cancelling', 'ended', 'skipped', 'missed', 'dropped']),
+  /** When it was decided. */
+  atMs: timestampMs,
+  runId: nameToken.optional(),
+  endedAtMs: timestampMs.optional(),
+  result: firingResult.optional(),
+  error: errorRecord.optional(),
+  skipped: skipReason.optional(),
+  /** Times in a row that were missed: from `nominalAtMs` to `untilMs`. */
+  missed: z.object({ untilMs: timestampMs, count, isAtLeast: z.literal(true).optional() }).optional(),
+});
+export type FiringLine = z.infer<typeof firingLine>;
+
+export const firingList = z.object({
+  /** What was decided last first. */
+  firings: z.array(firingLine),
+  /** False = there are older ones. */
+  complete: z.boolean(),
+});
+export type FiringList = z.infer<typeof firingList>;
+
 /** What a change is answered with. */
 export const scheduleChanged = z.object({
   scheduleId: nameToken,

@@ -14,3 +14,7 @@ export const JITTER_MS_MAX = 24 * 60 * 60 * 1_000;
 export const CATCH_UP_MS_DEFAULT = 60 * 60 * 1_000;
 /** Next times in one answer. */
 export const NEXT_TIMES_MAX = 100;
+/** Firings in one answer. */
+export const FIRINGS_MAX = 1_000;
+/** Schedules in one answer: the owner of each is asked. */
+export const LISTED_MAX = 200;

@@ -45,6 +45,14 @@ export const schedulePartitionSubject = {
   },
 };
 
+/** Mapped by the broker as every request is: nobody but services may listen there. */
+export const schedulesSubject = {
+  build: (tenant: Token): string => `perdure.req.${tenant}.schedules.list`,
+  /** Of all tenants, as the broker has mapped them. */
+  all: 'perdure.part.*.req.*.schedules.list',
+  parse: (subject: string): Token => token(subject.split('.')[4] ?? '', 'tenant'),
+};
+
 /** Characters of the hash by which a run is named. */
 const RUN_ID_LENGTH = 40;
 

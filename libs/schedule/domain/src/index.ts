@@ -3,5 +3,6 @@ export type { ScheduleRules } from './calendar';
 export { scheduleDecider, type DecidedCommand, type GivenCommand } from './schedule.decider';
 export { nextLookAtMs, pendingEffects, type ScheduleEffect } from './schedule.effects';
 export { evolve } from './schedule.evolve';
+export { FiringHistory } from './schedule.history';
 export { isLive, noSchedule, type KnownSchedule, type Ordered, type ScheduleState } from './schedule.state';
-export { scheduleViewOf } from './schedule.view';
+export { scheduleLineOf, scheduleViewOf } from './schedule.view';

@@ -8,7 +8,7 @@ import { isLive, noSchedule, type ScheduleState } from './schedule.state';
 
 /** What is asked from outside, and what the owner learns by itself. */
 export type DecidedCommand =
-  | Exclude<ScheduleCommand, { readonly type: 'GetSchedule' }>
+  | Exclude<ScheduleCommand, { readonly type: 'GetSchedule' | 'ListFirings' }>
   | { readonly type: 'Advance' }
   | { readonly type: 'NoteStarted'; readonly runId: string }
   | { readonly type: 'NoteRefused'; readonly runId: string; readonly error: ErrorRecord }

@@ -1,4 +1,4 @@
-import type { FiringView, ScheduleView } from '@perdure/schedule-contract';
+import type { FiringView, ScheduleLine, ScheduleView } from '@perdure/schedule-contract';
 import { dueAt, type ScheduleRules } from './calendar';
 import { isTicking, remainingOf, type KnownSchedule, type OpenFiring } from './schedule.state';
 
@@ -32,6 +32,15 @@ export function scheduleViewOf(
     ...(remaining === undefined ? {} : { remaining }),
     backfills: [...state.backfills],
   };
+}
+
+/** What a list shows of it. */
+export function scheduleLineOf(view: ScheduleView): ScheduleLine {
+  const { scheduleId, tenant, status, version, createdBy, openCount, totals, spec, next } = view;
+  const { when, timeZone, overlap, start } = spec;
+  const [first] = next;
+  const line = { scheduleId, tenant, status, version, createdBy, openCount, totals, name: start.name, when, timeZone, overlap };
+  return first === undefined ? line : { ...line, nextAtMs: first.dueAtMs };
 }
 
 function statusOf({ times }: ScheduleRules, state: KnownSchedule): ScheduleView['status'] {
