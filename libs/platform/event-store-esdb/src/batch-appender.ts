@@ -1,6 +1,6 @@
 import type { EventStoreDBClient } from '@eventstore/db-client';
 import { AppendRefused, type AppendResult, type ExpectedRevision, type Host, StoreUnavailable } from '@perdure/kernel';
-import { openAppendCall, type AppendCall } from './append-call';
+import { openAppendCall, type AppendCall } from './server-calls';
 import { type AppendMessage, isEventId } from './append-request';
 import type { ClientPool } from './client-pool';
 import { accessDenied, failureOf, isUnreachable } from './failures';

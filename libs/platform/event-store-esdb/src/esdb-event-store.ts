@@ -1,11 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import {
-  type EventStoreDBClient,
-  StreamDeletedError,
-  StreamNotFoundError,
-  eventTypeFilter,
-  streamNameFilter,
-} from '@eventstore/db-client';
+import type { EventStoreDBClient } from '@eventstore/db-client';
 import {
   AppendRefused,
   type AppendResult,
@@ -26,15 +20,15 @@ import { anchored } from './anchored';
 import { encodeAppend } from './append-request';
 import { BatchAppender } from './batch-appender';
 import { ClientPool } from './client-pool';
-import { failureOf, isUnreachable } from './failures';
+import { failureOf, isStreamGone, isUnreachable } from './failures';
 import { Following } from './following';
+import { isSystemEvent, readAnswer, recordedEventOf } from './read-answer';
+import { type Page, type Source, pageRequest, subscriptionRequest } from './read-request';
+import { openReadCall } from './server-calls';
 import { fieldsOfMetadata, metadataOfFields } from './stream-metadata';
-import { clientPosition, isSystemEvent, positionOf, recordedEventOf } from './translate';
 
 const APPEND_DEADLINE_MS = 5000;
 const READ_DEADLINE_MS = 10_000;
-/** Events the server looks at between two checkpoints. */
-const CHECKPOINT_WINDOW = 500;
 
 export interface EsdbEventStoreOptions {
   /** `esdb://login:password@host:port?tls=true&tlsCAFile=…`, or `esdb+discover://` for a cluster; `tls=false` on one machine. */
@@ -61,15 +55,8 @@ export class EsdbEventStore implements EventStore {
     return this.appender.append(stream, expected, events);
   }
 
-  async read(stream: string, options: ReadOptions): Promise<readonly RecordedEvent[]> {
-    const { direction, from, limit } = options;
-    const client = this.pool.readClient;
-    const source = client.readStream(stream, {
-      direction: direction === 'forward' ? 'forwards' : 'backwards',
-      fromRevision: typeof from === 'number' ? BigInt(from) : from,
-      maxCount: countOf(limit),
-    });
-    return this.collect(client, source);
+  read(stream: string, { direction, from, limit }: ReadOptions): Promise<readonly RecordedEvent[]> {
+    return this.page({ stream, from }, { direction, limit });
   }
 
   async readAll({
@@ -80,22 +67,16 @@ export class EsdbEventStore implements EventStore {
     readonly limit: number;
   }): Promise<readonly RecordedEvent[]> {
     const found: RecordedEvent[] = [];
-    const client = this.pool.readClient;
     for (let from = after; found.length < limit;) {
-      const maxCount = countOf(limit - found.length + 1);
-      const source = client.readAll({
-        direction: 'forwards',
-        fromPosition: from === 'start' ? from : clientPosition(from),
-        maxCount,
-      });
-      const page = await this.collect(client, source);
+      const wanted = limit - found.length + 1;
+      const page = await this.page({ all: from }, { direction: 'forward', limit: wanted });
       const start = from;
       for (const event of page) {
         const isSeen = start !== 'start' && event.position.commit === start.commit && event.position.prepare === start.prepare;
         if (!isSeen && !isSystemEvent(event) && found.length < limit) found.push(event);
       }
       const last = page[page.length - 1];
-      if (last === undefined || page.length < maxCount) break;
+      if (last === undefined || page.length < wanted) break;
       from = last.position;
     }
     return found;
@@ -111,17 +92,17 @@ export class EsdbEventStore implements EventStore {
         followFrom: (place) => this.follow(stream, { ...options, after: place }),
       });
     }
-    let from: bigint | 'start' = typeof options.after === 'number' ? BigInt(options.after) : options.after;
+    let from = options.after;
     return this.track(
       (pool, host) =>
         new Following({
           pool,
           host,
           what: stream,
-          open: (client) => client.subscribeToStream(stream, { fromRevision: from }, ONE_AT_A_TIME),
+          request: () => subscriptionRequest({ stream, from }),
           onEvent: (event) =>
             after(options.onEvent(event), () => {
-              from = BigInt(event.revision);
+              from = event.revision;
             }),
           onCheckpoint: () => undefined,
           onCaughtUp: () => options.onCaughtUp?.(),
@@ -140,23 +121,20 @@ export class EsdbEventStore implements EventStore {
         followFrom: (place) => this.followAll({ ...options, after: place }),
       });
     }
-    let from = typeof options.after === 'string' ? options.after : clientPosition(options.after);
+    let from = options.after;
     return this.track(
       (pool, host) =>
         new Following({
           pool,
           host,
           what: '$all',
-          open: (client, onCheckpoint) => {
-            const filter = filterOf(options.filter, (_, position) => onCheckpoint(position));
-            return client.subscribeToAll({ fromPosition: from, filter }, ONE_AT_A_TIME);
-          },
+          request: () => subscriptionRequest({ all: from }, options.filter),
           onEvent: (event) =>
             after(options.onEvent(event), () => {
-              from = clientPosition(event.position);
+              from = event.position;
             }),
           onCheckpoint: (position) =>
-            after(options.onCheckpoint?.(positionOf(position)), () => {
+            after(options.onCheckpoint?.(position), () => {
               from = position;
             }),
           onCaughtUp: () => options.onCaughtUp?.(),
@@ -188,8 +166,7 @@ export class EsdbEventStore implements EventStore {
   }
 
   private async endOfAll(): Promise<Position | 'start'> {
-    const client = this.pool.readClient;
-    const [last] = await this.collect(client, client.readAll({ direction: 'backwards', fromPosition: 'end', maxCount: 1 }));
+    const [last] = await this.page({ all: 'end' }, { direction: 'backward', limit: 1 });
     return last?.position ?? 'start';
   }
 
@@ -204,22 +181,13 @@ export class EsdbEventStore implements EventStore {
     };
   }
 
-  private async collect(client: EventStoreDBClient, source: ReadSource): Promise<readonly RecordedEvent[]> {
+  private async page(source: Source, page: Page): Promise<readonly RecordedEvent[]> {
+    const client = this.pool.readClient;
     const deadlineMs = this.options.readDeadlineMs ?? READ_DEADLINE_MS;
-    const found: RecordedEvent[] = [];
-    const cut = cutsOf(source);
-    const reading = (async () => {
-      for await (const resolved of source) {
-        const event = recordedEventOf(resolved);
-        if (event !== undefined) found.push(event);
-      }
-    })();
     try {
-      await this.withDeadline(reading, { client, deadlineMs });
-      if (cut.error !== undefined) throw cut.error;
-      return found;
+      return await this.withDeadline(eventsOf(client, pageRequest(source, page)), { client, deadlineMs });
     } catch (error) {
-      if (error instanceof StreamNotFoundError || error instanceof StreamDeletedError) return [];
+      if (isStreamGone(error)) return [];
       if (isUnreachable(error)) this.pool.discard(client);
       throw failureOf(error);
     }
@@ -240,38 +208,16 @@ export class EsdbEventStore implements EventStore {
   }
 }
 
-type ReadSource = AsyncIterable<Parameters<typeof recordedEventOf>[0]>;
-
-/**
- * The library says nothing of a call that was cancelled, as all are whose connection is dropped: the stream just ends,
- * and a read that was cut short looks like a short stream, or like none. The call beneath it does say so.
- */
-function cutsOf(source: ReadSource): { readonly error: Error | undefined } {
-  const cut: { error: Error | undefined } = { error: undefined };
-  const stream = source as unknown as NodeJS.EventEmitter;
-  stream.once('pipe', (call: NodeJS.EventEmitter) => call.once('error', (error: Error) => (cut.error = error)));
-  return cut;
-}
-
-/** No event is read ahead of the handler, so that checkpoints keep their place in the order. */
-const ONE_AT_A_TIME = { highWaterMark: 1 };
-
-function countOf(limit: number): number {
-  return Math.min(limit, Number.MAX_SAFE_INTEGER);
+async function eventsOf(client: EventStoreDBClient, request: Buffer): Promise<readonly RecordedEvent[]> {
+  const found: RecordedEvent[] = [];
+  for await (const message of await openReadCall(client, request)) {
+    const answer = readAnswer(message);
+    if (answer.is === 'event') found.push(recordedEventOf(answer.event));
+  }
+  return found;
 }
 
 function after(handled: void | Promise<void>, then: () => void): void | Promise<void> {
   if (handled === undefined) return then();
   return handled.then(then);
-}
-
-function filterOf(
-  filter: FollowAllOptions['filter'],
-  checkpointReached: (_: unknown, position: { commit: bigint; prepare: bigint }) => Promise<void>,
-) {
-  const options = { checkpointInterval: 1, maxSearchWindow: CHECKPOINT_WINDOW, checkpointReached };
-  if (filter.by === 'stream-name') return streamNameFilter({ prefixes: [...filter.prefixes], ...options });
-  // A prefix would also match types that merely begin alike.
-  const types = filter.types.map((type) => type.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'));
-  return eventTypeFilter({ regex: `^(?:${types.join('|')})$`, ...options });
 }

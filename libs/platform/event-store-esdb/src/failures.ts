@@ -9,12 +9,20 @@ interface ClientError {
   /** A status of gRPC. */
   readonly code?: unknown;
   readonly type?: unknown;
+  /** What EventStoreDB adds to a status. */
+  readonly metadata?: { get(key: string): readonly unknown[] };
 }
 
 /** The connection could not be made, or was lost. */
 export function isUnreachable(error: unknown): boolean {
   const { code, type } = error as ClientError;
   return code === UNAVAILABLE || type === ErrorType.UNAVAILABLE;
+}
+
+/** Nothing can be read of a stream that was deleted for ever. */
+export function isStreamGone(error: unknown): boolean {
+  const exception = String((error as ClientError).metadata?.get('exception')[0]);
+  return exception === ErrorType.STREAM_DELETED || exception === ErrorType.STREAM_NOT_FOUND;
 }
 
 /** A call that a server refuses for this reason was refused before anything was done. */

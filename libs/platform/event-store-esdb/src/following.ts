@@ -1,13 +1,9 @@
-import type {
-  AllStreamSubscription,
-  EventStoreDBClient,
-  Position as ClientPosition,
-  StreamSubscription,
-} from '@eventstore/db-client';
-import { type Cancel, type Host, type RecordedEvent, StoreAccessDenied, type Subscription } from '@perdure/kernel';
+import type { EventStoreDBClient } from '@eventstore/db-client';
+import { type Cancel, type Host, type Position, type RecordedEvent, StoreAccessDenied, type Subscription } from '@perdure/kernel';
 import type { ClientPool, SubscriptionSlot } from './client-pool';
 import { failureOf, isUnreachable } from './failures';
-import { recordedEventOf } from './translate';
+import { readAnswer, recordedEventOf } from './read-answer';
+import { openReadCall, type ReadCall } from './server-calls';
 
 const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MAX_MS = 2000;
@@ -19,14 +15,17 @@ export interface FollowingOptions {
   /** For the log. */
   readonly what: string;
   /** Subscribes from where `onEvent` and `onCheckpoint` have come. */
-  open(
-    client: EventStoreDBClient,
-    onCheckpoint: (position: ClientPosition) => Promise<void>,
-  ): StreamSubscription | AllStreamSubscription;
+  request(): Buffer;
   onEvent(event: RecordedEvent): void | Promise<void>;
-  onCheckpoint(position: ClientPosition): void | Promise<void>;
+  onCheckpoint(position: Position): void | Promise<void>;
   onCaughtUp(): void;
   onRefused(error: StoreAccessDenied): void;
+}
+
+interface Attempt {
+  readonly slot: SubscriptionSlot;
+  readonly cancelDeadline: Cancel;
+  call?: ReadCall;
 }
 
 /**
@@ -34,16 +33,14 @@ export interface FollowingOptions {
  * back-off, until it is closed. Events, checkpoints and "caught up" are delivered one at a time, in order.
  */
 export class Following implements Subscription {
-  private current: StreamSubscription | AllStreamSubscription | undefined;
+  private current: Attempt | undefined;
   private cancelRetry: Cancel | undefined;
-  private slot: SubscriptionSlot | undefined;
-  private cancelDeadline: Cancel | undefined;
   private delivering: Promise<void> | undefined;
   private failures = 0;
   private isClosed = false;
 
   constructor(private readonly options: FollowingOptions) {
-    this.open();
+    void this.open();
   }
 
   async close(): Promise<void> {
@@ -53,57 +50,69 @@ export class Following implements Subscription {
     await this.delivering;
   }
 
-  private open(): void {
+  private async open(): Promise<void> {
     if (this.isClosed) return;
     try {
-      const slot = this.options.pool.subscriptionSlot();
-      this.slot = slot;
-      const attempt: { subscription?: StreamSubscription | AllStreamSubscription } = {};
-      const isCurrent = (): boolean => !this.isClosed && attempt.subscription === this.current;
-      const subscription = this.options.open(slot.client, async (position) => {
-        await this.delivering;
-        if (isCurrent()) await this.deliver(() => this.options.onCheckpoint(position));
-      });
-      attempt.subscription = subscription;
-      this.current = subscription;
-      this.cancelDeadline = this.options.host.timers.after(CONFIRMATION_DEADLINE_MS, () => {
-        if (isCurrent()) this.retry(new Error('The server did not confirm the subscription in time.'), true);
-      });
-      this.listen(subscription, isCurrent);
+      const attempt = this.attempt();
+      this.current = attempt;
+      await this.call(attempt, attempt.slot.client);
     } catch (error) {
       this.retry(error);
     }
   }
 
-  private listen(subscription: StreamSubscription | AllStreamSubscription, isCurrent: () => boolean): void {
+  private attempt(): Attempt {
+    const slot = this.options.pool.subscriptionSlot();
+    const cancelDeadline = this.options.host.timers.after(CONFIRMATION_DEADLINE_MS, () => {
+      if (this.current === attempt) this.retry(new Error('The server did not confirm the subscription in time.'), true);
+    });
+    const attempt: Attempt = { slot, cancelDeadline };
+    return attempt;
+  }
+
+  private async call(attempt: Attempt, client: EventStoreDBClient): Promise<void> {
     const lost = (error: unknown): void => {
-      if (!isCurrent()) return;
+      if (this.current !== attempt) return;
       const failure = failureOf(error);
       if (failure instanceof StoreAccessDenied) this.end(failure);
       else this.retry(error);
     };
+    let call: ReadCall;
+    try {
+      call = await openReadCall(client, this.options.request());
+    } catch (error) {
+      return lost(error);
+    }
     // The listeners stay after the end: a late error without one would end the process.
-    subscription.on('error', lost);
-    subscription.on('end', () => lost(new Error('The server ended the subscription.')));
-    subscription.on('close', () => lost(new Error('The subscription was closed.')));
-    subscription.on('confirmation', () => this.cancelDeadline?.());
-    subscription.on('caughtUp', () => {
-      const report = (): void => {
-        if (isCurrent()) this.options.onCaughtUp();
-      };
-      if (this.delivering === undefined) report();
-      else void this.delivering.then(report);
-    });
-    subscription.on('data', (resolved) => {
-      if (!isCurrent()) return;
-      const event = recordedEventOf(resolved);
-      if (event === undefined) return;
-      this.failures = 0;
-      const delivering = this.deliver(() => this.options.onEvent(event));
+    call.on('error', lost);
+    if (this.current !== attempt) return call.cancel();
+    attempt.call = call;
+    call.on('end', () => lost(new Error('The server ended the subscription.')));
+    call.on('close', () => lost(new Error('The subscription was closed.')));
+    call.on('data', (message) => {
+      if (this.current !== attempt) return;
+      const delivering = this.deliver(() => this.take(message, attempt));
       if (delivering === undefined) return;
-      subscription.pause();
-      void delivering.then(() => subscription.resume());
+      call.pause();
+      void delivering.then(() => call.resume());
     });
+  }
+
+  private take(message: Buffer, attempt: Attempt): void | Promise<void> {
+    const answer = readAnswer(message);
+    switch (answer.is) {
+      case 'event':
+        this.failures = 0;
+        return this.options.onEvent(recordedEventOf(answer.event));
+      case 'checkpoint':
+        return this.options.onCheckpoint(answer.position);
+      case 'caught-up':
+        return this.options.onCaughtUp();
+      case 'confirmed':
+        return attempt.cancelDeadline();
+      case 'else':
+        return undefined;
+    }
   }
 
   /** Undefined when it is done already. A handler that throws gets the same item again, later. */
@@ -133,7 +142,7 @@ export class Following implements Subscription {
     this.failures += 1;
     const reason = error instanceof Error ? error.message : String(error);
     this.options.host.log.warn('subscription interrupted', { subscription: this.options.what, reason, delayMs });
-    this.cancelRetry = this.options.host.timers.after(delayMs, () => this.open());
+    this.cancelRetry = this.options.host.timers.after(delayMs, () => void this.open());
   }
 
   /** It would be refused each time: whoever follows is told instead. */
@@ -145,15 +154,11 @@ export class Following implements Subscription {
   }
 
   private drop(isBroken = false): void {
-    const subscription = this.current;
-    const { slot } = this;
+    const attempt = this.current;
     this.current = undefined;
-    this.slot = undefined;
-    this.cancelDeadline?.();
-    if (subscription !== undefined) {
-      subscription.unsubscribe().catch(() => undefined);
-      subscription.destroy();
-    }
-    slot?.release({ isBroken });
+    if (attempt === undefined) return;
+    attempt.cancelDeadline();
+    attempt.call?.cancel();
+    attempt.slot.release({ isBroken });
   }
 }

@@ -1,11 +1,13 @@
 import { StreamDeletedError } from '@eventstore/db-client';
 import type { AppendResult, ExpectedRevision, Host } from '@perdure/kernel';
-import { ProtoReader, ProtoWriter, type RawEvent, decodeRecordedEvent } from '@perdure/platform-event-store-wire';
-import { openReadCall } from './append-call';
+import type { RawEvent } from '@perdure/platform-event-store-wire';
 import { type RawProposal, encodeRawAppend } from './append-request';
 import { BatchAppender } from './batch-appender';
 import { ClientPool } from './client-pool';
 import { failureOf } from './failures';
+import { readAnswer } from './read-answer';
+import { type Page, type Source, pageRequest } from './read-request';
+import { openReadCall } from './server-calls';
 
 export interface RawEventStoreOptions {
   readonly connectionString: string;
@@ -44,16 +46,13 @@ export class RawEventStore {
   }
 
   /** Every event, also of the server itself, in the order of the log and up to its present end. */
-  async *readAll(): AsyncGenerator<RawEvent, void> {
-    yield* this.read((options) => options.message(2, (all) => all.empty(2)), { backwards: false });
+  readAll(): AsyncGenerator<RawEvent, void> {
+    return this.events({ all: 'start' }, { direction: 'forward', limit: Number.MAX_SAFE_INTEGER });
   }
 
   /** Undefined when there is none that a reader may see. */
   async lastEvent(stream: string): Promise<RawEvent | undefined> {
-    const ofStream = (options: ProtoWriter): void => {
-      options.message(1, (one) => one.message(1, (identifier) => identifier.text(3, stream)).empty(4));
-    };
-    for await (const event of this.read(ofStream, { backwards: true, limit: 1 })) return event;
+    for await (const event of this.events({ stream, from: 'end' }, { direction: 'backward', limit: 1 })) return event;
     return undefined;
   }
 
@@ -62,37 +61,14 @@ export class RawEventStore {
     await this.pool.close();
   }
 
-  private async *read(
-    source: (options: ProtoWriter) => void,
-    { backwards, limit = Number.MAX_SAFE_INTEGER }: { readonly backwards: boolean; readonly limit?: number },
-  ): AsyncGenerator<RawEvent, void> {
-    const request = new ProtoWriter().message(1, (options) => {
-      source(options);
-      options
-        .uint(3, backwards ? 1 : 0)
-        .uint(5, limit)
-        .empty(8);
-      options.message(9, (uuid) => uuid.empty(2));
-    });
+  private async *events(source: Source, page: Page): AsyncGenerator<RawEvent, void> {
     try {
-      for await (const answer of await openReadCall(this.pool.readClient, request.finish())) {
-        const event = eventOf(answer);
-        if (event !== undefined) yield event;
+      for await (const message of await openReadCall(this.pool.readClient, pageRequest(source, page))) {
+        const answer = readAnswer(message);
+        if (answer.is === 'event') yield answer.event;
       }
     } catch (error) {
       throw failureOf(error);
     }
   }
-}
-
-/** Undefined for answers that carry none. */
-function eventOf(answer: Buffer): RawEvent | undefined {
-  let event: RawEvent | undefined;
-  new ProtoReader(answer).forEach((field, reader) => {
-    if (field !== 1) return;
-    reader.message((part, inner) => {
-      if (part === 1) event = decodeRecordedEvent(inner.view());
-    });
-  });
-  return event;
 }

@@ -11,7 +11,7 @@ function recorded(id: (uuid: ProtoWriter) => void, revision = '7'): Buffer {
     .message(1, id)
     .message(2, (stream) => stream.text(3, 'run-é'))
     .unsignedText(3, revision)
-    .unsignedText(4, '18446744073709551615')
+    .unsignedText(4, '18446744073709551614')
     .unsignedText(5, '18446744073709551615');
   property(property(property(writer, 'type', 'Happened'), 'content-type', 'application/json'), 'created', '17672256000000001');
   return writer.text(7, '{"m":1}').text(8, '{"d":1}').finish();
@@ -30,6 +30,7 @@ describe('a recorded event', () => {
       contentType: 'application/json',
       createdTicks: '17672256000000001',
       position: '18446744073709551615',
+      prepare: '18446744073709551614',
     });
   });
 

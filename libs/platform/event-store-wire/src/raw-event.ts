@@ -16,6 +16,8 @@ export interface RawEvent {
   readonly createdTicks: string;
   /** Of the commit, as decimal text. */
   readonly position: string;
+  /** Of the event within it, likewise. */
+  readonly prepare: string;
 }
 
 const DASHES = /^(.{8})(.{4})(.{4})(.{4})(.{12})$/;
@@ -23,13 +25,14 @@ const DASHES = /^(.{8})(.{4})(.{4})(.{4})(.{12})$/;
 /** Reads a `RecordedEvent`; its bytes stay views of `message`. */
 export function decodeRecordedEvent(message: Buffer): RawEvent {
   const properties = new Map<string, string>();
-  let [id, stream, position] = ['', '', '0'];
+  let [id, stream, position, prepare] = ['', '', '0', '0'];
   let revision = 0;
   let [data, metadata]: [Buffer, Buffer] = [Buffer.alloc(0), Buffer.alloc(0)];
   new ProtoReader(message).forEach((field, reader) => {
     if (field === 1) id = readId(reader);
     else if (field === 2) reader.message((part, inner) => part === 3 && (stream = inner.text()));
     else if (field === 3) revision = reader.varint();
+    else if (field === 4) prepare = reader.unsignedText();
     else if (field === 5) position = reader.unsignedText();
     else if (field === 6) readProperty(reader, properties);
     else if (field === 7) metadata = reader.view();
@@ -47,6 +50,7 @@ export function decodeRecordedEvent(message: Buffer): RawEvent {
     metadata,
     createdTicks: properties.get('created') ?? '0',
     position,
+    prepare,
   };
 }
 
