@@ -7,11 +7,12 @@ import {
   type Provider,
 } from '@nestjs/common';
 import type { LogFollower } from '@perdure/keeper-application';
-import type { Bus, EventStore, Host, KeyValue } from '@perdure/kernel';
+import type { Bus, EventStore, Host, KeyRing, KeyValue } from '@perdure/kernel';
 import {
   BUS,
   EVENT_STORE,
   HOST,
+  KEY_RING,
   KEY_VALUE_LEASES,
   KEY_VALUE_MAP,
   LOG_FOLLOWER,
@@ -42,9 +43,9 @@ const keeper: Provider = {
 
 const schedules: Provider = {
   provide: ScheduleOwner,
-  inject: [EVENT_STORE, BUS, HOST, OWNERSHIP],
-  useFactory: (...[store, bus, host, owned]: [EventStore, Bus, Host, PartitionOwnership]) =>
-    new ScheduleOwner({ store, bus, host, ownership: owned, times: calendarTimes }),
+  inject: [EVENT_STORE, BUS, HOST, OWNERSHIP, KEY_RING],
+  useFactory: (...[store, bus, host, owned, keys]: [EventStore, Bus, Host, PartitionOwnership, KeyRing | undefined]) =>
+    new ScheduleOwner({ store, bus, host, ownership: owned, times: calendarTimes, ...(keys === undefined ? {} : { keys }) }),
 };
 
 @Module({ providers: [ownership, keeper, schedules] })

@@ -1,4 +1,4 @@
-import type { Bus, EventStore, Host, Subscription } from '@perdure/kernel';
+import type { Bus, EventStore, Host, KeyRing, Subscription } from '@perdure/kernel';
 import type { ScheduleTimes } from '@perdure/schedule-contract';
 
 /** Which virtual partitions this instance owns; expected revisions make an overlap harmless. */
@@ -12,6 +12,8 @@ export interface SchedulePorts {
   readonly store: EventStore;
   readonly bus: Bus;
   readonly host: Host;
+  /** Absent = payloads stand in the log as they are. */
+  readonly keys?: KeyRing;
   readonly ownership: ScheduleOwnership;
   readonly times: ScheduleTimes;
 }

@@ -2,7 +2,7 @@ import { RunCommands } from '@perdure/keeper-application';
 import { delay, type Bus, type Host } from '@perdure/kernel';
 import { runAddress, runView, startAnswer, type CommandEnvelopeInput } from '@perdure/run-contract';
 import { scheduleStream, type FiringResult, type ScheduleAddress } from '@perdure/schedule-contract';
-import type { DecidedCommand, ScheduleEffect } from '@perdure/schedule-domain';
+import type { DecidedCommand, RunEffect } from '@perdure/schedule-domain';
 
 // What schedules have the owners of runs do.
 //
@@ -20,7 +20,7 @@ export interface ErrandPorts {
   readonly bus: Bus;
   readonly host: Host;
   /** False = it is not this instance's business any more. */
-  isWanted(address: ScheduleAddress, effect: ScheduleEffect): boolean;
+  isWanted(address: ScheduleAddress, effect: RunEffect): boolean;
   decide(address: ScheduleAddress, command: DecidedCommand): Promise<void>;
 }
 
@@ -34,14 +34,14 @@ export class RunErrands {
     this.commands = new RunCommands(ports, 'schedules');
   }
 
-  run(address: ScheduleAddress, effect: ScheduleEffect): void {
+  run(address: ScheduleAddress, effect: RunEffect): void {
     const key = `${scheduleStream.build(address)}/${effect.type}/${effect.runId}`;
     if (this.underWay.has(key)) return;
     this.underWay.add(key);
     void this.repeat(address, effect).finally(() => this.underWay.delete(key));
   }
 
-  private async repeat(address: ScheduleAddress, effect: ScheduleEffect): Promise<void> {
+  private async repeat(address: ScheduleAddress, effect: RunEffect): Promise<void> {
     const envelope = this.envelopeOf(effect);
     for (let waitMs = REPEAT_FIRST_MS; this.ports.isWanted(address, effect); waitMs = Math.min(2 * waitMs, REPEAT_MAX_MS)) {
       try {
@@ -58,7 +58,7 @@ export class RunErrands {
   }
 
   /** A run belongs to whoever has said what is started, so that nobody approves what is of their own. */
-  private envelopeOf(effect: ScheduleEffect): string {
+  private envelopeOf(effect: RunEffect): string {
     if (effect.type === 'CancelRun')
       return this.commands.envelope({ type: 'CancelRun', reason: 'its schedule starts the next one' });
     const { start, by } = effect.ordered;
@@ -72,7 +72,7 @@ export class RunErrands {
   }
 
   /** @returns whether there was an answer */
-  private async ask(address: ScheduleAddress, effect: ScheduleEffect, envelope: string): Promise<boolean> {
+  private async ask(address: ScheduleAddress, effect: RunEffect, envelope: string): Promise<boolean> {
     const { runId } = effect;
     const reply = await this.commands.send(runAddress(address.tenant, runId), envelope, REQUEST_TIMEOUT_MS);
     this.ports.host.crashPoint('schedule.answered');

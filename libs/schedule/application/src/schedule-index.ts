@@ -44,6 +44,8 @@ interface Known {
   readonly address: ScheduleAddress;
   revision: number;
   isLive: boolean;
+  /** Of one that was deleted: nothing of it is left to be done. */
+  isErased: boolean;
   /** By run id: how it ended, once that is known. */
   readonly runs: Map<string, FiringResult | undefined>;
 }
@@ -53,6 +55,7 @@ type Stored = readonly (readonly [
   revision: number,
   isLive: boolean,
   runs: readonly (readonly [string, FiringResult | null])[],
+  isErased?: boolean,
 ])[];
 
 export class ScheduleIndex implements Keeper {
@@ -88,19 +91,21 @@ export class ScheduleIndex implements Keeper {
   restore(index: Json | undefined): void {
     this.schedules.clear();
     this.waiting.clear();
-    for (const [stream, revision, isLive, runs] of (index ?? []) as unknown as Stored) {
+    for (const [stream, revision, isLive, runs, isErased] of (index ?? []) as unknown as Stored) {
       const known = this.open(stream, revision);
       known.isLive = isLive;
+      known.isErased = isErased === true;
       for (const [runId, result] of runs) this.await(known, runId, result ?? undefined);
     }
   }
 
   snapshot(): Json {
-    return [...this.schedules].map(([stream, { revision, isLive, runs }]) => [
+    return [...this.schedules].map(([stream, { revision, isLive, runs, isErased }]) => [
       stream,
       revision,
       isLive,
       [...runs].map(([runId, result]) => [runId, result ?? null]),
+      isErased,
     ]);
   }
 
@@ -133,6 +138,7 @@ export class ScheduleIndex implements Keeper {
     if (known.revision > revision) return;
     known.revision = revision;
     known.isLive = state.status === 'live';
+    known.isErased = state.erased === true;
     const open = new Set(state.open.map(({ runId }) => runId));
     for (const runId of known.runs.keys()) if (!open.has(runId)) this.forget(known, runId);
     for (const runId of open) if (!known.runs.has(runId)) this.await(known, runId);
@@ -144,8 +150,9 @@ export class ScheduleIndex implements Keeper {
     if (before !== undefined && revision <= before.revision) return;
     const known = this.open(stream, revision);
     known.revision = revision;
-    if (type === 'ScheduleCreated') known.isLive = true;
+    if (type === 'ScheduleCreated') Object.assign(known, { isLive: true, isErased: false });
     if (type === 'ScheduleDeleted') known.isLive = false;
+    if (type === 'ScheduleErased') known.isErased = true;
     if (type === 'FiringDue') this.await(known, scheduleEventSchemas.FiringDue.pick({ runId: true }).parse(data).runId);
     if (type === 'FiringEnded' || type === 'FiringRefused') this.forget(known, (data as { readonly runId: string }).runId);
     this.close(known);
@@ -155,7 +162,7 @@ export class ScheduleIndex implements Keeper {
   private open(stream: string, revision: number): Known {
     const found = this.schedules.get(stream);
     if (found !== undefined) return found;
-    const known: Known = { address: scheduleStream.parse(stream), revision, isLive: false, runs: new Map() };
+    const known: Known = { address: scheduleStream.parse(stream), revision, isLive: false, isErased: false, runs: new Map() };
     this.schedules.set(stream, known);
     return known;
   }
@@ -172,6 +179,6 @@ export class ScheduleIndex implements Keeper {
 
   /** Nothing of it can happen any more. */
   private close(known: Known): void {
-    if (!known.isLive && known.runs.size === 0) this.schedules.delete(scheduleStream.build(known.address));
+    if (!known.isLive && known.isErased && known.runs.size === 0) this.schedules.delete(scheduleStream.build(known.address));
   }
 }

@@ -1,7 +1,6 @@
 import { StoreUnavailable, type Decider, type ErrorRecord, type Host } from '@perdure/kernel';
 import type { ScheduleAddress, ScheduleEvent } from '@perdure/schedule-contract';
 import type { GivenCommand, ScheduleState } from '@perdure/schedule-domain';
-import { encodeScheduleEvent } from './schedule.codec';
 import type { Held, ScheduleLog } from './schedule.log';
 
 /**
@@ -92,7 +91,9 @@ export class ScheduleActor {
 
   private async commit(before: Held, events: readonly ScheduleEvent[], { id, by }: Asked): Promise<boolean> {
     const { host, log, decider } = this.ports;
-    const stored = events.map((event) => encodeScheduleEvent(this.address, event, { host, commandId: id, actor: by }));
+    const state = events.reduce((so, event) => decider.evolve(so, event), before.state);
+    const generation = state.status === 'none' ? 0 : state.generation;
+    const stored = await log.encode(this.address, events, { commandId: id, actor: by, generation });
     host.crashPoint('schedule.before-append');
     let isAppended: boolean;
     try {
@@ -103,7 +104,6 @@ export class ScheduleActor {
     }
     host.crashPoint('schedule.after-append');
     if (!isAppended) return false;
-    const state = events.reduce((so, event) => decider.evolve(so, event), before.state);
     this.take({ state, revision: before.revision + events.length });
     await log.maybeSnapshot(this.address, before.revision, { state, revision: before.revision + events.length });
     return true;

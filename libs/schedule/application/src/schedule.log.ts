@@ -1,7 +1,13 @@
-import { delay, StoreUnavailable, type EventData, type EventStore, type Host } from '@perdure/kernel';
-import { scheduleSnapshotStream, scheduleStream, type FiringList, type ScheduleAddress } from '@perdure/schedule-contract';
+import { delay, StoreUnavailable, type EventData, type EventStore, type Host, type KeyRing } from '@perdure/kernel';
+import {
+  scheduleSnapshotStream,
+  scheduleStream,
+  type FiringList,
+  type ScheduleAddress,
+  type ScheduleEvent,
+} from '@perdure/schedule-contract';
 import { evolve, FiringHistory, noSchedule, type ScheduleState } from '@perdure/schedule-domain';
-import { decodeScheduleEvent } from './schedule.codec';
+import { ScheduleCodec, type Provenance, type Sealed } from './schedule.codec';
 
 /** A schedule as the log has it. */
 export interface Held {
@@ -16,20 +22,39 @@ const HISTORY_FACTS_MAX = 10_000;
 /** Facts between two snapshots: a schedule of each second is folded in a few milliseconds, however old it is. */
 const SNAPSHOT_EVERY = 500;
 /** Shape of the state in a snapshot; another number is not read. */
-const FOLD_VERSION = 1;
+const FOLD_VERSION = 2;
+interface StoredSnapshot extends Sealed {
+  readonly foldVersion: number;
+  readonly revision: number;
+}
+
 const RESEND_DELAY_MS = 50;
 const RESEND_DELAY_MS_MAX = 1_000;
 
 /** Reading and appending the stream of one schedule. An append without an answer is sent again, byte for byte. */
 export class ScheduleLog {
-  constructor(private readonly ports: { readonly store: EventStore; readonly host: Host }) {}
+  private readonly codec: ScheduleCodec;
+
+  constructor(private readonly ports: { readonly store: EventStore; readonly host: Host; readonly keys?: KeyRing }) {
+    this.codec = new ScheduleCodec(ports);
+  }
+
+  /** @throws PayloadsUnavailable */
+  encode(address: ScheduleAddress, events: readonly ScheduleEvent[], provenance: Provenance): Promise<EventData[]> {
+    return Promise.all(events.map((event) => this.codec.encode(address, event, provenance)));
+  }
+
+  /** What it was sealed with is gone then. @throws PayloadsUnavailable */
+  erase(address: ScheduleAddress, generation: number): Promise<void> {
+    return this.codec.erase(address, generation);
+  }
 
   async load(address: ScheduleAddress): Promise<Held> {
     let { state, revision } = (await this.snapshot(address)) ?? { state: noSchedule as ScheduleState, revision: -1 };
     for (;;) {
       const page = await this.read(address, revision + 1);
       for (const recorded of page) {
-        state = evolve(state, decodeScheduleEvent(recorded));
+        state = evolve(state, await this.codec.decode(address, recorded));
         revision = recorded.revision;
       }
       if (page.length < PAGE) return { state, revision };
@@ -44,7 +69,7 @@ export class ScheduleLog {
     for (let read = 0; read < HISTORY_FACTS_MAX; read += PAGE) {
       const page = await this.ports.store.read(stream, { direction: 'backward', from, limit: PAGE });
       for (const recorded of page) {
-        history.add(decodeScheduleEvent(recorded));
+        history.add(await this.codec.decode(address, recorded));
         if (history.lines.length > limit) return { firings: history.lines.slice(0, limit), complete: false };
       }
       const oldest = page.at(-1)?.revision ?? 0;
@@ -84,7 +109,10 @@ export class ScheduleLog {
     const stream = scheduleSnapshotStream.build(address);
     try {
       if (held.revision < 2 * SNAPSHOT_EVERY) await store.setStreamMetadata(stream, { maxCount: 1 });
-      const data = { foldVersion: FOLD_VERSION, ...held };
+      if (held.state.status === 'none') return;
+      const sealed = await this.codec.seal(address, held.state.generation, JSON.stringify(held.state));
+      if (sealed === undefined) return;
+      const data: StoredSnapshot = { foldVersion: FOLD_VERSION, revision: held.revision, ...sealed };
       const event = { id: host.entropy.uuid(), type: 'ScheduleSnapshotTaken', data, metadata: { tenant: address.tenant } };
       await store.append(stream, 'any', [event]);
     } catch (error) {
@@ -96,9 +124,10 @@ export class ScheduleLog {
     try {
       const stream = scheduleSnapshotStream.build(address);
       const [newest] = await this.ports.store.read(stream, { direction: 'backward', from: 'end', limit: 1 });
-      const { foldVersion, state, revision } = (newest?.data ?? {}) as Partial<Held> & { readonly foldVersion?: number };
-      if (foldVersion !== FOLD_VERSION || state === undefined || revision === undefined) return undefined;
-      return { state, revision };
+      const stored = newest?.data as StoredSnapshot | undefined;
+      if (stored?.foldVersion !== FOLD_VERSION) return undefined;
+      const text = await this.codec.open(address, stored);
+      return text === undefined ? undefined : { state: JSON.parse(text) as ScheduleState, revision: stored.revision };
     } catch (error) {
       this.ports.host.log.warn('snapshot of a schedule not readable: folding from the start', { reason: String(error) });
       return undefined;

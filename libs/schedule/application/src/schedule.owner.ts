@@ -7,7 +7,7 @@ import {
   pendingEffects,
   scheduleDecider,
   type DecidedCommand,
-  type ScheduleEffect,
+  type RunEffect,
   type ScheduleRules,
   type ScheduleState,
 } from '@perdure/schedule-domain';
@@ -42,6 +42,7 @@ export class ScheduleOwner {
   private readonly desk: ScheduleDesk;
   private readonly list: ListDesk;
   private readonly actors = new Map<string, ScheduleActor>();
+  private readonly erasing = new Set<string>();
   private readonly listening = new Map<number, Subscription>();
   private subscriptions: readonly Subscription[] = [];
   private stopped = false;
@@ -140,14 +141,29 @@ export class ScheduleOwner {
   private onState(address: ScheduleAddress, { state, revision }: Held): void {
     this.index.note(address, revision, state);
     if (this.stopped || !this.owns(address)) return;
-    for (const effect of pendingEffects(state)) this.errands.run(address, effect);
+    for (const effect of pendingEffects(state)) {
+      if (effect.type === 'EraseInputs') this.erase(address, effect.generation);
+      else this.errands.run(address, effect);
+    }
     this.lookOuts.set(scheduleStream.build(address), nextLookAtMs(this.rulesOf(address), state));
   }
 
-  private isWanted(address: ScheduleAddress, effect: ScheduleEffect): boolean {
+  private isWanted(address: ScheduleAddress, effect: RunEffect): boolean {
     if (this.stopped || !this.owns(address)) return false;
     const state = this.actors.get(scheduleStream.build(address))?.state;
-    return state === undefined || pendingEffects(state).some(({ type, runId }) => type === effect.type && runId === effect.runId);
+    return state === undefined || pendingEffects(state).some((one) => one.type === effect.type && one.runId === effect.runId);
+  }
+
+  private erase(address: ScheduleAddress, generation: number): void {
+    const stream = scheduleStream.build(address);
+    if (this.erasing.has(stream)) return;
+    this.erasing.add(stream);
+    const task = async (): Promise<void> => {
+      await this.log.erase(address, generation);
+      this.ports.host.crashPoint('schedule.erased');
+      await this.decide(address, { type: 'NoteErased' });
+    };
+    void this.attempt(address, task).finally(() => this.erasing.delete(stream));
   }
 
   /** A command of its own, until it is judged. */

@@ -1,11 +1,12 @@
 import { LogFollower } from '@perdure/keeper-application';
-import { partitionOf, token, type Json, type Subscription } from '@perdure/kernel';
+import { partitionOf, token, type Json, type KeyRing, type Subscription } from '@perdure/kernel';
 import { MemoryBlobStore } from '@perdure/platform-blob-memory';
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
 import { calendarTimes } from '@perdure/platform-schedule-times';
 import { commandEnvelope, requestSubject, runAddress, runStream } from '@perdure/run-contract';
 import {
   scheduleAddress,
+  scheduleSnapshotStream,
   scheduleStream,
   scheduleView,
   type ScheduleEnvelopeInput,
@@ -58,10 +59,12 @@ export class ScheduleWorld {
   readonly cancelled: string[] = [];
   /** What owners of runs say. */
   answers: 'yes' | 'silence' | 'unheard' | 'no' = 'yes';
+  refusal = 'no';
 
   private mapping: Subscription | undefined;
 
-  constructor() {
+  /** `keys`: with sealing on. */
+  constructor(private readonly keys?: KeyRing) {
     this.bus.subscribe(requestSubject.build(runAddress('acme', 'x')).replace(/x$/, '*'), (message) => {
       const answer = this.answerOf(message.subject.split('.')[4] ?? '', message.payload);
       if (answer !== undefined) message.respond(JSON.stringify(answer));
@@ -83,14 +86,23 @@ export class ScheduleWorld {
   private answerOf(runId: string, payload: string): object | undefined {
     const { command, actor } = commandEnvelope.parse(JSON.parse(payload));
     if (this.answers === 'silence') return undefined;
-    if (this.answers === 'no') return { ok: false, error: { code: 'UnknownAgent', message: 'no', reaction: 'terminal' } };
+    if (this.answers === 'no') return { ok: false, error: { code: 'UnknownAgent', message: this.refusal, reaction: 'terminal' } };
     if (command.type === 'CancelRun') this.cancelled.push(runId);
     const isNew = !this.started.has(runId);
     if (command.type === 'StartRun' && isNew) this.started.set(runId, { name: command.name, input: command.input, by: actor.id });
     return this.answers === 'unheard' ? undefined : { ok: true, value: { runId, started: isNew } };
   }
 
-  async instance(owned = true): Promise<Instance> {
+  instance(owned = true): Promise<Instance> {
+    return this.open(owned, this.keys);
+  }
+
+  /** Started without what the others have. */
+  withoutKeys(): Promise<Instance> {
+    return this.open(true, undefined);
+  }
+
+  private async open(owned: boolean, keys: KeyRing | undefined): Promise<Instance> {
     let isDead = false;
     const host = Object.assign(Object.create(this.host) as ManualHost, {
       timers: {
@@ -100,7 +112,14 @@ export class ScheduleWorld {
     });
     const partitions = new Partitions(owned);
     const store = new MemoryEventStore(this.log);
-    const owner = new ScheduleOwner({ store, bus: this.bus, host, ownership: partitions, times: calendarTimes });
+    const owner = new ScheduleOwner({
+      store,
+      bus: this.bus,
+      host,
+      ownership: partitions,
+      times: calendarTimes,
+      ...(keys === undefined ? {} : { keys }),
+    });
     const follower = new LogFollower({ store, blobs: this.blobs, host });
     follower.register(owner.index);
     owner.start();
@@ -154,6 +173,15 @@ export class ScheduleWorld {
     const stream = scheduleStream.build(scheduleAddress('acme', scheduleId));
     const all = await this.store.read(stream, { direction: 'forward', from: 'start', limit: 100_000 });
     return all.filter((event) => event.type === type);
+  }
+
+  /** All that the log holds, as text. */
+  async logText(): Promise<string> {
+    const streams = [scheduleStream, scheduleSnapshotStream].map(({ build }) => build(scheduleAddress('acme', 'tick')));
+    const events = await Promise.all(
+      streams.map((stream) => this.store.read(stream, { direction: 'forward', from: 'start', limit: 100_000 })),
+    );
+    return JSON.stringify(events);
   }
 
   /** Nominal times that were decided to fire, in seconds since the beginning. */

@@ -33,6 +33,8 @@ export const scheduleEventSchemas = {
   /** Times while it was paused are none. */
   ScheduleResumed: z.object(said),
   ScheduleDeleted: z.object(said),
+  /** After its deletion, when nothing of it is left to be started: what its payloads were sealed with is gone. */
+  ScheduleErased: z.object({ atMs: timestampMs }),
   BackfillRequested: z.object({
     id: askId,
     fromMs: timestampMs,
@@ -74,6 +76,16 @@ export const scheduleEventSchemas = {
   FiringCancelRequested: z.object({ runId: nameToken, atMs: timestampMs }),
   FiringEnded: z.object({ runId: nameToken, result: firingResult, atMs: timestampMs }),
 } as const;
+
+/** Where payloads are: what a person, or the code that is started, alone should see. Sealed, where sealing is on. */
+export const SCHEDULE_PAYLOAD_PATHS: Partial<Record<ScheduleEventType, readonly string[]>> = {
+  ScheduleCreated: ['spec.start.input'],
+  ScheduleUpdated: ['spec.start.input', 'note'],
+  SchedulePaused: ['note'],
+  ScheduleResumed: ['note'],
+  ScheduleDeleted: ['note'],
+  FiringRefused: ['error.message', 'error.details'],
+};
 
 export type ScheduleEventType = keyof typeof scheduleEventSchemas;
 export type ScheduleEvent = {

@@ -53,6 +53,14 @@ export const schedulesSubject = {
   parse: (subject: string): Token => token(subject.split('.')[4] ?? '', 'tenant'),
 };
 
+/** Of the key that seals its payloads: each time that it is created, another one. */
+export function scheduleKeyId(
+  digest: { sha256(text: string): string },
+  { scheduleId, generation }: { readonly scheduleId: string; readonly generation: number },
+): string {
+  return `schedule-${digest.sha256(`${scheduleId}/${generation}`).slice(0, RUN_ID_LENGTH)}`;
+}
+
 /** Characters of the hash by which a run is named. */
 const RUN_ID_LENGTH = 40;
 

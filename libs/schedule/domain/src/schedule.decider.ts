@@ -3,6 +3,7 @@ import type { FiringResult, ScheduleCommand, ScheduleEvent, ScheduleSpec } from 
 import { advance, judge, Unfolding } from './advance';
 import { dueAt, nextTime, type ScheduleRules } from './calendar';
 import { BACKFILLS_MAX } from './schedule.bounds';
+import { mayBeErased } from './schedule.effects';
 import { evolve } from './schedule.evolve';
 import { isLive, noSchedule, type ScheduleState } from './schedule.state';
 
@@ -13,6 +14,7 @@ export type DecidedCommand =
   | { readonly type: 'NoteStarted'; readonly runId: string }
   | { readonly type: 'NoteRefused'; readonly runId: string; readonly error: ErrorRecord }
   | { readonly type: 'NoteCancelRequested'; readonly runId: string }
+  | { readonly type: 'NoteErased' }
   | { readonly type: 'EndFiring'; readonly runId: string; readonly result: FiringResult };
 
 export interface GivenCommand<C = DecidedCommand> {
@@ -24,7 +26,7 @@ export interface GivenCommand<C = DecidedCommand> {
 }
 
 type Given<T extends DecidedCommand['type']> = GivenCommand<Extract<DecidedCommand, { readonly type: T }>>;
-type Learnt = Extract<DecidedCommand, { readonly type: `Note${string}` | 'EndFiring' }>;
+type Learnt = Extract<DecidedCommand, { readonly type: `Note${string}` | 'EndFiring'; readonly runId: string }>;
 type Decided = Decision<ScheduleEvent, ErrorRecord>;
 
 const CATCHING_UP_MS = 200;
@@ -36,6 +38,7 @@ export function scheduleDecider(rules: ScheduleRules): Decider<GivenCommand, Sch
 function decide(rules: ScheduleRules, given: GivenCommand, state: ScheduleState): Decided {
   const { command } = given;
   if (command.type === 'CreateSchedule') return create(rules, { ...given, command }, state);
+  if (command.type === 'NoteErased') return noteErased(state, given.nowMs);
   if (isLearnt(command)) return state.status === 'none' ? accept() : learn(new Unfolding(rules, state, given.nowMs), command);
   if (command.type === 'DeleteSchedule' && state.status === 'deleted') return accept();
   if (command.type === 'Advance' && !isLive(state)) return accept();
@@ -74,10 +77,16 @@ function create(rules: ScheduleRules, { command, by, nowMs }: Given<'CreateSched
       'There is a schedule of this id that says something else. Update it, or choose another id.',
     );
   }
+  if (state.status === 'deleted' && state.erased === undefined) return reject(ending());
   const problem = problemOf(rules, spec, nowMs);
   if (problem !== undefined) return reject(problem);
   const generation = state.status === 'none' ? 1 : state.generation + 1;
   return accept({ type: 'ScheduleCreated', data: { spec, generation, by, atMs: nowMs } });
+}
+
+function noteErased(state: ScheduleState, atMs: number): Decided {
+  if (state.status === 'none' || !mayBeErased(state)) return accept();
+  return accept({ type: 'ScheduleErased', data: { atMs } });
 }
 
 /** What is wrong with a specification, seen from now. */
@@ -177,6 +186,11 @@ function said({ by, nowMs }: GivenCommand<unknown>, note: string | undefined) {
 
 function refuse(code: string, message: string): Decided {
   return reject({ code, message, reaction: 'terminal' });
+}
+
+function ending(): ErrorRecord {
+  const message = 'The one of this id that was deleted has runs that are still being started. Try again a little later.';
+  return { code: 'ScheduleEnding', message, reaction: 'retryable', retryAfterMs: CATCHING_UP_MS };
 }
 
 function catchingUp(): ErrorRecord {

@@ -22,6 +22,8 @@ export function evolve(state: ScheduleState, event: ScheduleEvent): ScheduleStat
     }
     case 'ScheduleDeleted':
       return withStarts({ ...state, status: 'deleted', changedAtMs: event.data.atMs, buffer: [], backfills: [] });
+    case 'ScheduleErased':
+      return erased(state);
     case 'BackfillRequested':
     case 'BackfillEnded':
     case 'FiringDue':
@@ -67,6 +69,13 @@ function created(state: ScheduleState, data: ScheduleEventOf<'ScheduleCreated'>[
     notCompleted: 0,
     failuresInARow: 0,
   };
+}
+
+/** As whoever folds it from now on finds it: without what was sealed. */
+function erased(state: KnownSchedule): KnownSchedule {
+  const { paused: _, spec, ...rest } = state;
+  const recent = state.recent.map(({ error: __, ...firing }) => firing);
+  return { ...rest, erased: true, spec: { ...spec, start: { ...spec.start, input: null } }, starts: {}, recent };
 }
 
 function updated(state: KnownSchedule, { spec, version, by, atMs }: ScheduleEventOf<'ScheduleUpdated'>['data']): KnownSchedule {

@@ -51,6 +51,7 @@ export class FiringHistory {
       case 'ScheduleUpdated':
       case 'SchedulePaused':
       case 'ScheduleResumed':
+      case 'ScheduleErased':
       case 'BackfillRequested':
       case 'BackfillEnded':
         return;

@@ -294,13 +294,31 @@ describe('a person', () => {
       .thenNothing();
   });
 
+  it('lets what it was to start with be erased when nothing is left to be started, once', () => {
+    const deleted = { type: 'ScheduleDeleted', data: { by: 'ann', atMs: minute(1) } } as const;
+    const erased = { type: 'ScheduleErased', data: { atMs: minute(2) } } as const;
+    const noted = at(minute(2), { type: 'NoteErased' });
+    given(created(), due(1), deleted).when(noted).thenNothing();
+    given(created(), due(1), deleted, started('run-1-1', minute(1))).thenPending([{ type: 'EraseInputs', generation: 1 }]);
+    given(created(), due(1), deleted, started('run-1-1', minute(1)))
+      .when(noted)
+      .then(erased);
+    given(created(), deleted, erased).thenPending([]);
+    given(created(), deleted, erased).when(noted).thenNothing();
+    given(created()).when(noted).thenNothing();
+  });
+
   it('creates it again: other runs, even of the same times', () => {
     const deleted = { type: 'ScheduleDeleted', data: { by: 'ann', atMs: minute(0.1) } } as const;
     const again = { type: 'ScheduleCreated', data: { spec: spec(), generation: 2, by: 'ann', atMs: minute(0.2) } } as const;
+    const erased = { type: 'ScheduleErased', data: { atMs: minute(0.1) } } as const;
     given(created(), deleted)
       .when(at(minute(0.2), { type: 'CreateSchedule', spec: spec() }))
+      .thenRejected('ScheduleEnding');
+    given(created(), deleted, erased)
+      .when(at(minute(0.2), { type: 'CreateSchedule', spec: spec() }))
       .then(again);
-    given(created(), deleted, again)
+    given(created(), deleted, erased, again)
       .when(advanceAt(minute(1)))
       .then(due(1, minute(1), { runId: 'run-2-1', version: 2 }));
   });

@@ -57,6 +57,8 @@ export interface Ordered {
 
 export interface KnownSchedule {
   readonly status: 'live' | 'deleted';
+  /** Of a deleted one: nothing is left to be started, and what it was to start with is gone. */
+  readonly erased?: true;
   readonly spec: ScheduleSpec;
   /** Of all specifications that the stream has seen. */
   readonly version: number;
