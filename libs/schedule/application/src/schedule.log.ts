@@ -22,7 +22,7 @@ const HISTORY_FACTS_MAX = 10_000;
 /** Facts between two snapshots: a schedule of each second is folded in a few milliseconds, however old it is. */
 const SNAPSHOT_EVERY = 500;
 /** Shape of the state in a snapshot; another number is not read. */
-const FOLD_VERSION = 2;
+const FOLD_VERSION = 3;
 interface StoredSnapshot extends Sealed {
   readonly foldVersion: number;
   readonly revision: number;

@@ -62,9 +62,15 @@ function buffered(state: KnownSchedule, data: Of<'FiringBuffered'>): KnownSchedu
 
 function skipped(state: KnownSchedule, data: Of<'FiringSkipped'>): KnownSchedule {
   const { nominalAtMs, cause, reason } = data;
-  const before = reason === 'replaced' ? { ...state, buffer: without(state.buffer, data) } : decided(state, data);
+  const before = reason === 'replaced' ? replaced(state, data) : decided(state, data);
   const recentlySkipped = [...before.recentlySkipped, { nominalAtMs, cause, reason }].slice(-RECENT_KEPT);
   return { ...before, skipped: before.skipped + 1, recentlySkipped };
+}
+
+/** It was counted when it began to wait, and does not fire after all. */
+function replaced(state: KnownSchedule, time: FiringTime): KnownSchedule {
+  const fired = state.fired - (time.cause.by === 'times' ? 1 : 0);
+  return { ...state, fired, buffer: without(state.buffer, time) };
 }
 
 /** Of this time it is known what becomes of it. */
