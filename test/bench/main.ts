@@ -8,6 +8,7 @@ import { sleepsLoad } from './w3';
 import { signalsLoad } from './w4';
 import { deathLoad } from './w5';
 import { fanOutLoad } from './w6';
+import { sleepersLoad } from './w7';
 import { longRunsLoad } from './w8';
 
 /** What a load may be told; each takes what it understands, and has its own defaults. */
@@ -32,6 +33,7 @@ const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>
   w4: signalsLoad,
   w5: deathLoad,
   w6: fanOutLoad,
+  w7: sleepersLoad,
   w8: longRunsLoad,
   store: storeLoad,
 };

@@ -223,7 +223,7 @@ function addProofCommands(program: Command): void {
   const bench = program
     .command('bench <load>')
     .description(
-      'measure a load on a fresh stack: w1 (steps), w2 (runs), w3 (sleeps), w4 (signals), w5 (death of a worker), w6 (children), w8 (long runs), store (the event store alone)',
+      'measure a load on a fresh stack: w1 (steps), w2 (runs), w3 (sleeps), w4 (signals), w5 (death of a worker), w6 (children), w7 (memory of sleepers), w8 (long runs), store (the event store alone)',
     )
     .option('--runs <n>', 'runs', positive)
     .option('--steps <n>', 'steps a run; w8: facts, or results, of the longest run (default 10,000)', positive)

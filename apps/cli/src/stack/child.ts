@@ -91,8 +91,8 @@ export class SupervisedChild {
 
   /** CPU counts all incarnations, memory the present one. */
   usage(): ProcessUsage {
-    const now = this.sample();
-    return { cpuSeconds: this.spentCpuSeconds + (now?.cpuSeconds ?? 0), rssMb: now?.rssMb ?? 0, pssMb: now?.pssMb ?? 0 };
+    const now = this.sample() ?? { cpuSeconds: 0, rssMb: 0, pssMb: 0, anonMb: 0 };
+    return { ...now, cpuSeconds: this.spentCpuSeconds + now.cpuSeconds };
   }
 
   /** Resolves when it is ready for the first time. @throws ChildDidNotStart */

@@ -8,6 +8,8 @@ export interface ProcessUsage {
   readonly rssMb: number;
   /** Proportional: shared pages are divided among those who share them. Falls back to rss. */
   readonly pssMb: number;
+  /** What no file stands behind: its heap, mostly. */
+  readonly anonMb: number;
 }
 
 /** Identifies one incarnation of a pid: a pid is reused, the pair is not. */
@@ -49,7 +51,8 @@ export function usageOf(pid: number): ProcessUsage | undefined {
   const cpuSeconds = (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND;
   const rssMb = kilobytes(`/proc/${pid}/status`, 'VmRSS') / 1024;
   const pss = kilobytes(`/proc/${pid}/smaps_rollup`, 'Pss') / 1024;
-  return { cpuSeconds, rssMb, pssMb: pss || rssMb };
+  const anonMb = kilobytes(`/proc/${pid}/status`, 'RssAnon') / 1024;
+  return { cpuSeconds, rssMb, pssMb: pss || rssMb, anonMb };
 }
 
 function kilobytes(path: string, field: string): number {
