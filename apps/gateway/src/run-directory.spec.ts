@@ -77,10 +77,10 @@ describe('the directory of runs', () => {
   });
 
   it('goes on from its snapshot, and refuses one of another version', () => {
-    expect(() => new RunDirectory().restore({ open: [], ended: [] })).toThrow('version');
+    expect(() => new RunDirectory().restorePart({ open: [], ended: [] })).toThrow('version');
     const before = directoryOf([requested('a'), requested('b', 2), at('b', 1, 'RunCompleted')]);
     const after = new RunDirectory();
-    after.restore(JSON.parse(JSON.stringify(before.snapshot())));
+    for (const part of before.snapshotParts()) after.restorePart(JSON.parse(JSON.stringify(part)));
     after.apply(assigned('a'));
     expect(statuses(after)).toEqual(['b completed', 'a active']);
   });

@@ -1,5 +1,12 @@
-import { InvariantViolated, type Json, type Keeper, type RecordedEvent } from '@perdure/kernel';
-import { isRunEventType, runStream, TERMINAL_EVENT_TYPES, type RunEventOf, type RunEventType } from '@perdure/run-contract';
+import { InvariantViolated, SharedWords, type Json, type Keeper, type RecordedEvent } from '@perdure/kernel';
+import {
+  isRunEventType,
+  runAddress,
+  runStream,
+  TERMINAL_EVENT_TYPES,
+  type RunEventOf,
+  type RunEventType,
+} from '@perdure/run-contract';
 
 export type RunListStatus =
   'queued' | 'active' | 'suspended' | 'paused' | 'completed' | 'failed' | 'cancelled' | 'timed-out' | 'terminated' | 'refused';
@@ -15,12 +22,12 @@ export interface RunLine {
   readonly revision: number;
   readonly requestedAtMs: number;
   readonly changedAtMs: number;
-  readonly workerId?: string;
+  readonly workerId?: string | undefined;
   readonly epoch: number;
   /** Workflows: the build that it is pinned to. */
-  readonly buildId?: string;
+  readonly buildId?: string | undefined;
   /** Effects that wait for a person's answer; absent when there is none. */
-  readonly questions?: readonly EffectQuestion[];
+  readonly questions?: readonly EffectQuestion[] | undefined;
 }
 
 /** What a person is asked: whether an effect happened. */
@@ -77,7 +84,9 @@ const CHANGES: Partial<Record<RunEventType, RunListStatus>> = {
 };
 
 /** Shape of the checkpoint; another one is not read, and the log is read instead. */
-const VERSION = 2;
+const VERSION = 3;
+/** Lines in one part of a checkpoint: some 10 ms of work on a busy machine. */
+const PART_LINES = 4_000;
 
 const QUESTIONS: readonly string[] = ['EffectQuestioned', 'EffectReconciled'];
 
@@ -89,9 +98,11 @@ const QUESTIONS: readonly string[] = ['EffectQuestioned', 'EffectReconciled'];
 export class RunDirectory implements Keeper {
   readonly name = 'run-directory';
   readonly eventTypes: readonly string[] = ['RunRequested', 'RunRepinned', ...Object.keys(CHANGES), ...QUESTIONS];
+  /** By the name of its stream, of which the run id is a part: that text is held once. */
   private readonly open = new Map<string, RunLine>();
   /** In the order in which they ended: the first is the first to be forgotten. */
   private readonly ended = new Map<string, RunLine>();
+  private readonly words = new SharedWords();
   private complete = false;
 
   constructor(private readonly endedKept = ENDED_RUNS_KEPT) {}
@@ -105,28 +116,36 @@ export class RunDirectory implements Keeper {
     this.complete = true;
   }
 
-  restore(index: Json | undefined): void {
+  restore(): void {
     this.open.clear();
     this.ended.clear();
-    if (index === undefined) return;
-    const { v, open, ended } = index as unknown as { v?: number; open: readonly RunLine[]; ended: readonly RunLine[] };
-    if (v !== VERSION) throw new InvariantViolated('Not a checkpoint of this version of the directory of runs');
-    for (const line of open) this.open.set(keyOf(line), line);
-    for (const line of ended) this.ended.set(keyOf(line), line);
   }
 
+  restorePart(part: Json): void {
+    const { v, open, ended } = part as unknown as { v?: number; open: readonly RunLine[]; ended: readonly RunLine[] };
+    if (v !== VERSION) throw new InvariantViolated('Not a checkpoint of this version of the directory of runs');
+    for (const line of open) this.putAgain(this.open, line);
+    for (const line of ended) this.putAgain(this.ended, line);
+  }
+
+  /** The follower asks for the parts. */
   snapshot(): Json {
-    return { v: VERSION, open: [...this.open.values()], ended: [...this.ended.values()] } as unknown as Json;
+    return [...this.snapshotParts()];
+  }
+
+  *snapshotParts(): Generator<Json> {
+    // A run that ends meanwhile is told again by the log.
+    for (const open of pagesOf(this.open)) yield { v: VERSION, open, ended: [] } as unknown as Json;
+    for (const ended of pagesOf(this.ended)) yield { v: VERSION, open: [], ended } as unknown as Json;
   }
 
   apply(fact: RecordedEvent): void {
     if (!isRunEventType(fact.type)) return;
-    const { tenant, runId } = runStream.parse(fact.stream);
-    const key = keyOf({ tenant, runId });
+    const key = fact.stream;
     const known = this.open.get(key) ?? this.ended.get(key);
     if (known ? fact.revision <= known.revision : fact.type !== 'RunRequested') return;
-    if (fact.type === 'RunRequested') this.open.set(key, requested({ tenant, runId }, fact));
-    else if (known && QUESTIONS.includes(fact.type)) this.open.set(key, { ...asked(known, fact), revision: fact.revision });
+    if (fact.type === 'RunRequested') this.put(this.open, requested(fact), key);
+    else if (known && QUESTIONS.includes(fact.type)) this.put(this.open, { ...asked(known, fact), revision: fact.revision }, key);
     else if (known) this.change(key, known, fact);
   }
 
@@ -180,7 +199,7 @@ export class RunDirectory implements Keeper {
   private change(key: string, known: RunLine, fact: RecordedEvent): void {
     // Where it stands is as it was, and since when.
     if (fact.type === 'RunRepinned') {
-      this.open.set(key, { ...withPin(known, fact), revision: fact.revision });
+      this.put(this.open, { ...withPin(known, fact), revision: fact.revision }, key);
       return;
     }
     const status = CHANGES[fact.type as RunEventType] ?? known.status;
@@ -193,22 +212,63 @@ export class RunDirectory implements Keeper {
       ...(assigned ? { workerId: assigned.workerId, epoch: assigned.epoch } : {}),
     };
     if (!(fact.type in ENDED)) {
-      this.open.set(key, line);
+      this.put(this.open, line, key);
       return;
     }
     const { questions: _, buildId: __, ...over } = line;
     this.open.delete(key);
-    this.ended.set(key, over);
+    this.put(this.ended, over, key);
     if (this.ended.size <= this.endedKept) return;
     const [oldest] = this.ended.keys();
     if (oldest !== undefined) this.ended.delete(oldest);
   }
+
+  private putAgain(lines: Map<string, RunLine>, line: RunLine): void {
+    const key = runStream.build(runAddress(line.tenant, line.runId));
+    this.put(lines, { ...line, runId: runStream.parse(key).runId }, key);
+  }
+
+  private put(lines: Map<string, RunLine>, line: RunLine, key: string): void {
+    const { words } = this;
+    const { runId, revision, requestedAtMs, changedAtMs, workerId, epoch, buildId, questions } = line;
+    // All of one shape: an object that is copied and extended takes a third more.
+    lines.set(key, {
+      tenant: words.of(line.tenant),
+      runId,
+      kind: words.of(line.kind),
+      name: words.of(line.name),
+      status: words.of(line.status),
+      revision,
+      requestedAtMs,
+      changedAtMs,
+      workerId: workerId === undefined ? undefined : words.of(workerId),
+      epoch,
+      buildId: buildId === undefined ? undefined : words.of(buildId),
+      questions,
+    });
+  }
 }
 
-function requested(address: { readonly tenant: string; readonly runId: string }, fact: RecordedEvent): RunLine {
+function* pagesOf(lines: ReadonlyMap<string, RunLine>): Generator<readonly RunLine[]> {
+  let left = lines.size;
+  let page: RunLine[] = [];
+  for (const line of lines.values()) {
+    if (left === 0) break;
+    left -= 1;
+    page.push(line);
+    if (page.length < PART_LINES) continue;
+    yield page;
+    page = [];
+  }
+  if (page.length > 0) yield page;
+}
+
+function requested(fact: RecordedEvent): RunLine {
+  const { tenant, runId } = runStream.parse(fact.stream);
   const { kind, name, requestedAtMs } = fact.data as RunEventOf<'RunRequested'>['data'];
   return {
-    ...address,
+    tenant,
+    runId,
     kind,
     name,
     status: 'queued',
@@ -239,8 +299,4 @@ function questionOf({ data, recordedAtMs: askedAtMs }: RecordedEvent): EffectQue
   const { call, tool, effectClass, attempt, executionId, overByMs, because, why } =
     data as RunEventOf<'EffectQuestioned'>['data'];
   return { call, tool, effectClass, attempt, executionId, overByMs, because, why, askedAtMs };
-}
-
-function keyOf({ tenant, runId }: { readonly tenant: string; readonly runId: string }): string {
-  return `${tenant}.${runId}`;
 }

@@ -9,6 +9,7 @@ export * from './host';
 export * from './json';
 export * from './keeper';
 export * from './names';
+export * from './shared-words';
 export * from './signatures';
 export * from './text';
 export * from './upcasting';

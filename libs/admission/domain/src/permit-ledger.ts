@@ -1,4 +1,4 @@
-import { InvariantViolated, type Json } from '@perdure/kernel';
+import { InvariantViolated, SharedWords, type Json } from '@perdure/kernel';
 import type { CapacityFact } from './capacity-fact';
 import { recordKey, type RunKey, type RunRecord } from './run-record';
 
@@ -36,6 +36,7 @@ const UNCONFIRMED_SWEEPS = 2;
 export class PermitLedger {
   private readonly runs = new Map<string, RunRecord>();
   private readonly unconfirmed = new Map<RunRecord, number>();
+  private readonly words = new SharedWords();
   private tickets = 0;
   private sweeps = 0;
   private held = 0;
@@ -67,7 +68,7 @@ export class PermitLedger {
     if (this.ends.covers(key, fact.revision)) return undefined;
     if (known === undefined) return this.begin(key, fact, source);
     if (source.confirmed && fact.change.type === 'requested') this.confirm(known);
-    pin(known, fact);
+    this.pin(known, fact);
     if (fact.change.type === 'repinned') return { record: known, freed: undefined, ended: false };
     if (fact.revision <= known.revision) return undefined;
     return this.advance(known, fact, source.nowMs);
@@ -149,7 +150,7 @@ export class PermitLedger {
    * @throws InvariantViolated when the part is not one of this ledger
    */
   restorePart(part: Json): readonly RunRecord[] {
-    const records = itemsOf(part).map(decode);
+    const records = itemsOf(part).map((item) => this.sharing(decode(item)));
     for (const record of records) {
       this.runs.set(recordKey(record), record);
       this.tickets = Math.max(this.tickets, record.ticket);
@@ -165,13 +166,15 @@ export class PermitLedger {
   ): LedgerChange | undefined {
     // Anything but the request of a run that is not known is either the tail of an ended one, or ahead of its request: the log brings both.
     if (fact.change.type !== 'requested') return undefined;
-    const { tenant, runId, revision } = fact;
+    const { tenant, revision } = fact;
     const { pool, name, pins, atMs } = fact.change;
+    const { words } = this;
     const record: RunRecord = {
-      tenant,
-      runId,
-      pool,
-      name,
+      tenant: words.of(tenant),
+      // A part of the key: that text is held once.
+      runId: key.slice(tenant.length + 1),
+      pool: words.of(pool),
+      name: words.of(name),
       revision,
       state: 'waiting',
       ticket: this.nextTicket(),
@@ -199,13 +202,13 @@ export class PermitLedger {
         this.moveTo(record, 'waiting');
         record.ticket = this.nextTicket();
         record.sinceMs = nowMs;
-        record.preferredWorkerId = change.preferredWorkerId;
+        record.preferredWorkerId = this.shared(change.preferredWorkerId);
         break;
       case 'assigned':
         this.moveTo(record, 'held');
         record.fresh = false;
-        record.workerId = change.workerId;
-        record.sessionId = change.sessionId;
+        record.workerId = this.words.of(change.workerId);
+        record.sessionId = this.words.of(change.sessionId);
         return { record, freed: sameHolder(before, change) ? undefined : before, ended: false };
       case 'unplaced':
         this.moveTo(record, 'held');
@@ -260,17 +263,35 @@ export class PermitLedger {
     this.tickets += 1;
     return this.tickets;
   }
-}
 
-/** What it says of the pin holds whatever is known of where the run stands: the facts may come out of order. */
-function pin(record: RunRecord, { change, revision }: CapacityFact): void {
-  // An agent is pinned only where somebody asked for a certain build.
-  if (change.type === 'repinned') record.pins = true;
-  if (!record.pins || revision <= record.buildRevision) return;
-  if (change.type === 'assigned' || change.type === 'repinned') record.build = change.buildId;
-  else if (change.type === 'let-go' && change.unpins === true) record.build = undefined;
-  else return;
-  record.buildRevision = revision;
+  /** What it says of the pin holds whatever is known of where the run stands: the facts may come out of order. */
+  private pin(record: RunRecord, { change, revision }: CapacityFact): void {
+    // An agent is pinned only where somebody asked for a certain build.
+    if (change.type === 'repinned') record.pins = true;
+    if (!record.pins || revision <= record.buildRevision) return;
+    if (change.type === 'assigned' || change.type === 'repinned') record.build = this.shared(change.buildId);
+    else if (change.type === 'let-go' && change.unpins === true) record.build = undefined;
+    else return;
+    record.buildRevision = revision;
+  }
+
+  private sharing(record: RunRecord): RunRecord {
+    return {
+      ...record,
+      tenant: this.words.of(record.tenant),
+      runId: recordKey(record).slice(record.tenant.length + 1),
+      pool: this.words.of(record.pool),
+      name: this.words.of(record.name),
+      workerId: this.shared(record.workerId),
+      sessionId: this.shared(record.sessionId),
+      preferredWorkerId: this.shared(record.preferredWorkerId),
+      build: this.shared(record.build),
+    };
+  }
+
+  private shared(word: string | undefined): string | undefined {
+    return word === undefined ? undefined : this.words.of(word);
+  }
 }
 
 function isHolding(record: RunRecord): boolean {
