@@ -3,10 +3,12 @@ import { join } from 'node:path';
 import Ajv from 'ajv';
 import { Parser } from '@asyncapi/parser';
 import { runCommandSchemas, runEventSchemas } from '@perdure/run-contract';
+import { SCHEDULE_EVENT_TYPES } from '@perdure/schedule-contract';
 import { contractDocuments } from './contract-documents';
 
 const FOLDER = join(__dirname, '../../docs/reference');
 const GOLDEN = join(__dirname, '../../libs/run/contract/golden');
+const GOLDEN_OF_SCHEDULES = join(__dirname, '../../libs/schedule/contract/golden');
 const documents = contractDocuments();
 const read = (path: string): string => readFileSync(join(FOLDER, path), 'utf8');
 
@@ -47,6 +49,16 @@ describe('the written contracts', () => {
       const validate = ajv.compile(JSON.parse(read(`schemas/${type}.json`)) as object);
       expect({ type, valid: validate(fact), errors: validate.errors }).toEqual({ type, valid: true, errors: null });
       expect(validate({ ...fact, type: 'RunTeleported' })).toBe(false);
+    }
+  });
+
+  it('accept the golden samples of schedules as they stand in the log', () => {
+    const ajv = new Ajv({ strict: false, validateFormats: false });
+    for (const type of SCHEDULE_EVENT_TYPES) {
+      const sample = JSON.parse(readFileSync(join(GOLDEN_OF_SCHEDULES, `${type}.v1.json`), 'utf8')) as Record<string, unknown>;
+      const validate = ajv.compile(JSON.parse(read(`schemas/${type}.json`)) as object);
+      expect({ type, valid: validate(sample), errors: validate.errors }).toEqual({ type, valid: true, errors: null });
+      expect(validate({ ...sample, data: {} })).toBe(false);
     }
   });
 });

@@ -28,6 +28,18 @@ import {
   workerMessage,
   workSubject,
 } from '@perdure/run-contract';
+import {
+  firingList,
+  scheduleChanged,
+  scheduleEnvelope,
+  scheduleEventMetadata,
+  scheduleEventSchemas,
+  scheduleList,
+  scheduleRequestSubject,
+  schedulesRequest,
+  schedulesSubject,
+  scheduleView,
+} from '@perdure/schedule-contract';
 import { buildManifest, tenantEnvelope, tenantRequestSubject } from '@perdure/tenant-contract';
 
 /**
@@ -39,6 +51,7 @@ export type JsonObject = { readonly [key: string]: unknown };
 const SCHEMA_DIALECT = 'http://json-schema.org/draft-07/schema#';
 const place = (name: string): Token => `{${name}}` as Token;
 const run = { tenant: place('tenant'), runId: place('runId') };
+const schedule = { tenant: place('tenant'), scheduleId: place('scheduleId') };
 const worker = { tenant: place('tenant'), pool: place('pool'), workerId: place('workerId') };
 
 /** What a message holds as its sender writes it: fields with a default may be left out. */
@@ -51,6 +64,11 @@ function schemas(): Readonly<Record<string, JsonObject>> {
   const commands = Object.entries(runCommandSchemas).map(([type, schema]) => [type, jsonSchema(schema)] as const);
   const facts = Object.entries(runEventSchemas).map(([type, data]) => {
     const fact = publishedFact.extend({ type: z.literal(type), data });
+    return [type, jsonSchema(fact)] as const;
+  });
+  // These stand in the log alone: whoever wants to know of a schedule asks its owner.
+  const factsOfSchedules = Object.entries(scheduleEventSchemas).map(([type, data]) => {
+    const fact = z.object({ type: z.literal(type), data, metadata: scheduleEventMetadata });
     return [type, jsonSchema(fact)] as const;
   });
   return Object.fromEntries([
@@ -76,6 +94,13 @@ function schemas(): Readonly<Record<string, JsonObject>> {
     ['Approval', jsonSchema(approval)],
     ['SignerRequest', jsonSchema(signerRequest)],
     ['Ballot', jsonSchema(ballot)],
+    ['ScheduleEnvelope', jsonSchema(scheduleEnvelope)],
+    ['ScheduleView', jsonSchema(scheduleView)],
+    ['ScheduleChanged', jsonSchema(scheduleChanged)],
+    ['FiringList', jsonSchema(firingList)],
+    ['SchedulesRequest', jsonSchema(schedulesRequest)],
+    ['ScheduleList', jsonSchema(scheduleList)],
+    ...factsOfSchedules,
     ['AdmissionStatusRequest', jsonSchema(admissionStatusRequest)],
     ['AdmissionStatus', jsonSchema(admissionStatus)],
   ]);
@@ -140,6 +165,19 @@ function channels(): Readonly<Record<string, ChannelOf>> {
       messages: ['TenantEnvelope'],
       description: 'Requests about a tenant: a worker registers its build here before its first heartbeat.',
     },
+    ...approvalChannels(),
+    ...scheduleChannels(),
+    admissionStatus: {
+      address: ADMISSION_STATUS_SUBJECT,
+      messages: ['AdmissionStatusRequest'],
+      description: 'Why a run has not been released yet; answered by the leader of admission.',
+    },
+    admissionAnswers: { address: null, messages: ['AdmissionStatus'], description: 'The reply subject of such a question.' },
+  };
+}
+
+function approvalChannels(): Readonly<Record<string, ChannelOf>> {
+  return {
     approvalInbox: {
       address: inboxSubject.build(place('tenant')),
       messages: ['InboxRequest'],
@@ -152,12 +190,22 @@ function channels(): Readonly<Record<string, ChannelOf>> {
       description:
         'What persons decide on approvals, and what an administrator changes. A decision may carry shownHash, the SHA-256 of the canonical JSON of {name, call, tool, args, why, requestedBy} as it was shown (why is the name of the policy): another request is then refused. An approver with a key of its own signs the text "perdure-ballot-v1", a line feed, and the canonical JSON of its Ballot.',
     },
-    admissionStatus: {
-      address: ADMISSION_STATUS_SUBJECT,
-      messages: ['AdmissionStatusRequest'],
-      description: 'Why a run has not been released yet; answered by the leader of admission.',
+  };
+}
+
+function scheduleChannels(): Readonly<Record<string, ChannelOf>> {
+  return {
+    scheduleRequests: {
+      address: scheduleRequestSubject.build(schedule),
+      messages: ['ScheduleEnvelope'],
+      description:
+        'Requests about one schedule, answered by its owner: with a ScheduleView for GetSchedule, a FiringList for ListFirings, and a ScheduleChanged for the rest. Repeat the identical bytes until there is an answer.',
     },
-    admissionAnswers: { address: null, messages: ['AdmissionStatus'], description: 'The reply subject of such a question.' },
+    schedulesList: {
+      address: schedulesSubject.build(place('tenant')),
+      messages: ['SchedulesRequest'],
+      description: 'Which schedules there are, and how each stands. The value of the answer is a ScheduleList.',
+    },
   };
 }
 
@@ -182,6 +230,8 @@ function operations(): JsonObject {
     answerTenantRequest: { action: 'receive', channel: channelRef('tenantRequests'), ...reply('runAnswers') },
     tellApprovals: { action: 'receive', channel: channelRef('approvalInbox'), ...reply('runAnswers') },
     answerPersons: { action: 'receive', channel: channelRef('signerRequests'), ...reply('runAnswers') },
+    answerScheduleRequest: { action: 'receive', channel: channelRef('scheduleRequests'), ...reply('runAnswers') },
+    listSchedules: { action: 'receive', channel: channelRef('schedulesList'), ...reply('runAnswers') },
     answerAdmissionStatus: { action: 'receive', channel: channelRef('admissionStatus'), ...reply('admissionAnswers') },
   };
 }

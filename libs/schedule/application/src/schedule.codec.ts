@@ -2,10 +2,12 @@ import { InvariantViolated, Terminal, type EventData, type Host, type KeyRing, t
 import {
   isScheduleEventType,
   SCHEDULE_PAYLOAD_PATHS,
+  scheduleEventMetadata,
   scheduleEventSchemas,
   scheduleKeyId,
   type ScheduleAddress,
   type ScheduleEvent,
+  type ScheduleEventMetadata,
 } from '@perdure/schedule-contract';
 
 // Between facts as the domain sees them and events as they are stored.
@@ -28,16 +30,8 @@ export interface Provenance {
   readonly generation: number;
 }
 
-interface SealedPayload {
-  readonly at: string;
-  readonly sealed: string;
-}
-
-interface StoredMetadata {
-  readonly schemaVersion?: number;
-  readonly payloads?: readonly SealedPayload[];
-  readonly keyId?: string;
-}
+/** Made once: a schema is compiled when it is first used. A newer version may say more of its events. */
+const STORED_METADATA = scheduleEventMetadata.loose();
 
 type Fields = Record<string, unknown>;
 
@@ -46,7 +40,7 @@ export class ScheduleCodec {
 
   async encode(address: ScheduleAddress, event: ScheduleEvent, provenance: Provenance): Promise<EventData> {
     const { commandId, actor, generation } = provenance;
-    const metadata = {
+    const metadata: ScheduleEventMetadata = {
       schemaVersion: SCHEMA_VERSION,
       $correlationId: address.scheduleId,
       $causationId: commandId,
@@ -59,7 +53,7 @@ export class ScheduleCodec {
     const keyId = scheduleKeyId(this.ports.host.digest, { scheduleId: address.scheduleId, generation });
     if (event.type === 'ScheduleCreated') await this.ports.keys.create(address.tenant, keyId);
     const data = JSON.parse(JSON.stringify(event.data)) as Fields;
-    const payloads: SealedPayload[] = [];
+    const payloads: NonNullable<ScheduleEventMetadata['payloads']> = [];
     for (const at of places) {
       const { parent, key } = placeAt(data, at) as Place;
       const sealed = await this.ports.keys.seal(address.tenant, keyId, JSON.stringify(parent[key]));
@@ -72,8 +66,8 @@ export class ScheduleCodec {
   /** @throws InvariantViolated for what this build does not know */
   async decode({ tenant }: ScheduleAddress, recorded: RecordedEvent): Promise<ScheduleEvent> {
     const { stream, revision, type } = recorded;
-    const metadata = (recorded.metadata ?? {}) as StoredMetadata;
-    const version = metadata.schemaVersion ?? SCHEMA_VERSION;
+    const metadata = STORED_METADATA.parse(recorded.metadata);
+    const version = metadata.schemaVersion;
     if (!isScheduleEventType(type) || version > SCHEMA_VERSION)
       throw new InvariantViolated(`${stream}@${revision}: ${type} of version ${version} is not known; a newer version wrote it.`);
     const data = await this.opened(tenant, recorded.data, metadata);
@@ -101,7 +95,7 @@ export class ScheduleCodec {
     await this.ports.keys?.erase(tenant, scheduleKeyId(this.ports.host.digest, { scheduleId, generation }));
   }
 
-  private async opened(tenant: string, stored: unknown, { payloads = [], keyId }: StoredMetadata): Promise<unknown> {
+  private async opened(tenant: string, stored: unknown, { payloads = [], keyId }: ScheduleEventMetadata): Promise<unknown> {
     if (keyId === undefined || payloads.length === 0) return stored;
     if (this.ports.keys === undefined)
       throw new Terminal(

@@ -77,6 +77,20 @@ export const scheduleEventSchemas = {
   FiringEnded: z.object({ runId: nameToken, result: firingResult, atMs: timestampMs }),
 } as const;
 
+/** Said of every event, beside its data. */
+export const scheduleEventMetadata = z.object({
+  schemaVersion: z.number().int().positive(),
+  $correlationId: nameToken,
+  $causationId: z.string(),
+  tenant: nameToken,
+  actor: by,
+  /** Payloads that are sealed: at each path stands an empty value of the same kind. */
+  payloads: z.array(z.object({ at: z.string(), sealed: z.string() })).optional(),
+  /** What they are sealed with. */
+  keyId: nameToken.optional(),
+});
+export type ScheduleEventMetadata = z.infer<typeof scheduleEventMetadata>;
+
 /** Where payloads are: what a person, or the code that is started, alone should see. Sealed, where sealing is on. */
 export const SCHEDULE_PAYLOAD_PATHS: Partial<Record<ScheduleEventType, readonly string[]>> = {
   ScheduleCreated: ['spec.start.input'],
