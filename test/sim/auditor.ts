@@ -80,6 +80,7 @@ export class Auditor {
       ...work.findings,
       ...checkApprovals(this.log),
       ...auditPublication({ facts, marks: this.log.of(MARK_STREAM), storedAtMs }),
+      ...(this.story.planner?.conclude() ?? []),
       ...this.liveness(),
       ...(this.story.allEnded ? [...auditCompletelyPublished({ facts, storedAtMs }), ...this.atRest()] : []),
     ];
@@ -132,7 +133,7 @@ export class Auditor {
     const findings: Finding[] = [];
     const found = (message: string): void =>
       void findings.push({ invariant: 'I6', message: `every run has ended, and ${message}` });
-    for (const { process, admission, engine, timers, owner } of this.story.roles.values()) {
+    for (const { process, admission, engine, timers, schedules, owner } of this.story.roles.values()) {
       if (!process.alive) continue;
       if (admission !== undefined && admission.permitsHeld !== 0)
         found(`${process.name} counts ${admission.permitsHeld} permits as held`);
@@ -140,6 +141,8 @@ export class Auditor {
         found(`${process.name} holds ${engine.status().activations.join(', ')}`);
       if (engine !== undefined && engine.status().freeToolSlots !== SLOTS) found(`${process.name} executes something`);
       if (timers !== undefined && timers.pending !== 0) found(`${process.name} keeps ${timers.pending} timers`);
+      const awaited = schedules?.index['waiting'].size ?? 0;
+      if (awaited > 0) found(`${process.name} waits for ${awaited} runs of schedules`);
       const open = owner === undefined ? [] : [...owner.keeper.open()];
       if (open.length > 0) found(`${process.name} counts ${open.map(({ address }) => address.runId).join(', ')} as open`);
     }

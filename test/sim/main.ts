@@ -110,8 +110,10 @@ function explain({ seed, violations, faults, lastLines }: StoryResult): void {
 export async function hunt(mutant: Mutant): Promise<number | undefined> {
   const seeds = Array.from({ length: MUTANT_SEEDS_MAX }, (_, index) => index + 1);
   for (const seed of new Set([SHOWN_AT[mutant.name] ?? 1, ...seeds])) {
+    const schedules = mutant.schedules === true;
     // What shows without the planted fault is not its doing.
-    if ((await tell(seed, { mutant })).violations.length > 0 && (await tell(seed)).violations.length === 0) return seed;
+    const isShown = (await tell(seed, { mutant, schedules })).violations.length > 0;
+    if (isShown && (await tell(seed, { schedules })).violations.length === 0) return seed;
   }
   return undefined;
 }

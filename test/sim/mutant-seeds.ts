@@ -25,4 +25,7 @@ export const SHOWN_AT: Readonly<Record<string, number>> = {
   'believes votes that the signer has not signed': 5,
   'takes a repeated signal for another': 2,
   'forgets a signal that nobody waits for yet': 2,
+  'fires the times of a schedule by the clock of its own machine': 12,
+  'appends to a schedule without asking whether another owner has': 21,
+  'forgets the times of a schedule that came while nobody looked': 5,
 };

@@ -3,6 +3,7 @@ import type { RunAddress, RunEvent } from '@perdure/run-contract';
 import { BUILDS } from './builds';
 import { branchMutants } from './mutants-branch';
 import { childMutants } from './mutants-child';
+import { scheduleMutants } from './mutants-schedule';
 import { undoMutants, type Decide, type Decision } from './mutants-undo';
 import type { Ports, Role } from './roles';
 import type { Mutant, RoleName } from './story';
@@ -351,6 +352,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...undoMutants({ deciding, withoutEvents }),
   ...branchMutants({ deciding, wrap }),
   ...childMutants({ deciding }),
+  ...scheduleMutants({ patch }),
   {
     name: 'lets a model go on that asks for nothing that exists',
     alter: deciding((decide) => (given, state) => {

@@ -2,8 +2,10 @@ import { Admission } from '@perdure/admission-application';
 import { token, type BlobStore, type Bus, type EventStore, type FactBus, type KeyValue } from '@perdure/kernel';
 import { LogFollower } from '@perdure/keeper-application';
 import { PartitionOwnership } from '@perdure/platform-ownership';
+import { calendarTimes } from '@perdure/platform-schedule-times';
 import { RunOwner } from '@perdure/run-application';
 import { workerConnectionName } from '@perdure/run-contract';
+import { ScheduleOwner } from '@perdure/schedule-application';
 import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine, type Tool } from '@perdure/sdk';
 import { ed25519 } from '@perdure/platform-host-node';
 import { ApprovalBook, ApprovalChanges, StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
@@ -32,6 +34,8 @@ export interface Premises {
   readonly world: OuterWorld;
   /** Whether each worker has a build of its own. */
   readonly severalBuilds: boolean;
+  /** Whether somebody has schedules. */
+  readonly schedules: boolean;
 }
 
 /** What one process is given. A mutant of the system is made by giving something else. */
@@ -72,6 +76,7 @@ export interface Role {
   readonly owner?: RunOwner;
   readonly admission?: Admission;
   readonly timers?: TimerKeeper;
+  readonly schedules?: ScheduleOwner;
   readonly follower?: LogFollower;
   readonly engine?: WorkerEngine;
 }
@@ -135,19 +140,22 @@ export function admission(_premises: Premises, ports: Ports): Beginning {
   return { role: { process: host, admission: service, follower }, start };
 }
 
-export function timers(_premises: Premises, ports: Ports): Beginning {
+export function timers(premises: Premises, ports: Ports): Beginning {
   const { process: host, bus, store, blobs, leases, maps } = ports;
   const ownership = new PartitionOwnership({ leases, maps, host, service: 'timers', instanceId: host.role });
   const keeper = new TimerKeeper({ bus, host, ownership });
   const follower = new LogFollower({ store, blobs, host });
   follower.register(keeper);
+  const schedules = premises.schedules ? new ScheduleOwner({ store, bus, host, ownership, times: calendarTimes }) : undefined;
+  if (schedules !== undefined) follower.register(schedules.index);
   const start = async (): Promise<void> => {
     endWith(host, follower);
     await follower.start();
     keeper.start();
+    schedules?.start();
     await ownership.start();
   };
-  return { role: { process: host, timers: keeper, follower }, start };
+  return { role: { process: host, timers: keeper, follower, ...(schedules === undefined ? {} : { schedules }) }, start };
 }
 
 export function worker(premises: Premises, ports: Ports): Beginning {

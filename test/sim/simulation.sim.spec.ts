@@ -15,7 +15,7 @@ describe('a simulated installation', () => {
     expect(await breaches(seed)).toEqual([]);
   });
 
-  const AS_TOLD = { claims: false, builds: false, signals: false };
+  const AS_TOLD = { claims: false, builds: false, signals: false, schedules: false };
   it.each(corpus.map(({ seed, was, ...told }) => [seed, was, { ...AS_TOLD, ...told }] as const))(
     'keeps them under seed %d, which once showed: %s',
     async (seed, _was, told) => {

@@ -17,6 +17,7 @@ import { LogView } from './log-view';
 import { BUILDS } from './builds';
 import { Client, type Wish } from './client';
 import { OuterWorld } from './outer-world';
+import { Planner } from './planner';
 import { drawPlan, signalsOf, type Plan, type Shares } from './program';
 import {
   admission,
@@ -48,6 +49,8 @@ const RUNS = [6, 14] as const;
 const START_UNTIL_MS = 8_000;
 /** Of the stories: those with a policy that asks for approvals. */
 const APPROVALS_SHARE = 0.5;
+/** Likewise with schedules. */
+const SCHEDULES_SHARE = 0.4;
 /** Of the uses of tools, in stories that have such effects. */
 const CLAIMED_SHARE = 0.4;
 /** Likewise of tools with a pool of their own. */
@@ -57,7 +60,7 @@ const CHILD_SHARE = 0.2;
 const WAIT_SHARE = 0.12;
 
 type RoleName = 'orchestrator' | 'worker' | 'admission' | 'timers' | 'teller';
-const LATER_POINTS = /^(?:owner\.before-answer|worker\.|tool\.)/;
+const LATER_POINTS = /^(?:schedule\.|owner\.before-answer|worker\.|tool\.)/;
 const PARK: readonly (readonly [RoleName, number])[] = [
   ['orchestrator', 2],
   ['admission', 2],
@@ -79,6 +82,8 @@ export type { RoleName };
 /** Takes one defence away, to see whether that is noticed. */
 export interface Mutant {
   readonly name: string;
+  /** Looked for in stories that have schedules; the others, in stories that have none. */
+  readonly schedules?: true;
   /** What a process of the role is given. */
   ports?(role: RoleName, ports: Ports): Ports;
   /** What a process of the role has made of it, before it starts. */
@@ -100,6 +105,8 @@ export interface StoryOptions {
   readonly signals?: boolean;
   /** False: nobody goes back in a run. */
   readonly rewinds?: boolean;
+  /** False: nobody has schedules; true: somebody has. */
+  readonly schedules?: boolean;
   /** Instead of those that the seed draws. */
   readonly faults?: FaultSettings;
   onLine?(line: string): void;
@@ -127,6 +134,8 @@ export class Story {
   readonly client: Client;
   /** In stories that have a policy. */
   private readonly approvers: Approvers | undefined;
+  /** In stories that have schedules. */
+  readonly planner: Planner | undefined;
   private readonly auditor: Auditor;
   private readonly tellers: number;
   private reexecutedPure = 0;
@@ -154,6 +163,7 @@ export class Story {
       leases: new SimBucket(broker, 'leases'),
       maps: new SimBucket(broker, 'maps'),
       world: new OuterWorld(simulation),
+      schedules: options.schedules ?? simulation.random.split('schedules').chance(SCHEDULES_SHARE),
       severalBuilds: options.builds !== false && simulation.random.split('builds').chance(0.5),
     };
     const claims = simulation.random.split('claims');
@@ -170,6 +180,7 @@ export class Story {
     const caller = new SimProcess(simulation, { name: 'caller', incarnation: 1, skewMs: 0, crashesAt: () => false });
     this.client = new Client({ process: caller, bus: broker.bus(broker.connect(caller)) }, simulation.random.split('caller'));
     this.approvers = simulation.random.split('approvals').chance(APPROVALS_SHARE) ? this.newApprovers() : undefined;
+    this.planner = this.premises.schedules ? this.newPlanner() : undefined;
     this.auditor = new Auditor(this);
   }
 
@@ -177,6 +188,7 @@ export class Story {
     const park = [...PARK, ['teller', this.tellers] as const];
     for (const [role, count] of park) for (let index = 1; index <= count; index += 1) this.startProcess(role, `${role}-${index}`);
     this.client.begin(this.wishes);
+    this.planner?.begin();
     this.approvers?.begin(this.wishes.map(({ runId }) => runId));
     this.scheduleFaults();
     this.simulation.at(HEAL_MS, () => this.heal(), { label: 'HEAL' });
@@ -203,7 +215,7 @@ export class Story {
   }
 
   get allEnded(): boolean {
-    return this.client.ended.size === this.wishes.length;
+    return this.client.ended.size === this.wishes.length && this.planner?.isOver !== false;
   }
 
   private startProcess(role: RoleName, name: string): void {
@@ -277,6 +289,13 @@ export class Story {
     const process = new SimProcess(simulation, { name: 'approvers', incarnation: 1, skewMs: 0, crashesAt: () => false });
     const bus = broker.bus(broker.connect(process));
     return new Approvers({ process, bus, log: new LogView(store) }, simulation.random.split('approvers'));
+  }
+
+  private newPlanner(): Planner {
+    const { simulation, premises } = this;
+    const process = new SimProcess(simulation, { name: 'planner', incarnation: 1, skewMs: 0, crashesAt: () => false });
+    const bus = premises.broker.bus(premises.broker.connect(process));
+    return new Planner({ process, bus, log: new LogView(premises.store) }, simulation.random.split('planner'));
   }
 
   private heal(): void {

@@ -22,6 +22,7 @@ export type { OracleRun } from './oracle/notes';
 export { oracleOf, type StoredRunEvent } from './oracle/run-oracle';
 export { Collected } from './contract-suites/collected';
 export { UnsureStore, type AppendFate } from './fixtures/unsure-store';
+export { auditSchedule, type ScheduleAuditOptions } from './checkers/schedule-audit';
 export { auditRun, type Finding, type RunAuditOptions } from './checkers/run-audit';
 export { auditCompletelyPublished, auditPublication, type PublicationAudit } from './checkers/publication-audit';
 export { differenceFromLog } from './checkers/live-state-audit';
