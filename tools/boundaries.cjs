@@ -24,7 +24,7 @@ const LAYERS = {
   testing: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk', 'testing'] },
   /** Measures and torments whole stacks, from outside. */
   proof: { ours: ['kernel', 'contract', 'domain', 'application', 'platform', 'sdk', 'app', 'testing', 'proof'] },
-  example: { ours: ['sdk'] },
+  example: { ours: ['sdk', 'testing'] },
   tooling: { ours: [], npm: ['typescript', '@swc/core'] },
 };
 

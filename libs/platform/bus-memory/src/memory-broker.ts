@@ -1,7 +1,7 @@
 import type { BusMessage, Headers, KeyValueEntry, OutgoingFact, Timers } from '@perdure/kernel';
 import { CommandQueue } from './command-queue';
 import { MemoryConnection } from './memory-connection';
-import { matches } from './subject-pattern';
+import { SubjectTree } from './subject-tree';
 
 /** What becomes of one message on its way. A request and its answer are two messages. */
 export type Fate = 'deliver' | 'drop' | 'duplicate' | { readonly delayMs: number };
@@ -50,7 +50,10 @@ export class MemoryBroker {
   /** Goes up by one with each wipe. */
   incarnation = 0;
   readonly commands: CommandQueue;
-  private readonly registrations = new Set<Registration>();
+  /** With the order of their coming, in which they are served. */
+  private readonly registrations = new Map<Registration, number>();
+  private readonly patterns = new SubjectTree<Registration>();
+  private registered = 0;
   private readonly buckets = new Map<string, Bucket>();
   private readonly connections = new Set<MemoryConnection>();
   private readonly factIds = new Set<string>();
@@ -93,14 +96,15 @@ export class MemoryBroker {
 
   forget(connection: MemoryConnection): void {
     this.connections.delete(connection);
-    for (const registration of this.registrations)
-      if (registration.connection === connection) this.registrations.delete(registration);
+    for (const registration of this.registrations.keys()) if (registration.connection === connection) this.remove(registration);
     this.commands.forget(connection);
   }
 
   register(registration: Registration): () => void {
-    this.registrations.add(registration);
-    return () => this.registrations.delete(registration);
+    this.registered += 1;
+    this.registrations.set(registration, this.registered);
+    this.patterns.add(registration.pattern, registration);
+    return () => this.remove(registration);
   }
 
   bucket(name: string): Bucket {
@@ -125,8 +129,8 @@ export class MemoryBroker {
   receivers(subject: string): readonly Registration[] {
     const plain: Registration[] = [];
     const groups = new Map<string, Registration[]>();
-    for (const registration of this.registrations) {
-      if (!matches(registration.pattern, subject)) continue;
+    const orderOf = (registration: Registration): number => this.registrations.get(registration) ?? 0;
+    for (const registration of this.patterns.match(subject).sort((left, right) => orderOf(left) - orderOf(right))) {
       const { queue } = registration;
       if (queue === undefined) plain.push(registration);
       else groups.set(queue, [...(groups.get(queue) ?? []), registration]);
@@ -144,5 +148,10 @@ export class MemoryBroker {
     if (this.factIds.has(fact.messageId)) return;
     this.factIds.add(fact.messageId);
     this.facts.push({ ...fact, sequence: this.facts.length + 1 });
+  }
+
+  private remove(registration: Registration): void {
+    this.registrations.delete(registration);
+    this.patterns.remove(registration.pattern, registration);
   }
 }

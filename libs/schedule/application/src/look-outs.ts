@@ -26,6 +26,18 @@ export class LookOuts<K> {
     }
   }
 
+  /** By the clock of the times; undefined when there is nothing to look at. */
+  get nextAtMs(): number | undefined {
+    let next: number | undefined;
+    for (const atMs of this.times.values()) next = Math.min(next ?? atMs, atMs);
+    return next;
+  }
+
+  /** The clock of the times was set. */
+  clockWasSet(): void {
+    void this.look();
+  }
+
   stop(): void {
     this.stopped = true;
     this.armed?.cancel();

@@ -87,6 +87,17 @@ export class ScheduleOwner {
     ];
   }
 
+  /** When there is something to do next, by the clock of the store. */
+  get nextLookAtMs(): number | undefined {
+    return this.lookOuts.nextAtMs;
+  }
+
+  /** The clock of the store was set, and whoever did it says so: otherwise it is noticed within a second or two. */
+  clockWasSet(): void {
+    this.clock.doubt();
+    this.lookOuts.clockWasSet();
+  }
+
   async stop(): Promise<void> {
     this.stopped = true;
     this.lookOuts.stop();

@@ -32,6 +32,11 @@ export class StoreClock {
     this.stopped = true;
   }
 
+  /** Asks again before anything is believed. */
+  doubt(): void {
+    this.anchor = undefined;
+  }
+
   /** Resolves when the time is known, and not doubted. */
   async ready(): Promise<void> {
     if (this.isDoubtful()) await this.ask();

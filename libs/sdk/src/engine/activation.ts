@@ -11,7 +11,7 @@ import {
 import { CANCEL_GRACE_MS, SUSPEND_AFTER_MS } from './bounds';
 import type { OfExecution } from './claimed-effect';
 import { CANCELLED_ENTRY, effectClaimedEntry, failedEntry, HANDED_OVER_ENTRY, SUSPENDED_ENTRY } from './entries';
-import { runCancelled, type Execution, type Telling } from './execution';
+import { runCancelled, type Execution, type OnUserCode, type Telling } from './execution';
 import type { GrantKnown } from './grant-check';
 import { recordOf } from './outcome';
 import { ProgressReporter } from './progress-reporter';
@@ -33,6 +33,7 @@ export interface ActivationHome {
   readonly workerId: string;
   /** By which grants of approvals are verified. */
   readonly grants: GrantKnown;
+  readonly onUserCode?: OnUserCode | undefined;
   /** It waits only for facts from outside and keeps its memory: its slot is free. */
   suspended(activation: Activation): void;
   /** Nothing more will come of it. */
@@ -69,7 +70,7 @@ export abstract class Activation {
     protected readonly home: ActivationHome,
     protected readonly order: Activate,
   ) {
-    this.execution = { host: home.host, signal: this.controller.signal };
+    this.execution = { host: home.host, signal: this.controller.signal, onUserCode: home.onUserCode };
     this.currentEpoch = order.epoch;
     this.told = new ToldText(home, runAddress(order.tenant, order.runId));
     this.reporter = this.newReporter();

@@ -13,6 +13,7 @@ import { CLAIM_WITHIN_MS, PROGRESS_TIMEOUT_MS } from './bounds';
 import { probe, useClaimed, type ClaimPort, type OfExecution, type ProbeTool } from './claimed-effect';
 import type { Tool } from './definitions';
 import type { GrantKnown } from './grant-check';
+import type { OnUserCode } from './execution';
 import { idempotencyKeyOf } from './identity';
 
 export interface EffectHostOptions {
@@ -29,6 +30,7 @@ export interface EffectHostOptions {
   readonly slots: number;
   /** The number of free slots has changed. */
   onChange(): void;
+  readonly onUserCode?: OnUserCode | undefined;
 }
 
 /** What is being done for one offer. */
@@ -124,7 +126,7 @@ export class EffectHost {
     const { host } = this.options;
     const { call, attempt, argsText, runId, branch = 0 } = offer;
     const port: ClaimPort = {
-      execution: { host, signal: work.controller.signal },
+      execution: { host, signal: work.controller.signal, onUserCode: this.options.onUserCode },
       isActive: true,
       runId,
       branch,
@@ -148,11 +150,11 @@ export class EffectHost {
   private async probe(offer: OfferMessage, tool: Tool, { controller }: Work): Promise<void> {
     const { call, attempt, executionId, probe: number } = offer;
     if (executionId === undefined || number === undefined) return;
-    const { host } = this.options;
+    const { host, onUserCode } = this.options;
     const args = JSON.parse(offer.argsText) as unknown;
     const instruction: ProbeTool = { do: 'probe-tool', call, tool: tool.name, args, attempt, executionId, probe: number };
     const use = { tool, instruction, idempotencyKey: idempotencyKeyOf(offer, call), log: host.log };
-    const { text } = await probe({ host, signal: controller.signal }, use);
+    const { text } = await probe({ host, signal: controller.signal, onUserCode }, use);
     await this.report(offer, executionId, text);
   }
 

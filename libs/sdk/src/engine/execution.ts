@@ -11,6 +11,17 @@ export interface Execution {
   readonly host: Host;
   /** Of the whole activation. */
   readonly signal: AbortSignal;
+  readonly onUserCode?: OnUserCode | undefined;
+}
+
+/** Hears when a step, a tool or a model begins, and when it has ended, whether anybody still waits for it or not. */
+export type OnUserCode = (what: 'begins' | 'ends') => void;
+
+/** Begins before it returns. */
+function called<T>({ onUserCode }: Execution, run: () => T | Promise<T>): T | Promise<T> {
+  if (onUserCode === undefined) return run();
+  onUserCode('begins');
+  return (async () => run())().finally(() => onUserCode('ends'));
 }
 
 export interface ToolUse {
@@ -148,7 +159,8 @@ interface Limited {
 }
 
 /** First of: its end, the limit of time. Cancelling only fires the signal: what was begun may still succeed. */
-export function limited({ host, signal }: Execution, limits: Limited): Promise<Ended> {
+export function limited(execution: Execution, limits: Limited): Promise<Ended> {
+  const { host, signal } = execution;
   return new Promise((resolve) => {
     const controller = new AbortController();
     const forward = (): void => controller.abort(signal.reason);
@@ -179,7 +191,7 @@ export function limited({ host, signal }: Execution, limits: Limited): Promise<E
       limits.onHeartbeat?.(detail);
     };
     listen();
-    const started = (async () => limits.run(controller.signal, heartbeat))();
+    const started = (async () => called(execution, () => limits.run(controller.signal, heartbeat)))();
     started.then(
       (value) => end(succeeded(value, limits.what)),
       (error: unknown) => end(failed(recordOf(error, limits.reaction))),
@@ -194,7 +206,8 @@ export interface StepUse {
 }
 
 /** Retries of a step are local: nothing of it is known outside before it has ended. */
-export async function runStep({ host, signal }: Execution, use: StepUse): Promise<Ended> {
+export async function runStep(execution: Execution, use: StepUse): Promise<Ended> {
+  const { host, signal } = execution;
   const {
     attemptsMax = use.retry === undefined ? 1 : 3,
     initialDelayMs = 100,
@@ -203,7 +216,10 @@ export async function runStep({ host, signal }: Execution, use: StepUse): Promis
   } = use.retry ?? {};
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return succeeded(await use.run({ signal, attempt }), `The result of the step ${JSON.stringify(use.name)}`);
+      return succeeded(
+        await called(execution, () => use.run({ signal, attempt })),
+        `The result of the step ${JSON.stringify(use.name)}`,
+      );
     } catch (error) {
       const record = recordOf(error, use.retry === undefined ? 'terminal' : 'retryable');
       if (record.reaction !== 'retryable' || attempt >= attemptsMax || signal.aborted) return failed(record);

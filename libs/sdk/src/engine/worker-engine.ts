@@ -25,6 +25,7 @@ import { ask } from './ask';
 import { PROGRESS_TIMEOUT_MS } from './bounds';
 import type { Behaviour, Tool } from './definitions';
 import { EffectHost } from './effect-host';
+import type { OnUserCode } from './execution';
 import { sealedJournal } from './sealed-journal';
 import { UndoActivation } from './undo-activation';
 import { WorkflowActivation } from './workflow-activation';
@@ -47,6 +48,7 @@ export interface WorkerEngineOptions {
   readonly signer?: { readonly signatures: Signatures; readonly publicKey: string } | undefined;
   /** Something of `status()` has changed. */
   onChange?(): void;
+  readonly onUserCode?: OnUserCode | undefined;
 }
 
 /** What a heartbeat says, beside who says it. */
@@ -103,12 +105,14 @@ export class WorkerEngine {
       ...{ host, bus, tenant, workerId, sessionId, grants, slots: options.toolSlots },
       tools: new Map(options.tools.filter((tool) => isExecutedFor(pool, tool)).map((tool) => [tool.name, tool])),
       onChange: () => this.options.onChange?.(),
+      onUserCode: options.onUserCode,
     });
     this.home = {
       host: options.host,
       bus: options.bus,
       workerId: options.workerId,
       grants,
+      onUserCode: options.onUserCode,
       suspended: (activation) => this.keepWarm(activation),
       closed: (activation) => this.forget(activation),
     };

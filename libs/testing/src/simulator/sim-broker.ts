@@ -10,10 +10,10 @@ import {
   type RequestOptions,
   type Subscription,
 } from '@perdure/kernel';
+import { SubjectTree } from '@perdure/platform-bus-memory';
 import type { FaultPlan } from './fault-plan';
 import type { SimProcess } from './sim-process';
 import type { Simulation } from './simulation';
-import { SubjectTree } from './subject-tree';
 
 /** A connection of one process; the broker forgets it when the process dies. */
 export class SimLink {

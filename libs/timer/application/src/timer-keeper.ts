@@ -113,6 +113,11 @@ export class TimerKeeper implements Keeper {
     this.fireDue();
   }
 
+  /** The wall clock was set, and whoever did it says so: otherwise it is noticed within a second. */
+  clockWasSet(): void {
+    this.fireDue();
+  }
+
   private add(timer: OpenTimer | undefined): void {
     if (timer === undefined) return;
     if (this.due.size > 2 * this.index.size + STALE_MAX) this.rebuild();

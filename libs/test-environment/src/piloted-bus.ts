@@ -1,0 +1,20 @@
+import type { Bus } from '@perdure/kernel';
+import type { Pilot } from './pilot';
+
+/** The bus of whoever tests: while an answer is waited for, time may pass. */
+export function pilotedBus(bus: Bus, pilot: Pilot): Bus {
+  return {
+    publish: (...message) => bus.publish(...message),
+    subscribe: (...subscription) => bus.subscribe(...subscription),
+    onReconnect: (listener) => bus.onReconnect(listener),
+    request: (...question) =>
+      new Promise((resolve, reject) => {
+        const journey = { strand: reject };
+        pilot.join(journey);
+        bus
+          .request(...question)
+          .then(resolve, reject)
+          .finally(() => pilot.leave(journey));
+      }),
+  };
+}
