@@ -1,4 +1,4 @@
-import { agent, ruleModel, subagent, Terminal, tool, workflow } from '@perdure/sdk';
+import { agent, ruleModel, subagent, type Terminal, tool, workflow } from '@perdure/sdk';
 import { z } from 'zod';
 import { TestEnvironment, type TestEnvironmentOptions } from './test-environment';
 
