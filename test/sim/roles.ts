@@ -146,7 +146,10 @@ export function timers(premises: Premises, ports: Ports): Beginning {
   const keeper = new TimerKeeper({ bus, host, ownership });
   const follower = new LogFollower({ store, blobs, host });
   follower.register(keeper);
-  const schedules = premises.schedules ? new ScheduleOwner({ store, bus, host, ownership, times: calendarTimes }) : undefined;
+  // One of them forgets whatever it may, and reads it again.
+  const memory = host.role === 'timers-1' ? { heldBytesMax: 0 } : {};
+  const schedulePorts = { store, bus, host, ownership, times: calendarTimes, ...memory };
+  const schedules = premises.schedules ? new ScheduleOwner(schedulePorts) : undefined;
   if (schedules !== undefined) follower.register(schedules.index);
   const start = async (): Promise<void> => {
     endWith(host, follower);

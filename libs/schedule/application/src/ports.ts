@@ -16,4 +16,6 @@ export interface SchedulePorts {
   readonly keys?: KeyRing;
   readonly ownership: ScheduleOwnership;
   readonly times: ScheduleTimes;
+  /** For specs: estimated bytes of the schedules that are held in memory. */
+  readonly heldBytesMax?: number;
 }

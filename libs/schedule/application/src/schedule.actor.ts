@@ -31,6 +31,8 @@ export type Asked = Omit<GivenCommand, 'nowMs'>;
 export class ScheduleActor {
   private held: Held | undefined;
   private last: Promise<unknown> = Promise.resolve();
+  /** Under way, or in line. */
+  private turns = 0;
 
   constructor(
     readonly address: ScheduleAddress,
@@ -39,6 +41,10 @@ export class ScheduleActor {
 
   get state(): ScheduleState | undefined {
     return this.held?.state;
+  }
+
+  get isBusy(): boolean {
+    return this.turns > 0;
   }
 
   /** The log holds this revision: what is older is not worth keeping. */
@@ -67,7 +73,8 @@ export class ScheduleActor {
   }
 
   private inTurn<T>(task: () => Promise<T>): Promise<T> {
-    const done = this.last.then(task);
+    this.turns += 1;
+    const done = this.last.then(task).finally(() => (this.turns -= 1));
     this.last = done.catch(() => undefined);
     return done;
   }

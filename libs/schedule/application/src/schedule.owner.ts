@@ -11,6 +11,7 @@ import {
   type ScheduleRules,
   type ScheduleState,
 } from '@perdure/schedule-domain';
+import { HeldActors } from './held-actors';
 import { ListDesk } from './list-desk';
 import { LookOuts } from './look-outs';
 import type { SchedulePorts } from './ports';
@@ -41,7 +42,7 @@ export class ScheduleOwner {
   private readonly errands: RunErrands;
   private readonly desk: ScheduleDesk;
   private readonly list: ListDesk;
-  private readonly actors = new Map<string, ScheduleActor>();
+  private readonly actors: HeldActors;
   private readonly erasing = new Set<string>();
   private readonly listening = new Map<number, Subscription>();
   private subscriptions: readonly Subscription[] = [];
@@ -49,6 +50,7 @@ export class ScheduleOwner {
 
   constructor(private readonly ports: SchedulePorts) {
     const { host } = ports;
+    this.actors = new HeldActors(ports.heldBytesMax);
     this.log = new ScheduleLog(ports);
     this.clock = new StoreClock(ports);
     this.index = new ScheduleIndex({
@@ -137,6 +139,7 @@ export class ScheduleOwner {
       if (!partitions.has(partitionOf(address.scheduleId)) || !this.owns(address)) continue;
       await this.attempt(address, async (actor) => {
         await actor.settled();
+        this.letGo(address);
         for (const end of this.index.endedOf(address)) this.tell(address, { type: 'EndFiring', ...end });
       });
     }
@@ -151,6 +154,7 @@ export class ScheduleOwner {
 
   private onState(address: ScheduleAddress, { state, revision }: Held): void {
     this.index.note(address, revision, state);
+    this.actors.note(scheduleStream.build(address), state);
     if (this.stopped || !this.owns(address)) return;
     for (const effect of pendingEffects(state)) {
       if (effect.type === 'EraseInputs') this.erase(address, effect.generation);
@@ -220,11 +224,12 @@ export class ScheduleOwner {
     return state;
   }
 
-  /** What never was, or is over, is not held. */
+  /** What never was, or is over, is not held; nor is what has not been used for longest, when it is too much. */
   private letGo(address: ScheduleAddress): void {
     const stream = scheduleStream.build(address);
     const state = this.actors.get(stream)?.state;
     if (state !== undefined && state.status !== 'live' && pendingEffects(state).length === 0) this.actors.delete(stream);
+    this.actors.trim();
   }
 
   private nowMs(): number {
@@ -239,16 +244,14 @@ export class ScheduleOwner {
 
   private actorOf(address: ScheduleAddress): ScheduleActor {
     const stream = scheduleStream.build(address);
-    const found = this.actors.get(stream);
-    if (found !== undefined) return found;
-    const actor = new ScheduleActor(address, {
-      host: this.ports.host,
-      log: this.log,
-      decider: scheduleDecider(this.rulesOf(address)),
-      onState: (of, held) => this.onState(of, held),
-    });
-    this.actors.set(stream, actor);
-    return actor;
+    const make = (): ScheduleActor =>
+      new ScheduleActor(address, {
+        host: this.ports.host,
+        log: this.log,
+        decider: scheduleDecider(this.rulesOf(address)),
+        onState: (of, held) => this.onState(of, held),
+      });
+    return this.actors.use(stream, make);
   }
 
   private rulesOf({ tenant, scheduleId }: ScheduleAddress): ScheduleRules {

@@ -60,6 +60,7 @@ export class ScheduleWorld {
   /** What owners of runs say. */
   answers: 'yes' | 'silence' | 'unheard' | 'no' = 'yes';
   refusal = 'no';
+  heldBytesMax: number | undefined;
 
   private mapping: Subscription | undefined;
 
@@ -119,6 +120,7 @@ export class ScheduleWorld {
       ownership: partitions,
       times: calendarTimes,
       ...(keys === undefined ? {} : { keys }),
+      ...(this.heldBytesMax === undefined ? {} : { heldBytesMax: this.heldBytesMax }),
     });
     const follower = new LogFollower({ store, blobs: this.blobs, host });
     follower.register(owner.index);
