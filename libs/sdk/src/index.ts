@@ -39,6 +39,7 @@ export type {
   ModelRequest,
   ModelTool,
   OutputPrompt,
+  PollOptions,
   Probed,
   ProbeScope,
   Received,

@@ -22,6 +22,8 @@ export interface Landscape {
   readonly time: VirtualTime;
   readonly rest: Rest;
   isExecuting(): boolean;
+  /** A worker waits for its own clock. */
+  isWaiting(): boolean;
   /** Of schedules; the timers of runs are in the log. */
   nextScheduledMs(): number | undefined;
   clockWasSet(): void;
@@ -73,7 +75,7 @@ export class Pilot {
   private isUnderWay(): boolean {
     const { time, rest } = this.land;
     const isOverdue = (this.nextDueMs() ?? Number.POSITIVE_INFINITY) <= time.clock.nowMs();
-    return this.stillForMs() < STILL_AFTER_MS && (rest.isMoving || isOverdue);
+    return this.land.isWaiting() || (this.stillForMs() < STILL_AFTER_MS && (rest.isMoving || isOverdue));
   }
 
   /** Since when the log has told nothing new, by the clock that does not leap. */

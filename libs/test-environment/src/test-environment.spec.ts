@@ -212,4 +212,26 @@ describe('what runs do in a test environment', () => {
     }
     expect(await run.result()).toBe('done');
   });
+
+  it('polls, through kill -9, and records only what is new', async () => {
+    const looksAt: string[] = [];
+    const delivery = workflow({ name: 'delivery', input: nothing }, (ctx) =>
+      ctx.poll(
+        'parcel',
+        () => {
+          looksAt.push(env.now().toISOString().slice(11, 16));
+          return looksAt.length < 4 ? 'on its way' : 'delivered';
+        },
+        { everyMs: 60_000, until: (state) => state === 'delivered' },
+      ),
+    );
+    const env = await environmentWith({ behaviours: [delivery] });
+    const run = await env.client.start(delivery, {});
+    await env.skip({ minutes: 1, seconds: 30 });
+    await env.restartWorkers();
+    expect(await run.result()).toBe('delivered');
+    expect(looksAt).toEqual(['00:00', '00:01', '00:02', '00:03']);
+    const recorded = (await env.facts(run.runId)).filter(({ type }) => type === 'StepsRecorded');
+    expect(JSON.stringify(recorded).match(/on its way|delivered/g)).toEqual(['on its way', 'delivered']);
+  });
 });

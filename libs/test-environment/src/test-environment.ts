@@ -61,6 +61,7 @@ export class TestEnvironment {
       time: this.premises.time,
       rest: this.rest,
       isExecuting: () => [...this.workers.values()].some((worker) => worker.isExecuting),
+      isWaiting: () => [...this.workers.values()].some((worker) => worker.isWaiting),
       nextScheduledMs: () => this.services.nextScheduledMs,
       clockWasSet: () => this.services.clockWasSet(),
       describe: () => this.describe(),

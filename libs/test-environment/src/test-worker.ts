@@ -20,6 +20,8 @@ export class TestWorker {
   private readonly engine: WorkerEngine;
   private readonly heartbeat: HeartbeatLoop;
   private executing = 0;
+  private waiting = 0;
+  private isDead = false;
 
   constructor(premises: Premises, { tenant, pool, behaviours, tools }: TestWorkerOptions) {
     this.workerId = `worker-of-${pool}`;
@@ -37,7 +39,7 @@ export class TestWorker {
       warmRunsMax: WARM_RUNS_MAX,
       signer: { signatures: ed25519, publicKey: premises.signer.publicKey },
       onChange: () => this.heartbeat.beatNow(),
-      onUserCode: (what) => (this.executing += what === 'begins' ? 1 : -1),
+      onUserCode: (what) => this.note(what),
     });
     const hosts = offer.behaviours.map(({ name }) => name);
     this.heartbeat = new HeartbeatLoop({
@@ -54,6 +56,11 @@ export class TestWorker {
     return this.executing > 0;
   }
 
+  /** The engine waits, for less than a run would be let go of for, before it goes on with one of these. */
+  get isWaiting(): boolean {
+    return this.waiting > 0;
+  }
+
   get session() {
     return { workerId: token(this.workerId, 'worker id'), sessionId: token(this.place.host.incarnation, 'session id') };
   }
@@ -66,7 +73,15 @@ export class TestWorker {
   /** As by `kill -9`: nothing of it is heard any more. */
   kill(): void {
     this.executing = 0;
+    this.waiting = 0;
+    this.isDead = true;
     this.place.host.kill();
     this.place.connection.disconnect();
+  }
+
+  private note(what: 'begins' | 'ends' | 'waits' | 'goes-on'): void {
+    if (this.isDead) return;
+    if (what === 'begins' || what === 'ends') this.executing += what === 'begins' ? 1 : -1;
+    else this.waiting += what === 'waits' ? 1 : -1;
   }
 }

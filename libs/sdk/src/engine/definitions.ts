@@ -241,6 +241,16 @@ export interface Callback<T = unknown> {
   readonly result: Promise<T>;
 }
 
+export interface PollOptions<T> {
+  readonly everyMs: number;
+  /** While the same is seen each pause is `factor` times the one before, up to `maxMs`. */
+  readonly backoff?: { readonly factor: number; readonly maxMs: number };
+  /** Whether what was seen is what is waited for; by default whatever is not empty, false or zero. */
+  until?(value: T): boolean;
+  /** By default for ever. */
+  readonly timeoutMs?: number;
+}
+
 type Branch = (ctx: WorkflowContext) => unknown;
 
 /**
@@ -304,6 +314,12 @@ export interface WorkflowContext {
    * `result`. It waits as soon as this has resolved.
    */
   callback<T = unknown>(options?: WaitOptions<T> & { readonly timeoutMs?: number }): Promise<Callback<T>>;
+  /**
+   * Looks again and again, until what it sees is what is waited for. Only what differs from what was seen before is recorded. A look that
+   * fails is made again with the next pause, ten times in a row, unless it throws a `Terminal`.
+   * @throws Terminal `PollTimedOut`
+   */
+  poll<T>(name: string, look: (scope: StepScope) => T | Promise<T>, options: PollOptions<T>): Promise<T>;
   /** Recorded values: the same when the code runs again. */
   now(): number;
   random(): number;

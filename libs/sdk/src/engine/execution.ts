@@ -14,8 +14,11 @@ export interface Execution {
   readonly onUserCode?: OnUserCode | undefined;
 }
 
-/** Hears when a step, a tool or a model begins, and when it has ended, whether anybody still waits for it or not. */
-export type OnUserCode = (what: 'begins' | 'ends') => void;
+/**
+ * Hears when a step, a tool or a model begins, and when it has ended, whether anybody still waits for it or not; and when the engine
+ * waits before it goes on with one.
+ */
+export type OnUserCode = (what: 'begins' | 'ends' | 'waits' | 'goes-on') => void;
 
 /** Begins before it returns. */
 function called<T>({ onUserCode }: Execution, run: () => T | Promise<T>): T | Promise<T> {
@@ -224,21 +227,24 @@ export async function runStep(execution: Execution, use: StepUse): Promise<Ended
       const record = recordOf(error, use.retry === undefined ? 'terminal' : 'retryable');
       if (record.reaction !== 'retryable' || attempt >= attemptsMax || signal.aborted) return failed(record);
       const ceilingMs = Math.min(delayMaxMs, initialDelayMs * factor ** (attempt - 1));
-      const waited = await pause({ host, signal }, Math.max(ceilingMs * host.entropy.fraction(), record.retryAfterMs ?? 0));
+      const waited = await pause(execution, Math.max(ceilingMs * host.entropy.fraction(), record.retryAfterMs ?? 0));
       if (!waited) return failed(record);
     }
   }
 }
 
 /** False when the activation ended meanwhile. */
-function pause({ host, signal }: Execution, delayMs: number): Promise<boolean> {
+export function pause({ host, signal, onUserCode }: Execution, delayMs: number): Promise<boolean> {
   return new Promise((resolve) => {
     const stop = (): void => {
       cancel();
+      onUserCode?.('goes-on');
       resolve(false);
     };
+    onUserCode?.('waits');
     const cancel = host.timers.after(delayMs, () => {
       signal.removeEventListener('abort', stop);
+      onUserCode?.('goes-on');
       resolve(true);
     });
     signal.addEventListener('abort', stop, { once: true });

@@ -10,12 +10,13 @@ import {
 import { probe, useClaimed, type ClaimedToolUse, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
-import { callModel, invalidArguments, runStep, runTool, type Execution, type Telling, type ToolUse } from './execution';
+import { callModel, invalidArguments, pause, runStep, runTool, type Execution, type Telling, type ToolUse } from './execution';
 import { idempotencyKeyOf } from './identity';
 import { checkVersion, type JournaledValues, type VersionRange } from './journaled-values';
 import { undoneElsewhere } from '../policies';
 import { asksOwner, errorOf, mayBeTriedAgain, recordOf, serialise, succeeded, type Ended, type Serialised } from './outcome';
 import type { CallIdentity } from './replay-journal';
+import type { PollClock } from './poll';
 import type { CallPort, ChildOrder } from './workflow-context';
 
 export type RunTool = Extract<Instruction, { do: 'run-tool' }>;
@@ -72,6 +73,7 @@ export class WorkflowCalls implements CallPort {
   readonly tenant: string;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  readonly clock: PollClock;
 
   constructor(
     private readonly given: CallSurroundings,
@@ -81,6 +83,7 @@ export class WorkflowCalls implements CallPort {
     this.tenant = given.order.tenant;
     this.signal = given.execution.signal;
     this.log = given.log;
+    this.clock = { nowMs: () => given.execution.host.clock.nowMs(), pause: (delayMs) => this.pause(delayMs) };
   }
 
   value(call: string, name: 'now' | 'random' | 'uuid'): unknown {
@@ -103,6 +106,15 @@ export class WorkflowCalls implements CallPort {
       });
     };
     return this.desk.make({ call, kind: 'step', name }, { begin });
+  }
+
+  /** Within a step: it is not the code that takes this time. */
+  private async pause(delayMs: number): Promise<boolean> {
+    const { execution } = this.given;
+    execution.onUserCode?.('ends');
+    const isWanted = await pause(execution, delayMs);
+    execution.onUserCode?.('begins');
+    return isWanted;
   }
 
   tool(call: string, tool: Tool, args: unknown): Promise<unknown> {

@@ -11,6 +11,7 @@ import type {
   ModelPrompt,
   ModelReply,
   OutputPrompt,
+  PollOptions,
   Received,
   StepOptions,
   StepScope,
@@ -21,6 +22,7 @@ import type {
   WorkflowContext,
 } from './definitions';
 import { Continuation } from './continuation';
+import { poll, type PollClock } from './poll';
 import { askForOutput } from './structured-output';
 
 /** Where the calls of a workflow's code go. Call ids are given by the scope that makes them. */
@@ -29,6 +31,8 @@ export interface CallPort {
   readonly tenant: string;
   readonly signal: AbortSignal;
   readonly log: Logger;
+  /** For steps that wait: not for the code. */
+  readonly clock: PollClock;
   step(call: string, name: string, use: { run(scope: StepScope): unknown; options: StepOptions }): Promise<unknown>;
   tool(call: string, tool: Tool, args: unknown): Promise<unknown>;
   onUndo(call: string, tool: Tool, args: unknown): Promise<unknown>;
@@ -145,6 +149,10 @@ export class Scope implements WorkflowContext {
     // What is recorded first has been recorded with all that was asked before: the wait.
     await this.port.step(this.next(), 'callback', { run: () => null, options: {} });
     return { token: callbackToken.build(runAddress(this.tenant, this.runId), name), result };
+  }
+
+  poll<T>(name: string, look: (scope: StepScope) => T | Promise<T>, options: PollOptions<T>): Promise<T> {
+    return poll({ name, look, options }, new Scope(this.port, `${this.next()}.`), this.port.clock);
   }
 
   now(): number {
