@@ -25,6 +25,7 @@ export function checkAnswers(simulation: Simulation, log: LogView): (exchange: E
   };
 }
 
+const SAID = { AnswerTask: 'TaskAnswered', DelegateTask: 'TaskDelegated' } as const;
 const DECIDED = { RedriveEffect: 'EffectRedriven', GiveUpEffect: 'EffectGivenUp' } as const;
 
 function missingFact(command: CommandEnvelope['command'], facts: readonly RecordedEvent[]): string | undefined {
@@ -47,6 +48,9 @@ function missingFact(command: CommandEnvelope['command'], facts: readonly Record
         : 'no fact says that it was to pause';
     case 'SignalRun':
       return hasEnded || has('SignalReceived', ({ name }) => name === command.name) ? undefined : 'no fact says that it came';
+    case 'AnswerTask':
+    case 'DelegateTask':
+      return hasEnded || has(SAID[command.type], ({ call }) => call === command.call) ? undefined : 'no fact says what was said';
     case 'TerminateRun':
       return hasEnded ? undefined : 'it has not ended';
     case 'ResolveEffect':

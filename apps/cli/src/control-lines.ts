@@ -1,4 +1,5 @@
 import { pc } from './paint';
+import { taskLine } from './task-lines';
 
 type Told = readonly [string, (text: string) => string, string];
 
@@ -22,7 +23,7 @@ export function controlLine(type: string, data: Readonly<Record<string, unknown>
         `rewound to revision ${text(data['to'])}, branch ${text(data['branch'])}: ${text(data['reason'])}`,
       ];
     default:
-      return undefined;
+      return taskLine(type, data);
   }
 }
 

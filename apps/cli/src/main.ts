@@ -4,6 +4,7 @@ import { addApprovalCommands } from './approval-commands';
 import { EXIT, exitCodeOf } from './cli.errors';
 import { addControlCommands } from './control-commands';
 import { addDeadLetterCommands } from './dead-letter-commands';
+import { addTaskCommands } from './task-commands';
 import { pc } from './paint';
 import { addScheduleCommands } from './schedule-commands';
 
@@ -292,6 +293,7 @@ async function main(): Promise<void> {
   addEffectCommands(program);
   addApprovalCommands(program, { withGateway, act });
   addDeadLetterCommands(program, { withGateway, act });
+  addTaskCommands(program, { withGateway, act });
   addScheduleCommands(program, { withGateway, act });
   addProofCommands(program);
   try {

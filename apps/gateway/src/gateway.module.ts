@@ -42,6 +42,9 @@ import { CallbacksController } from './callbacks.controller';
 import { ScheduleRequests } from './schedule-requests';
 import { SchedulesController } from './schedules.controller';
 import { SignalsController } from './signals.controller';
+import { TaskInbox } from './task-inbox';
+import { TaskReader } from './task-reader';
+import { TasksController } from './tasks.controller';
 import { SignerRequests } from './signer-requests';
 import { TokenStreams } from './token-streams';
 import { TokensController } from './tokens.controller';
@@ -67,6 +70,7 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
     EffectsController,
     ApprovalsController,
     ApproversController,
+    TasksController,
     FactsController,
     TokensController,
     AgentsController,
@@ -104,9 +108,24 @@ function factReader(store: EventStore, { blobs, keys, host }: CodecPorts): FactR
       useFactory: (inbox: ApprovalInbox, facts: FactReader) => new ApprovalReader(inbox, facts),
     },
     {
+      provide: TaskInbox,
+      inject: [LOG_FOLLOWER],
+      useFactory: (follower: LogFollower) => {
+        const inbox = new TaskInbox();
+        follower.register(inbox);
+        return inbox;
+      },
+    },
+    {
+      provide: TaskReader,
+      inject: [TaskInbox, FactReader],
+      useFactory: (inbox: TaskInbox, facts: FactReader) => new TaskReader(inbox, facts),
+    },
+    {
       provide: InboxDesk,
-      inject: [BUS, HOST, ApprovalReader],
-      useFactory: (bus: Bus, host: Host, approvals: ApprovalReader) => new InboxDesk({ bus, host, approvals }),
+      inject: [BUS, HOST, ApprovalReader, TaskReader],
+      useFactory: (bus: Bus, host: Host, ...[approvals, tasks]: [ApprovalReader, TaskReader]) =>
+        new InboxDesk({ bus, host, approvals, tasks }),
     },
     {
       provide: StoredBuildCatalogue,

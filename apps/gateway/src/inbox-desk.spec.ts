@@ -3,6 +3,8 @@ import { token, type RecordedEvent } from '@perdure/kernel';
 import { LoopbackBus, ManualHost } from '@perdure/testing';
 import { ApprovalInbox } from './approval-inbox';
 import { ApprovalReader } from './approval-reader';
+import { TaskInbox } from './task-inbox';
+import { TaskReader } from './task-reader';
 import { InboxDesk } from './inbox-desk';
 
 const ARGS = { amount: 5 };
@@ -17,6 +19,16 @@ const asked: RecordedEvent = {
   recordedAtMs: 1,
 };
 
+const FORM = { type: 'object' };
+const asksTask = {
+  revision: 6,
+  type: 'TaskAsked',
+  atMs: 1,
+  data: { call: '2', name: 'payer', title: 'Which?', form: FORM, assignee: 'user:mia', askedAtMs: 1 },
+  metadata: {},
+};
+const askedTask: RecordedEvent = { ...asked, id: '2', type: 'TaskAsked', data: asksTask.data, revision: 6 };
+
 /** As the broker maps it. */
 const subject = inboxSubject.build(token('acme', 'tenant')).replace('perdure.req', 'perdure.part.7.req');
 
@@ -24,11 +36,15 @@ function world({ isComplete = true, facts = [asked] } = {}) {
   const host = new ManualHost();
   const bus = new LoopbackBus(host);
   const inbox = new ApprovalInbox();
-  for (const fact of facts) inbox.apply(fact);
-  if (isComplete) inbox.caughtUp();
+  const taskInbox = new TaskInbox();
+  for (const fact of facts) (fact.type === 'TaskAsked' ? taskInbox : inbox).apply(fact);
+  if (isComplete) for (const each of [inbox, taskInbox]) each.caughtUp();
   const intended = { revision: 3, type: 'EffectIntended', atMs: 1, data: { call: '1', args: ARGS }, metadata: {} };
-  const page = async (_: unknown, { from }: { from: number }) => ({ facts: from === 3 ? [intended] : [] });
-  const desk = new InboxDesk({ bus, host, approvals: new ApprovalReader(inbox, { page }) });
+  const page = async (_: unknown, { from }: { from: number }) => ({
+    facts: [intended, asksTask].filter((fact) => fact.revision === from),
+  });
+  const tasks = new TaskReader(taskInbox, { page });
+  const desk = new InboxDesk({ bus, host, approvals: new ApprovalReader(inbox, { page }), tasks });
   desk.start();
   const ask = async (command: object): Promise<unknown> =>
     JSON.parse(await bus.request(subject, JSON.stringify({ v: 1, command }), { timeoutMs: 1_000 })) as unknown;
@@ -47,6 +63,17 @@ describe('what a gateway tells over the bus of approvals', () => {
 
   it('is one of them with its arguments', async () => {
     expect(await world().ask(GET)).toMatchObject({ ok: true, value: { call: '1', args: ARGS } });
+  });
+
+  it('is what persons are asked, and one of it with its form', async () => {
+    const { ask } = world({ facts: [askedTask, asked] });
+    const line = { runId: 'run1', tenant: 'acme', call: '2', asked: 6, title: 'Which?', status: 'open' };
+    expect(await ask({ type: 'ListTasks' })).toMatchObject({ ok: true, value: { tasks: [line] } });
+    expect(await ask({ type: 'ListTasks', assignee: 'role:head,user:leo' })).toEqual({ ok: true, value: { tasks: [] } });
+    expect(await ask({ type: 'GetTask', runId: 'run1', call: '2' })).toMatchObject({ value: { ...line, form: FORM } });
+    expect(await ask({ type: 'GetTask', runId: 'run1', call: '3' })).toMatchObject({ error: { code: 'NoSuchTask' } });
+    const early = world({ isComplete: false });
+    expect(await early.ask({ type: 'ListTasks' })).toMatchObject({ error: { code: 'InboxIncomplete' } });
   });
 
   it('is nothing while the log is not read to its end, but of what is known already', async () => {

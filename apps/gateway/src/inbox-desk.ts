@@ -10,6 +10,7 @@ import {
   type Subscription,
 } from '@perdure/kernel';
 import type { ApprovalReader } from './approval-reader';
+import type { TaskReader } from './task-reader';
 import { addressOf } from './run-requests';
 
 /** A question is small. */
@@ -30,6 +31,7 @@ export class InboxDesk {
       readonly bus: Pick<Bus, 'subscribe'>;
       readonly host: Pick<Host, 'log'>;
       readonly approvals: ApprovalReader;
+      readonly tasks: TaskReader;
     },
   ) {}
 
@@ -50,7 +52,7 @@ export class InboxDesk {
       message.respond(JSON.stringify({ ok: true, value }));
     } catch (error) {
       if (!(error instanceof PerdureError))
-        this.ports.host.log.error('a question about approvals failed', { reason: String(error) });
+        this.ports.host.log.error('a question about what waits for persons failed', { reason: String(error) });
       message.respond(JSON.stringify({ ok: false, error: errorRecordOf(error) }));
     } finally {
       this.underWay -= 1;
@@ -58,7 +60,9 @@ export class InboxDesk {
   }
 
   private async perform(tenant: string, { command }: InboxRequest): Promise<unknown> {
-    const { approvals } = this.ports;
+    const { approvals, tasks } = this.ports;
+    if (command.type === 'GetTask') return tasks.get(addressOf(tenant, command.runId), command.call);
+    if (command.type === 'ListTasks') return tasks.complete().page({ ...command, tenant });
     if (command.type === 'GetApproval') return approvals.get(addressOf(tenant, command.runId), command.call);
     const { type: _, ...query } = command;
     return approvals.complete().list({ tenant, ...query });

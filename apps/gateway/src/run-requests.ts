@@ -146,6 +146,15 @@ export class RunRequests {
     await this.send(address, { type: 'SignalRun', name, payload }, id === undefined ? {} : { id });
   }
 
+  /** What a person says to what a run asks. */
+  async saidBy(
+    by: string,
+    address: RunAddress,
+    command: Extract<Command, { type: 'AnswerTask' | 'DelegateTask' }>,
+  ): Promise<void> {
+    await this.send(address, command, { actorId: by });
+  }
+
   async resolveEffect(
     address: RunAddress,
     call: string,

@@ -46,3 +46,6 @@ export function partitionOf(id: Token): number {
 
 /** Of the names of signals that one wait alone takes, once: callbacks. */
 export const CALLBACK_PREFIX = 'cb-';
+
+/** The name of a wait for an answer of a person; no signal can have it. */
+export const ASK_NAME = 'ask a person';

@@ -27,6 +27,7 @@ import type { Agent, Behaviour, Workflow } from './engine/definitions';
 import { ask } from './engine/ask';
 import { errorOf, serialise } from './engine/outcome';
 import { Schedules } from './schedules';
+import { Tasks } from './tasks';
 import type { TokenEvent } from './tokens/token-merge';
 import { TokenReader, type TokensOptions } from './tokens/token-reader';
 
@@ -142,6 +143,8 @@ const AWAIT_TIMEOUT_MS = AWAIT_HOLD_MS + 1_000;
 export class Client {
   /** What waits for the agreement of persons. */
   readonly approvals: Approvals;
+  /** What runs ask of persons. */
+  readonly tasks: Tasks;
   /** Runs that are started by the calendar. */
   readonly schedules: Schedules;
   private readonly tenant: string;
@@ -157,6 +160,7 @@ export class Client {
     this.by = options.by ?? BY_DEFAULT;
     const patienceMs = options.patienceMs ?? PATIENCE_MS;
     this.approvals = new Approvals(ports, { tenant, patienceMs });
+    this.tasks = new Tasks(ports, { tenant, by: this.by, patienceMs });
     this.schedules = new Schedules(ports, { tenant, by: this.by, patienceMs });
   }
 

@@ -1,6 +1,6 @@
 export { Cancelled, PerdureError, Retryable, Terminal } from '@perdure/kernel';
 export { aiSdkModel, type AiSdkModelOptions, type ModelPrices } from './adapters/ai-sdk';
-export type { Approval, ApprovalLine, ApprovalStatus } from '@perdure/approval-contract';
+export type { Approval, ApprovalLine, ApprovalStatus, Task, TaskLine, TaskPage, TaskStatus } from '@perdure/approval-contract';
 export { agent, type AgentOptions } from './agent';
 export {
   approverKey,
@@ -23,6 +23,7 @@ export {
   type StartOptions,
   type StateQuery,
 } from './client';
+export type { AskOptions, AskTerms, Assignee, Duration, OnExpiry } from './engine/asking';
 export type { ConnectionOptions } from './connection';
 export type {
   Agent,
@@ -70,6 +71,7 @@ export type { TokenEvent } from './tokens/token-merge';
 export type { TokensOptions } from './tokens/token-reader';
 export { subagent, type SubagentOptions } from './subagent';
 export { supervise, type RestartPolicy } from './supervise';
+export type { TaskNamed, Tasks, TasksWanted } from './tasks';
 export { tool, type ToolOptions } from './tool';
 export { workflow, type WorkflowOptions } from './workflow';
 export { defaultWorkerId, Worker, type WorkerOptions } from './worker';

@@ -1,8 +1,9 @@
 import { token, type Token } from '@perdure/kernel';
 import { z } from 'zod';
+import { taskQuestions } from './tasks';
 
 /**
- * Which effects wait for persons, asked of a gateway: it alone has read the log of every run. What is decided goes to the signer.
+ * What waits for persons, asked of a gateway: it alone has read the log of every run. What is decided goes to the signer.
  */
 
 const nameToken = z.string().regex(/^[A-Za-z0-9_-]{1,64}$/);
@@ -62,6 +63,7 @@ export const inboxRequest = z.object({
   command: z.discriminatedUnion('type', [
     z.object({ type: z.literal('ListApprovals'), ...approvalsWanted }),
     z.object({ type: z.literal('GetApproval'), runId: nameToken, call: z.string().min(1).max(200) }),
+    ...taskQuestions,
   ]),
 });
 export type InboxRequest = z.infer<typeof inboxRequest>;

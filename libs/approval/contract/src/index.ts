@@ -1,2 +1,3 @@
 export * from './inbox';
 export * from './requests';
+export * from './tasks';

@@ -8,10 +8,10 @@ const COMPILED_MAX = 1_000;
 export class SchemaValidator implements InputValidator {
   private readonly compiled = new Map<string, ValidateFunction>();
 
-  issues(schema: Readonly<Record<string, unknown>>, input: unknown): readonly string[] {
+  issues(schema: Readonly<Record<string, unknown>>, input: unknown, what = 'input'): readonly string[] {
     const validate = this.compile(schema);
     if (validate(input)) return [];
-    return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath || 'input'} ${message ?? 'is not valid'}`);
+    return (validate.errors ?? []).map(({ instancePath, message }) => `${instancePath || what} ${message ?? 'is not valid'}`);
   }
 
   private compile(schema: Readonly<Record<string, unknown>>): ValidateFunction {

@@ -20,7 +20,7 @@ export interface BuildCatalogue {
 /** Checks a run's input against the JSON Schema that its author's build registered. */
 export interface InputValidator {
   /** What is wrong, one line an issue; empty = valid. */
-  issues(schema: Readonly<Record<string, unknown>>, input: unknown): readonly string[];
+  issues(schema: Readonly<Record<string, unknown>>, input: unknown, what?: string): readonly string[];
 }
 
 /** Which effects need an approval, by tenant. */

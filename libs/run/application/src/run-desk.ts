@@ -31,7 +31,7 @@ import { BranchDesk } from './branch-desk';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
 import type { ModelCalls } from './model-calls';
-import type { Approvals } from './ports';
+import type { Approvals, InputValidator } from './ports';
 import { accepted, parseRequest, refused } from './request';
 import type { RunHistory, When } from './run-history';
 import { stateViewOf } from './run-state-view';
@@ -39,6 +39,7 @@ import { codeStamp, type Judged } from './run.actor';
 import { PooledDesk } from './pooled-desk';
 import type { PooledEffects } from './pooled-effects';
 import type { Snapshots } from './snapshots';
+import { spokenBy } from './task-desk';
 import type { UntoldRefusals } from './untold-refusals';
 import type { Waiters } from './waiters';
 import type { WorkerRegistry } from './worker-registry';
@@ -69,6 +70,7 @@ export interface DeskPorts {
   readonly tell: (address: RunAddress, epoch: number) => void;
   readonly offers: () => Pick<PooledEffects, 'wasOffered'>;
   readonly approvals: Approvals;
+  readonly validator: InputValidator;
   readonly signatures: Signatures;
   readonly signerKey: string | undefined;
 }
@@ -145,6 +147,9 @@ export class RunDesk {
       case 'RecordVote':
       case 'RecordRefusal':
         return this.recordDecision(address, envelope, command);
+      case 'AnswerTask':
+      case 'DelegateTask':
+        return this.recordAnswer(address, envelope, command);
       case 'FireTimer':
         return this.fireTimer(address, envelope, command);
       case 'ForkRun':
@@ -229,6 +234,18 @@ export class RunDesk {
     const refusal = tried.find(({ commandId }) => commandId === envelope.id);
     if (refusal === undefined || command.type === 'RecordRefusal') return answered(address, judged);
     return refused({ code: refusal.code, message: refusal.message, reaction: 'terminal', details: { runId: address.runId } });
+  }
+
+  /** What a person says to what the run asks. */
+  private async recordAnswer(
+    address: RunAddress,
+    envelope: CommandEnvelope,
+    command: RunCommandOf<'AnswerTask' | 'DelegateTask'>,
+  ): Promise<Answer> {
+    const state = await this.ports.runs.of(address).settled();
+    const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
+    const spoken = await spokenBy(this.ports, address, { envelope, command, state });
+    return answered(address, await this.submit(address, { envelope, command: spoken, code, codeStamp: codeStamp(state) }));
   }
 
   /** Most timers say nothing of what comes next: only with the end of a tool call does an agent decide, with its newest build. */
@@ -325,7 +342,7 @@ function progressOf(state: RunState, command: RunCommandOf<'RecordProgress'>): P
   };
 }
 
-const MAY_END_A_CALL = /^(approval|start|total)-/;
+const MAY_END_A_CALL = /^(b\d+-)?(approval|start|total|task)-/;
 
 const NOT_FOUND: ErrorRecord = {
   code: 'RunNotFound',

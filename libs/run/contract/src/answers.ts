@@ -40,6 +40,7 @@ export const openPromise = z.object({
     'approval',
     'child',
     'message',
+    'task',
   ]),
   keeper: z.enum(['admission', 'orchestrator', 'timers', 'person', 'caller']),
   id: z.string(),

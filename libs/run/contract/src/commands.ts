@@ -7,6 +7,7 @@ import { messageSentEntry } from './messages';
 import { repinRun } from './pinning';
 import { pooledCommandSchemas } from './pooled';
 import { limitExtension, runLimits } from './spending';
+import { taskAskedEntry, taskCommandSchemas } from './tasks';
 import { PROGRESS_ENTRIES_MAX, STATE_ITEMS_MAX, TIMER_DELAY_MS_MAX } from './limits';
 import {
   actor,
@@ -79,6 +80,7 @@ export const progressEntry = z.discriminatedUnion('type', [
   }),
   childRequestedEntry,
   messageSentEntry,
+  taskAskedEntry,
   /** Nothing to do until an inbound fact: the worker lets go of the run (and may keep it warm). */
   z.object({ type: z.literal('suspended') }),
   /** The worker is going away: another shall go on. */
@@ -140,6 +142,7 @@ export const runCommandSchemas = {
   }),
   ...approvalCommandSchemas,
   ...deadLetterCommandSchemas,
+  ...taskCommandSchemas,
   /** Sent to the run that is to be: it begins as a copy of another one, which may have ended. */
   ForkRun: z.object({
     type: z.literal('ForkRun'),
@@ -228,6 +231,8 @@ export const runCommand = z.discriminatedUnion('type', [
   runCommandSchemas.RecordRefusal,
   runCommandSchemas.RedriveEffect,
   runCommandSchemas.GiveUpEffect,
+  runCommandSchemas.AnswerTask,
+  runCommandSchemas.DelegateTask,
   runCommandSchemas.ForkRun,
   runCommandSchemas.RewindRun,
   runCommandSchemas.ReleaseRun,

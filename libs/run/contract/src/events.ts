@@ -7,6 +7,7 @@ import { SIGNAL_PAYLOAD_PATHS, signalEventSchemas } from './signals';
 import { APPROVAL_PAYLOAD_PATHS, approvalEventSchemas } from './approvals';
 import { MESSAGE_PAYLOAD_PATHS, messageEventSchemas } from './messages';
 import { guardEventSchemas, limitExtension, runLimits } from './spending';
+import { TASK_PAYLOAD_PATHS, taskEventSchemas } from './tasks';
 import { compensation, effectsLeft, UNDO_PAYLOAD_PATHS, undoEventSchemas } from './undo';
 import { DEAD_LETTER_PAYLOAD_PATHS, deadLetterEventSchemas, effectLimits, exhaustion } from './dead-letters';
 import {
@@ -184,6 +185,9 @@ export const runEventSchemas = {
       'wait',
       'approval-expiry',
       'approval-escalation',
+      'task-reminder',
+      'task-escalation',
+      'task-expiry',
     ]),
     /** The call that the timer serves; absent for the deadline of the run. */
     call: callId.optional(),
@@ -195,6 +199,7 @@ export const runEventSchemas = {
   ...signalEventSchemas,
   ...childEventSchemas,
   ...messageEventSchemas,
+  ...taskEventSchemas,
   ...branchEventSchemas,
   /** The worker is asked to let go; what is under way is finished first, or given up after a while. */
   RunPauseRequested: z.object({ reason: z.string(), commandId: z.string(), requestedAtMs: timestampMs }),
@@ -304,6 +309,7 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   ...SIGNAL_PAYLOAD_PATHS,
   ...CHILD_PAYLOAD_PATHS,
   ...MESSAGE_PAYLOAD_PATHS,
+  ...TASK_PAYLOAD_PATHS,
   ...APPROVAL_PAYLOAD_PATHS,
   ...BRANCH_PAYLOAD_PATHS,
 };

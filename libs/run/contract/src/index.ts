@@ -17,6 +17,7 @@ export * from './recorded-run';
 export * from './rejections';
 export * from './signals';
 export * from './spending';
+export * from './tasks';
 export * from './tokens';
 export * from './undo';
 export * from './values';

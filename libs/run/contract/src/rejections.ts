@@ -47,6 +47,11 @@ export type RunRejectionType =
   | 'OnlyAPersonMay'
   | 'TooManySignals'
   | 'CallbackClosed'
+  | 'NoSuchTask'
+  | 'TaskClosed'
+  | 'OtherTask'
+  | 'NotYourTask'
+  | 'InvalidAnswer'
   | ApprovalRefusal
   | 'NoSuchRevision'
   | 'HistoryTooLong'

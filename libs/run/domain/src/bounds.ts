@@ -24,6 +24,8 @@ export const EXECUTIONS_MAX = 10;
 export const PROBE_RETRY: RetryPolicy = { attemptsMax: 10, initialDelayMs: 1_000, factor: 2.5, delayMaxMs: 300_000 };
 /** Signals that a run keeps until somebody reads them: together they fit into one activation of its worker. */
 export const SIGNALS_UNREAD_MAX = 100;
+/** Answers to persons that a run remembers: whoever comes late is told what became of it. */
+export const TASKS_REMEMBERED = 100;
 /** Somebody may read soon: a sender that comes back after this is not in the way. */
 export const SIGNAL_RETRY_MS = 1_000;
 /** Undoing is tried as patiently as the causes of its failing last: soon, then seldom; over about an hour in all. */

@@ -14,5 +14,7 @@ export * from './run.evolve';
 export * from './run.journal';
 export * from './run.state';
 export * from './run.view';
+export { openTask } from './task/evolve-task';
+export * from './task/task.state';
 export * from './undo/undo-ledger';
 export * from './approval/untold-trials';

@@ -10,6 +10,7 @@ import type {
   ShownSignal,
 } from '@perdure/run-contract';
 import type { ToolApproval } from './approval/approval.state';
+import type { RunTask } from './task/task.state';
 
 /** The newest execution of an effect that must not be doubled, from its claim until it is known how it ended. */
 export interface EffectExecution {
@@ -115,7 +116,14 @@ export type OpenCall =
       readonly tell?: string;
     }
   | { readonly kind: 'sleep'; readonly call: string; readonly sinceMs: number }
-  | { readonly kind: 'wait'; readonly call: string; readonly signal: string; readonly sinceMs: number };
+  | {
+      readonly kind: 'wait';
+      readonly call: string;
+      readonly signal: string;
+      readonly sinceMs: number;
+      /** A person is asked: no signal ends it. */
+      readonly task?: RunTask;
+    };
 
 /** A call that a worker carries out. */
 export type WorkedCall = Extract<OpenCall, { kind: 'tool' | 'model' }>;
@@ -128,7 +136,7 @@ export function isWaiting(call: OpenCall): call is Exclude<OpenCall, WorkedCall>
 /** What a person would call it. */
 export function callName(call: OpenCall): string {
   if (call.kind === 'tool') return call.tool;
-  if (call.kind === 'wait') return call.signal;
+  if (call.kind === 'wait') return call.task?.terms.title ?? call.signal;
   if (call.kind === 'child' || call.kind === 'message') return call.name;
   return call.kind === 'model' ? call.model : 'sleep';
 }

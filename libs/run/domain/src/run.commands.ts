@@ -146,6 +146,21 @@ export interface RecordVote extends RunCommandOf<'RecordVote'>, Examined {}
 /** A person has tried what it may not. */
 export interface RecordRefusal extends RunCommandOf<'RecordRefusal'>, Examined {}
 
+/** Who speaks, and what that person may decide as. */
+interface Spoken {
+  readonly by: string;
+  readonly roles: readonly string[];
+}
+
+/** A person answers what the run asks. */
+export interface AnswerTask extends RunCommandOf<'AnswerTask'>, Spoken {
+  /** What does not fit the form, one line for each, and of which question that form was. */
+  readonly checked: { readonly asked: number | undefined; readonly issues: readonly string[] };
+}
+
+/** A person gives to another what the run asks. */
+export interface DelegateTask extends RunCommandOf<'DelegateTask'>, Spoken {}
+
 /** A person has an effect in the dead letters tried again, or gives it up. */
 export interface DeadLetterCommand extends Omit<RunCommandOf<'RedriveEffect' | 'GiveUpEffect'>, 'type'> {
   readonly type: 'RedriveEffect' | 'GiveUpEffect';
@@ -202,6 +217,8 @@ export type DomainCommand =
   | NoteMessage
   | RecordVote
   | RecordRefusal
+  | AnswerTask
+  | DelegateTask
   | DeadLetterCommand
   | RunCommandOf<'FireTimer'>
   | RunCommandOf<'RecordProgress'>;

@@ -29,6 +29,7 @@ import { decideProgress } from './lifecycle/decide-progress';
 import { decideSignal } from './signal/decide-signal';
 import { withTimers } from './effect/exhaustion';
 import type { DecidedCommand, Identities } from './run.commands';
+import { decideTask } from './task/decide-task';
 import { undoing } from './undo/undoing';
 import { evolve } from './run.evolve';
 import { noRun, type RunState } from './run.state';
@@ -53,7 +54,7 @@ function decide(given: DecidedCommand, state: RunState, identities: Identities):
   if (command.type === 'RequestRun' && state.status !== 'ended') return decideRequest({ command, at, code }, state);
   if (command.type === 'RequestFork' && state.status !== 'ended') return decideFork({ command, at, code, ...identities }, state);
   if (state.status === 'none') return decideForMissing();
-  if (state.status === 'ended') return decideForEnded(given, state);
+  if (state.status === 'ended') return decideForEnded({ ...given, ...identities }, state);
   switch (command.type) {
     case 'RequestRun':
       return decideRequest({ command, at, code }, state);
@@ -103,6 +104,9 @@ function decide(given: DecidedCommand, state: RunState, identities: Identities):
       return decideVote({ command, at, code, ...identities }, state);
     case 'RecordRefusal':
       return decideRefusal({ command, at, code }, state);
+    case 'AnswerTask':
+    case 'DelegateTask':
+      return decideTask({ command, at, code, ...identities }, state);
     case 'RedriveEffect':
     case 'GiveUpEffect':
       return decideDeadLetter({ command, at, code }, state);

@@ -10,6 +10,8 @@ import * as approval from './approval/evolve-approval';
 import * as effect from './effect/evolve-effect';
 import { isOfGuard, watch, type GuardEventType } from './guard/evolve-guard';
 import * as signal from './signal/evolve-signal';
+import * as task from './task/evolve-task';
+import { isOfTask } from './task/task.state';
 import * as undo from './undo/evolve-undo';
 import {
   callName,
@@ -39,6 +41,7 @@ function nextOf(run: OpenRun, event: Exclude<RunEvent, { type: 'RunRequested' }>
   if (approval.isOfApproval(event)) return approval.evolveApproval(run, event);
   if (signal.isOfSignal(event)) return signal.evolveSignal(run, event, timeOf(event, run));
   if (message.isOfMessage(event)) return message.evolveMessage(run, event, timeOf(event, run));
+  if (task.isOfTaskFact(event)) return task.evolveTask(run, event);
   if (child.isOfChild(event)) return child.evolveChild(run, event, timeOf(event, run));
   if (branch.isOfBranch(event)) return branch.evolveBranch(run, event);
   return undo.isOfUndo(event) ? undo.evolveUndo(run, event) : evolveOpen(run, event);
@@ -69,6 +72,7 @@ type FoldedElsewhere =
   | undo.UndoEventType
   | signal.SignalEventType
   | child.ChildEventType
+  | task.TaskEventType
   | message.MessageEventType
   | approval.ApprovalEventType
   | branch.BranchEventType;
@@ -323,7 +327,7 @@ function timerFired(run: OpenRun, event: RunEventOf<'TimerFired'>): OpenRun {
   const timer = run.timers.get(event.data.timerId);
   if (timer === undefined) throw impossible(run, event);
   const next = { ...run, timers: without(run.timers, timer.timerId) };
-  if (timer.call === undefined || isOfApproval(timer)) return next;
+  if (timer.call === undefined || isOfApproval(timer) || isOfTask(timer)) return next;
   if (timer.purpose === 'sleep') {
     const outcome = { ok: true as const, value: null };
     const arrived = { revision: run.revision, call: timer.call, outcome, kind: 'sleep' as const, name: 'sleep' };
@@ -375,6 +379,7 @@ function ended(
     unknownEffects: [...(run.ending?.unknown ?? []), ...run.undo.unknown, ...unknownEffects(run)],
     effects,
     commands: run.commands,
+    tasksClosed: run.tasksClosed,
     turn: run.turn,
     limits: run.limits,
     spent: run.spent,

@@ -15,6 +15,7 @@ import { newGuard, nothingSpent, type Guard } from './guard/run.guard';
 import type { Journal } from './run.journal';
 import { emptyJournal } from './run.journal';
 import { isRunnable, type OpenCall, type OpenTool } from './run.calls';
+import type { ClosedTask } from './task/task.state';
 import { emptyLedger, type Ending, type UndoLedger } from './undo/undo-ledger';
 
 export * from './run.calls';
@@ -111,6 +112,8 @@ interface OpenRunFields {
   readonly commandsForgottenUpToMs: number;
   /** What was tried against approvals, bounded. */
   readonly refusals: readonly KnownRefusal[];
+  /** The newest of those that persons were asked for. */
+  readonly tasksClosed: readonly ClosedTask[];
   readonly limits: RunLimits;
   readonly spent: Spending;
   /** What its children have used that have ended, and theirs. */
@@ -143,6 +146,7 @@ export interface EndedRun {
   /** What became of the effects of a run that did not complete. */
   readonly effects: EffectsLeft | undefined;
   readonly commands: readonly KnownCommand[];
+  readonly tasksClosed: readonly ClosedTask[];
   readonly turn: number;
   readonly limits: RunLimits;
   readonly spent: Spending;
@@ -231,6 +235,7 @@ export function newRunFields(revision: number, request: RunRequest, limits: RunL
     commands: [],
     commandsForgottenUpToMs: 0,
     refusals: [],
+    tasksClosed: [],
     limits,
     spent: nothingSpent,
     spentByChildren: nothingSpent,
@@ -243,7 +248,7 @@ export function commonFields(run: OpenRun): OpenRunFields {
   const { revision, request, sinceMs, epoch, lastSeq, term, lostInARow, lastWorkerId, pin, turn, branch } = run;
   const { calls, timers, inbound, signals, journal, cancel, pause, undo, ending, commands, commandsForgottenUpToMs, refusals } =
     run;
-  const { limits, spent, spentByChildren, guard } = run;
+  const { tasksClosed, limits, spent, spentByChildren, guard } = run;
   return {
     revision,
     request,
@@ -268,6 +273,7 @@ export function commonFields(run: OpenRun): OpenRunFields {
     commands,
     commandsForgottenUpToMs,
     refusals,
+    tasksClosed,
     limits,
     spent,
     spentByChildren,

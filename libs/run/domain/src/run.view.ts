@@ -6,6 +6,7 @@ import { addSpending, nothingSpent } from './guard/run.guard';
 import { waitForBuild, type Surroundings } from './pin/pin.view';
 import { whyWithheld } from './effect/pooled';
 import { extendText } from './guard/decide-guard';
+import { answerersOf, type RunTask } from './task/task.state';
 import {
   isOpen,
   type EffectExecution,
@@ -168,7 +169,7 @@ function resumeText({ guard: { hold } }: OpenRun): string {
 
 function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const { sinceMs } = call;
-  if (call.kind === 'wait') return ofWait(run, call);
+  if (call.kind === 'wait') return call.task === undefined ? ofWait(run, call) : ofTask(call.call, call.task);
   if (call.kind === 'child') return ofChild(call);
   if (call.kind === 'message') return ofMessage(call);
   if (call.kind === 'tool' && call.deadLetter !== undefined) return ofDeadLetter(call);
@@ -284,6 +285,21 @@ function ofWait(run: OpenRun, { call, signal, sinceMs }: Extract<OpenCall, { kin
     ...(dueAtMs === undefined ? {} : { dueAtMs }),
     detail: `the signal ${signal}`,
     closedBy: dueAtMs === undefined ? sent : `${sent}; or its timer fires when it is due, and the code goes on without it`,
+  };
+}
+
+function ofTask(call: string, task: RunTask): OpenPromise {
+  const { title, askedAtMs, dueAtMs, expires } = task.terms;
+  const due = dueAtMs ?? expires?.atMs;
+  const end = expires === undefined ? '' : `; or it is over at ${new Date(expires.atMs).toISOString()} (${expires.action})`;
+  return {
+    promise: 'task',
+    keeper: 'person',
+    id: call,
+    sinceMs: askedAtMs,
+    ...(due === undefined ? {} : { dueAtMs: due }),
+    detail: `an answer of ${answerersOf(task).join(' or ')}: ${title}`,
+    closedBy: `one of them answers: perdure task answer <run> ${call}${end}`,
   };
 }
 

@@ -2,6 +2,7 @@ import type { Logger } from '@perdure/kernel';
 import type { EditedUse, EffectClass, ModelCost, Outcome, ParentClosePolicy, RunLimits, ToolCall } from '@perdure/run-contract';
 import type { ChildTool, LoopGuard, RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
 import type { z } from 'zod';
+import type { AskOptions, AskTerms } from './asking';
 
 /** What a tool is given beside its input. */
 export interface ToolScope {
@@ -251,6 +252,8 @@ export interface PollOptions<T> {
   readonly timeoutMs?: number;
 }
 
+type Expiry<F extends z.ZodType, A> = Omit<NonNullable<AskTerms<F>['expires']>, 'action'> & { readonly action: A };
+
 type Branch = (ctx: WorkflowContext) => unknown;
 
 /**
@@ -320,6 +323,13 @@ export interface WorkflowContext {
    * @throws Terminal `PollTimedOut`
    */
   poll<T>(name: string, look: (scope: StepScope) => T | Promise<T>, options: PollOptions<T>): Promise<T>;
+  /**
+   * Asks a person, and waits durably for the answer, which fits `form` before it is taken. What becomes of it when nobody answers,
+   * `expires` says; with `continue` the code is given `undefined`.
+   * @throws Terminal `TaskExpired` with `expires.action` `fail`; `InvalidQuestion`
+   */
+  ask<F extends z.ZodType>(asked: AskOptions<F> & { readonly expires: Expiry<F, 'continue'> }): Promise<z.output<F> | undefined>;
+  ask<F extends z.ZodType>(asked: AskOptions<F>): Promise<z.output<F>>;
   /** Recorded values: the same when the code runs again. */
   now(): number;
   random(): number;

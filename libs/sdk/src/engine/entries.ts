@@ -88,6 +88,11 @@ export function signalAwaitedEntry(call: string, name: string, timeoutMs: number
   return `{"type":"signal-awaited","call":${quote(call)},"name":"${name}"${limit}}`;
 }
 
+/** `terms` are JSON text already. */
+export function taskAskedEntry(call: string, terms: string): string {
+  return `{"type":"task-asked","call":${quote(call)},${terms.slice(1)}`;
+}
+
 /** `payload` is JSON text already. */
 export function messageSentEntry(
   call: string,

@@ -1,4 +1,4 @@
-import { canonicalJson, fitsInto, isToken, mustBeClaimed, PerdureError, Terminal, type Logger } from '@perdure/kernel';
+import { ASK_NAME, canonicalJson, fitsInto, isToken, mustBeClaimed, PerdureError, Terminal, type Logger } from '@perdure/kernel';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import {
   childRequestedEntry,
@@ -6,6 +6,7 @@ import {
   TIMER_DELAY_MS_MAX,
   type Activate,
   type Instruction,
+  type TaskTerms,
 } from '@perdure/run-contract';
 import { probe, useClaimed, type ClaimedToolUse, type ClaimPort, type ProbeTool } from './claimed-effect';
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
@@ -231,6 +232,12 @@ export class WorkflowCalls implements CallPort {
     const limitMs = timeoutMs === undefined ? undefined : Math.max(0, Math.ceil(timeoutMs));
     const begin = (): void => this.desk.intend(call, entry.signalAwaitedEntry(call, signal, limitMs));
     return this.desk.make({ call, kind: 'wait', name: signal }, { begin });
+  }
+
+  ask(call: string, terms: TaskTerms): Promise<unknown> {
+    const { text } = serialise(terms, 'The question');
+    const begin = (): void => this.desk.intend(call, entry.taskAskedEntry(call, text));
+    return this.desk.make({ call, kind: 'wait', name: ASK_NAME }, { begin });
   }
 
   send(

@@ -1,7 +1,8 @@
 import type { z } from 'zod';
 import type { VersionRange } from './journaled-values';
 import { CALLBACK_PREFIX, Terminal, type ErrorRecord, type Logger } from '@perdure/kernel';
-import { callbackPayload, callbackToken, runAddress } from '@perdure/run-contract';
+import { callbackPayload, callbackToken, runAddress, type TaskTerms } from '@perdure/run-contract';
+import { answerIn, termsOf, type AskOptions } from './asking';
 import { errorOf } from './outcome';
 import type {
   Callback,
@@ -43,6 +44,8 @@ export interface CallPort {
   child(call: string, name: string, order: { readonly input: unknown; readonly options: ChildOrder }): Promise<unknown>;
   /** Resolves with `Waited`. */
   waitFor(call: string, signal: string, timeoutMs: number | undefined): Promise<unknown>;
+  /** Resolves with the answer. */
+  ask(call: string, terms: TaskTerms): Promise<unknown>;
   value(call: string, name: 'now' | 'random' | 'uuid'): unknown;
   version(changeId: string, range: VersionRange): number;
 }
@@ -153,6 +156,10 @@ export class Scope implements WorkflowContext {
 
   poll<T>(name: string, look: (scope: StepScope) => T | Promise<T>, options: PollOptions<T>): Promise<T> {
     return poll({ name, look, options }, new Scope(this.port, `${this.next()}.`), this.port.clock);
+  }
+
+  async ask<F extends z.ZodType>(asked: AskOptions<F>): Promise<z.output<F> | undefined> {
+    return answerIn(asked, await this.port.ask(this.next(), termsOf(asked)));
   }
 
   now(): number {

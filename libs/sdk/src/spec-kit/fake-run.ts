@@ -1,4 +1,4 @@
-import type { ErrorRecord } from '@perdure/kernel';
+import { ASK_NAME, type ErrorRecord } from '@perdure/kernel';
 import type {
   EditedUse,
   InboundFact,
@@ -129,6 +129,8 @@ export class FakeRun {
         this.intended(fact.call, { kind: 'wait', name: fact.name, attempt: 1, waits: false });
         if (fact.timeoutMs !== undefined) this.sleeping.set(`wait-${fact.call}`, fact.timeoutMs);
         return this.matchSignals();
+      case 'task-asked':
+        return this.intended(fact.call, { kind: 'wait', name: ASK_NAME, attempt: 1, waits: false });
       case 'message-sent':
         return this.intended(fact.call, { kind: 'message', name: fact.name, attempt: 1, waits: false });
       case 'continued':

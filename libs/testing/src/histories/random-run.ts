@@ -138,6 +138,8 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
     const { call, messageId } = message;
     return { type: 'NoteMessage', call, messageId, ...(pick % 2 === 0 ? {} : { error: BROKEN }) };
   }
+  const question = what < 38 && isOpen(state) ? [...state.calls.values()].find(isQuestion) : undefined;
+  if (question !== undefined) return answerOrDelegate(question, pick);
   const asked = what < 40 && isOpen(state) ? [...state.calls.values()].find(isInQuestion) : undefined;
   if (asked !== undefined) return resolve(asked.call, turn);
   const dead = what < 50 && isOpen(state) ? [...state.calls.values()].find(isDeadLetter) : undefined;
@@ -161,6 +163,17 @@ function commandFor(state: RunState, turn: Turn): DomainCommand {
 function dueTimer({ timers }: OpenRun, { move: { pick }, nowMs }: Turn): string {
   const due = [...timers.values()].filter(({ dueAtMs }) => dueAtMs <= nowMs).map(({ timerId }) => timerId);
   return due.length > 0 && pick % 5 > 0 ? chosen(due, pick) : chosen([...timers.keys(), 'none'], pick);
+}
+
+function isQuestion(call: OpenCall): boolean {
+  return call.kind === 'wait' && call.task !== undefined;
+}
+
+function answerOrDelegate(open: OpenCall, pick: number): DomainCommand {
+  const said = { call: open.call, by: chosen(['mia', 'leo'], pick), roles: pick % 2 === 0 ? [] : ['head'] };
+  if (pick % 3 === 0) return { type: 'DelegateTask', ...said, to: 'user:leo' };
+  const asked = open.kind === 'wait' ? open.task?.asked : undefined;
+  return { type: 'AnswerTask', ...said, answer: pick, checked: { asked, issues: pick % 7 === 0 ? ['/n is wrong'] : [] } };
 }
 
 function isInQuestion(call: OpenCall): boolean {
@@ -318,6 +331,19 @@ function workflowEntries(state: OpenRun, { move: { kind: what, pick }, index }: 
     const limit = pick % 2 === 0 ? {} : { timeoutMs: pick };
     return [{ type: 'signal-awaited', call, name: chosen(SIGNALS, pick >> 1), ...limit }];
   }
+  if (what === 76 && pick % 2 === 0)
+    return [
+      {
+        type: 'task-asked',
+        call,
+        title: 'which?',
+        form: {},
+        assignee: 'user:mia',
+        remindMs: [pick],
+        escalate: [{ afterMs: pick, to: 'role:head' }],
+        ...(pick % 3 === 0 ? {} : { expires: { afterMs: 2 * pick, action: chosen(['fail', 'continue'] as const, pick >> 1) } }),
+      },
+    ];
   if (what < 77) return [{ type: 'message-sent', call, to: 'other', name: chosen(SIGNALS, pick), payload: pick }];
   if (what < 78) {
     const how = pick % 3 === 0 ? { detached: true } : {};

@@ -51,6 +51,12 @@ const OF_WORKFLOWS = [
   'MessageSent',
   'MessageDelivered',
   'MessageRefused',
+  'TaskAsked',
+  'TaskAnswered',
+  'TaskDelegated',
+  'TaskReminded',
+  'TaskEscalated',
+  'TaskExpired',
   'RunContinued',
 ];
 

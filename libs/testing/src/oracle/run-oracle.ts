@@ -105,6 +105,12 @@ const answeredByAnother: Rule = (notes, data, revision) => {
   notes.arrived.set(revision, String(data['call']));
 };
 
+/** A model is told at once, as of a tool. */
+const answeredByPerson: Rule = (notes, data, revision) => {
+  answeredByAnother(notes, data, revision);
+  if (notes.isAgent) give(notes, String(data['call']));
+};
+
 const RULES: Readonly<Record<string, Rule>> = {
   RunRequested: (notes, data) => {
     notes.status = 'queued';
@@ -257,6 +263,15 @@ const RULES: Readonly<Record<string, Rule>> = {
     notes.intended.delete(call);
     notes.arrived.set(revision, call);
   },
+  TaskAsked: (notes, data) => {
+    if (data['asTool'] === undefined) begin(notes, String(data['call']));
+    else notes.intended.add(String(data['call']));
+  },
+  TaskAnswered: answeredByPerson,
+  TaskExpired: answeredByPerson,
+  TaskDelegated: () => undefined,
+  TaskReminded: () => undefined,
+  TaskEscalated: () => undefined,
   MessageSent: (notes, data) => begin(notes, String(data['call'])),
   MessageDelivered: answeredByAnother,
   MessageRefused: answeredByAnother,

@@ -4,6 +4,7 @@ import { tailItems } from '../run.journal';
 import { askedAnew } from '../approval/request-approval';
 import type { AskedApprovals, EndedEffects } from '../run.commands';
 import { mayHaveHappened, type OpenCall, type OpenChild, type OpenRun, type OpenTool, type RunState } from '../run.state';
+import { askedAgain } from '../task/decide-task';
 import { evolve } from '../run.evolve';
 
 /**
@@ -96,6 +97,7 @@ function opening(run: OpenRun, open: OpenCall, { nowMs, asFork, childRun, messag
     case 'sleep':
       return [timerSet(call, 'sleep', { call, dueAtMs: timerOf(run, call) ?? nowMs })];
     case 'wait': {
+      if (open.task !== undefined) return askedAgain(run, open.task);
       const dueAtMs = timerOf(run, call);
       const limit = dueAtMs === undefined ? {} : { dueAtMs };
       return [{ type: 'SignalAwaited', data: { call, name: open.signal, ...limit } }];

@@ -12,11 +12,14 @@ import type {
   DecidedCommand,
   EnforceCancel,
   EnforcePause,
+  Identities,
   KnownCode,
   LoseActivation,
   PlaceRun,
   RequestRun,
 } from '../run.commands';
+import { isAnsweredAgain, taskTimerFired } from '../task/decide-task';
+import { isOfTask } from '../task/task.state';
 import { lastOf } from '../undo/undoing';
 import { cancelled, isWaitedFor } from './ensuing';
 import { evolve } from '../run.evolve';
@@ -211,6 +214,7 @@ export function decideFire({ command, at, code }: Given<RunCommandOf<'FireTimer'
   }
   if (timer.purpose === 'approval-expiry' || timer.purpose === 'approval-escalation')
     return approvalTimerFired({ command, at, code }, run, timer);
+  if (isOfTask(timer)) return taskTimerFired({ command, at, code }, run, timer);
   const fired: RunEvent = { type: 'TimerFired', data: { timerId: timer.timerId, dueAtMs: timer.dueAtMs } };
   if (timer.purpose === 'deadline') {
     return accept<RunEvent>(fired, { type: 'RunTimedOut', data: { deadlineAtMs: timer.dueAtMs, endedAtMs: at.nowMs } });
@@ -229,7 +233,10 @@ export function paused(reason: string): RunEvent {
 }
 
 /** A command that cannot change a run that has ended; repeats of what ended it are still answered. */
-export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): RunDecision {
+export function decideForEnded(
+  { command, at, code, hash }: DecidedCommand & Pick<Identities, 'hash'>,
+  run: EndedRun,
+): RunDecision {
   switch (command.type) {
     case 'RequestRun':
       return decideRequest({ command, at, code: { behaviour: undefined, tool: () => undefined } }, run);
@@ -258,6 +265,9 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'SignalRun':
       if (run.commands.some((known) => known.id === at.commandId)) return accept();
       break;
+    case 'AnswerTask':
+      if (isAnsweredAgain({ command, at, code, hash }, run)) return accept();
+      break;
     case 'RequestFork':
       if (run.request.requestHash === command.requestHash) return accept();
       return alreadyExists();
@@ -273,6 +283,7 @@ export function decideForEnded({ command, at }: DecidedCommand, run: EndedRun): 
     case 'RecordRefusal':
     case 'RedriveEffect':
     case 'GiveUpEffect':
+    case 'DelegateTask':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {
     details: { outcome: run.outcome.status },

@@ -1,13 +1,5 @@
 import { accept, unreachable, type Decision, type ErrorRecord } from '@perdure/kernel';
-import type {
-  InboundFact,
-  JournalEntry,
-  ProgressEntry,
-  ReportMark,
-  RunCommandOf,
-  RunEvent,
-  RunRejection,
-} from '@perdure/run-contract';
+import type { JournalEntry, ProgressEntry, ReportMark, RunCommandOf, RunEvent, RunRejection } from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import { afterDecision } from '../agent/agent-loop';
 import { RETRY_AFTER_MS_MAX } from '../bounds';
@@ -25,9 +17,11 @@ import { decideContinue } from '../branch/decide-branch';
 import { childRequested } from '../child/decide-child';
 import { afterLoss, paused } from './decide-lifecycle';
 import { cancelled, isWaitedFor } from './ensuing';
+import { entriesFrom, firstUndeliverable, isJournalEntry } from './journal-entries';
 import { notTheExecutor } from '../effect/not-the-executor';
 import { isPooled } from '../effect/pooled';
 import { signalAwaited } from '../signal/decide-signal';
+import { taskAsked } from '../task/decide-task';
 import { messageSent } from '../message/decide-message';
 import { callConflict, refusal, unknownCall } from '../rejection';
 import { refusedByWorker } from '../approval/decide-approval';
@@ -166,6 +160,8 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
       return signalAwaited(entry, run, nowMs);
     case 'child-requested':
       return childRequested(entry, run, report.childRun);
+    case 'task-asked':
+      return taskAsked(entry, run, nowMs);
     case 'message-sent':
       return messageSent(entry, run, report);
     case 'suspended':
@@ -362,33 +358,6 @@ function workerOf(run: OpenRun): string {
 
 function isLettingGo({ type }: ProgressEntry): boolean {
   return type === 'cancelled' || type === 'suspended' || type === 'handed-over';
-}
-
-function isJournalEntry(entry: ProgressEntry): entry is JournalEntry {
-  return entry.type === 'step' || entry.type === 'value' || entry.type === 'delivered';
-}
-
-/** The run of journal entries that begins at `start`: they become one fact. */
-function entriesFrom(entries: readonly ProgressEntry[], start: number): JournalEntry[] {
-  const run: JournalEntry[] = [];
-  for (let index = start; index < entries.length; index += 1) {
-    const entry = entries[index] as ProgressEntry;
-    if (!isJournalEntry(entry)) break;
-    run.push(entry);
-  }
-  return run;
-}
-
-/** An inbound fact is delivered to the call that waits for it, once. */
-function firstUndeliverable(steps: readonly JournalEntry[], inbound: readonly InboundFact[]): JournalEntry | undefined {
-  let left = inbound;
-  return steps.find((step) => {
-    if (step.type !== 'delivered') return false;
-    const rest = left.filter((fact) => fact.revision !== step.revision || fact.call !== step.call);
-    const isThere = rest.length < left.length;
-    left = rest;
-    return !isThere;
-  });
 }
 
 function buildOf(run: OpenRun): string {
