@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { Task, TaskPage } from '@perdure/approval-contract';
+import type { Task, TaskLine, TaskPage } from '@perdure/approval-contract';
 import { ROOT } from '@perdure/cli';
 import { Client } from '@perdure/sdk';
 import { openRig } from '../rig/fresh-stack';
@@ -75,6 +75,18 @@ it('reminds, lets others answer, and is over, by timers that survive', async () 
   expect(await post(task, 'answer', { by: 'eva', answer: ANSWER })).toMatchObject({ status: 202 });
   const silent = await world.perform('invoice', { assignee: 'role:finance', expiresMs: 50 });
   expect(silent).toEqual({ status: 'completed', output: { approved: false, amount: 0 } });
+});
+
+it('answers the model of an agent, also when its worker has died meanwhile', async () => {
+  const runId = await world.start('clerk', {});
+  await world.until(runId, ofType('RunSuspended'));
+  await world.rig.stack.child('worker-1').replaced(world.rig.stack.kill('worker-1'));
+  const { tasks } = await client.tasks.list({ assignee: 'user:mia' });
+  const task = tasks.find((line) => line.runId === runId);
+  expect(task).toMatchObject({ title: 'Which account?', name: 'clerk' });
+  await client.tasks.answer(task as TaskLine, { answer: '4711' }, { by: 'mia' });
+  const output = JSON.stringify([{ ok: true, value: { answer: '4711' } }]);
+  expect((await world.ended(runId)).outcome).toEqual({ status: 'completed', output });
 });
 
 it.each([

@@ -1,6 +1,7 @@
 export { Cancelled, PerdureError, Retryable, Terminal } from '@perdure/kernel';
 export { aiSdkModel, type AiSdkModelOptions, type ModelPrices } from './adapters/ai-sdk';
 export type { Approval, ApprovalLine, ApprovalStatus, Task, TaskLine, TaskPage, TaskStatus } from '@perdure/approval-contract';
+export { askPerson, type AskPersonOptions } from './ask-person';
 export { agent, type AgentOptions } from './agent';
 export {
   approverKey,

@@ -45,7 +45,7 @@ export function manifestOf(offer: Offer, digest: Digest, { build, compatibleWith
 }
 
 function manifestOfTool(tool: Tool, workerPool: string): unknown {
-  const { name, effect, timeoutMs, retry, input, probe, pool, timeouts, onExhausted, compensation, approval, child } = tool;
+  const { name, effect, timeoutMs, retry, input, probe, pool, timeouts, onExhausted, compensation, approval, child, ask } = tool;
   return {
     name,
     effectClass: effect,
@@ -56,6 +56,7 @@ function manifestOfTool(tool: Tool, workerPool: string): unknown {
     ...(pool === undefined ? {} : { pool }),
     ...(approval === undefined ? {} : { approval }),
     ...(child === undefined ? {} : { child }),
+    ...(ask === undefined ? {} : { ask }),
     ...(isExecutedIn(workerPool, tool) ? {} : { declaredOnly: true }),
     ...(timeouts === undefined ? {} : { timeouts }),
     ...(onExhausted === undefined ? {} : { onExhausted }),

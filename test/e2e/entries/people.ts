@@ -1,4 +1,4 @@
-import { workflow, type Duration } from '@perdure/sdk';
+import { agent, askPerson, ruleModel, workflow, type Duration } from '@perdure/sdk';
 import { z } from 'zod';
 
 const verdict = z.object({ approved: z.boolean(), amount: z.number() });
@@ -24,3 +24,16 @@ export const invoice = workflow(
     return answer;
   },
 );
+
+/** Its model asks a person, and answers with what that has said. */
+export const clerk = agent({
+  name: 'clerk',
+  instructions: 'Ask when in doubt.',
+  input: z.object({}),
+  tools: [askPerson({ description: 'Asks accounting.', assignee: 'user:mia' })],
+  model: ruleModel('clerk-rules', ({ messages }) => {
+    const said = messages.flatMap((message) => (message.role === 'tool' ? [message.outcome] : []));
+    if (said.length === 0) return { toolCalls: [{ tool: 'ask_person', args: { title: 'Which account?' } }] };
+    return JSON.stringify(said);
+  }),
+});

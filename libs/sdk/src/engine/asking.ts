@@ -44,6 +44,12 @@ export function answerIn<F extends z.ZodType>({ form, expires }: AskTerms<F>, an
   throw new Terminal('InvalidAnswer', `What was answered does not fit the form: ${parsed.error.message}`);
 }
 
+/** Of a tool whose uses are questions. @throws Terminal `InvalidQuestion` */
+export function termsOfTool<F extends z.ZodType>(name: string, terms: AskTerms<F>): Omit<TaskTerms, 'title' | 'description'> {
+  const { title: _, ...rest } = termsOf({ ...terms, title: name });
+  return rest;
+}
+
 /** @throws Terminal `InvalidQuestion` */
 export function termsOf<F extends z.ZodType>(asked: AskOptions<F>): TaskTerms {
   const { title, description, assignee, due, remind, escalate, expires, form } = asked;

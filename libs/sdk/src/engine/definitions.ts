@@ -1,6 +1,6 @@
 import type { Logger } from '@perdure/kernel';
 import type { EditedUse, EffectClass, ModelCost, Outcome, ParentClosePolicy, RunLimits, ToolCall } from '@perdure/run-contract';
-import type { ChildTool, LoopGuard, RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
+import type { AskTool, ChildTool, LoopGuard, RetryPolicy, ToolTimeouts } from '@perdure/tenant-contract';
 import type { z } from 'zod';
 import type { AskOptions, AskTerms } from './asking';
 
@@ -59,6 +59,8 @@ export interface Tool<I extends z.ZodType = z.ZodType, R = unknown> {
   readonly declaredOnly?: boolean;
   /** A use of it is a run of its own. Made by `subagent()`. */
   readonly child?: ChildTool | undefined;
+  /** A use of it is a question to a person. Made by `askPerson()`. */
+  readonly ask?: AskTool | undefined;
   readonly timeoutMs: number;
   readonly retry: RetryPolicy;
   /** Never run without a grant, whatever the policies of the tenant say. */

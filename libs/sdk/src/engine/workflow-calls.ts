@@ -122,6 +122,7 @@ export class WorkflowCalls implements CallPort {
     const { execution } = this.given;
     if (tool.child !== undefined)
       return rejected(new Terminal('NotATool', `${tool.name} is a run of its own: start it with ctx.child.`));
+    if (tool.ask !== undefined) return rejected(new Terminal('NotATool', `${tool.name} is a question: ask it with ctx.ask.`));
     const plain = this.plainArguments(tool, args);
     if ('error' in plain) return rejected(plain.error);
     const argsHash = execution.host.digest.sha256(canonicalJson(plain.value));

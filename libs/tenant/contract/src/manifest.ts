@@ -37,6 +37,27 @@ export const childTool = z.object({
 });
 export type ChildTool = z.infer<typeof childTool>;
 
+/** A use of the tool is a question to a person, in the words of the model: the contract of runs says what these mean. */
+export const askTool = z.object({
+  /** JSON Schema of the answer. */
+  form: jsonSchema,
+  assignee: z.string().regex(/^(user|role):[A-Za-z0-9_-]{1,64}$/),
+  dueMs: z.number().int().nonnegative().optional(),
+  remindMs: z.array(z.number().int().nonnegative()).max(20).optional(),
+  escalate: z
+    .array(z.object({ afterMs: z.number().int().nonnegative(), to: z.string().max(70) }))
+    .max(10)
+    .optional(),
+  expires: z
+    .object({
+      afterMs: z.number().int().nonnegative(),
+      action: z.enum(['answer', 'fail', 'continue']),
+      answer: z.unknown().optional(),
+    })
+    .optional(),
+});
+export type AskTool = z.infer<typeof askTool>;
+
 export const toolManifest = z.object({
   name: displayName,
   effectClass: z.enum(['pure', 'idempotent', 'probeable', 'irreversible']),
@@ -62,6 +83,8 @@ export const toolManifest = z.object({
     .optional(),
   /** Only of agents: nobody executes it. */
   child: childTool.optional(),
+  /** As `child`. */
+  ask: askTool.optional(),
   /** What becomes of a use whose attempts are exhausted. Absent: it fails with the error of the last one. */
   onExhausted: z.enum(['fail', 'dead-letter']).optional(),
 });

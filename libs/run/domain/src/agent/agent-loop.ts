@@ -6,6 +6,7 @@ import { approvalOf } from '../approval/request-approval';
 import { compensationOf, limitsOf } from '../effect/exhaustion';
 import type { Circumstances, Identities, KnownCode } from '../run.commands';
 import type { OpenRun } from '../run.state';
+import { askingFor } from '../task/asking';
 
 /**
  * The loop of an agent: model, decisions, effects, model. It is not code that is replayed but this function
@@ -94,6 +95,7 @@ function intendTool(
 ): readonly RunEvent[] {
   const manifest = offeredTool(toolCall.tool, given.code);
   if (manifest?.child !== undefined) return [intendChild({ run, call, of: manifest.child }, toolCall, given)];
+  if (manifest?.ask !== undefined) return askingFor({ run, call, of: manifest.ask }, toolCall, given.at.nowMs);
   const effect = {
     call,
     tool: toolCall.tool,

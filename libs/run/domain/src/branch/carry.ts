@@ -4,7 +4,7 @@ import { tailItems } from '../run.journal';
 import { askedAnew } from '../approval/request-approval';
 import type { AskedApprovals, EndedEffects } from '../run.commands';
 import { mayHaveHappened, type OpenCall, type OpenChild, type OpenRun, type OpenTool, type RunState } from '../run.state';
-import { askedAgain } from '../task/decide-task';
+import { askedAgain } from '../task/asking';
 import { evolve } from '../run.evolve';
 
 /**

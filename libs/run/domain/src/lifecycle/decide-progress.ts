@@ -192,7 +192,7 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
 
 function effectIntended(entry: EntryOf<'effect-intended'>, run: OpenRun, report: Report): RunDecision {
   const manifest = report.code.tool(entry.tool);
-  if (manifest?.child !== undefined || manifest === undefined) return unknownTool(entry.tool);
+  if (manifest?.child !== undefined || manifest?.ask !== undefined || manifest === undefined) return unknownTool(entry.tool);
   const { call, tool, args } = entry;
   if (run.calls.has(call)) return callConflict(call);
   const { effectClass, pool } = manifest;

@@ -1,12 +1,13 @@
 import { accept, type Decision } from '@perdure/kernel';
-import type { RunEvent, RunEventOf, RunRejection, TaskAskedEntry, TaskTerms } from '@perdure/run-contract';
+import type { RunEvent, RunEventOf, RunRejection, TaskAskedEntry } from '@perdure/run-contract';
 import { closing, isUnknownAgent } from '../closing';
 import { recallCommand } from '../command-memory';
 import { ensuing } from '../lifecycle/ensuing';
 import { callConflict, commandExpired, notYet, refusal } from '../rejection';
 import type { AnswerTask, DecidedCommand, DelegateTask, Identities } from '../run.commands';
-import { callOfTimer, type EndedRun, type OpenRun, type OpenTimer } from '../run.state';
+import type { EndedRun, OpenRun, OpenTimer } from '../run.state';
 import { openTask } from './evolve-task';
+import { asking } from './asking';
 import { answerersOf, isOfTask, type ClosedTask, type RunTask } from './task.state';
 
 /**
@@ -26,63 +27,6 @@ const AGAIN_MS = 1_000;
 export function taskAsked({ type: _, ...entry }: TaskAskedEntry, run: OpenRun, nowMs: number): RunDecision {
   if (run.calls.has(entry.call)) return callConflict(entry.call);
   return accept(...asking(run, entry, { nowMs }));
-}
-
-export interface AskedHow {
-  readonly nowMs: number;
-  readonly asTool?: { readonly tool: string; readonly toolCallId: string };
-}
-
-/** The fact that asks, and the timers that keep what it promises. */
-export function asking(
-  run: OpenRun,
-  terms: TaskTerms & { readonly call: string },
-  { nowMs, asTool }: AskedHow,
-): readonly RunEvent[] {
-  const { call, title, description, form, assignee, dueMs, remindMs = [], escalate = [], expires } = terms;
-  const { afterMs = 0, ...onExpiry } = expires ?? {};
-  const asked: RunEventOf<'TaskAsked'>['data'] = {
-    call,
-    name: run.request.name,
-    title,
-    ...(description === undefined ? {} : { description }),
-    form,
-    assignee,
-    askedAtMs: nowMs,
-    ...(dueMs === undefined ? {} : { dueAtMs: nowMs + dueMs }),
-    remindAtMs: remindMs.map((ms) => nowMs + ms),
-    escalate: escalate.map((step) => ({ atMs: nowMs + step.afterMs, to: step.to })),
-    ...(expires === undefined ? {} : { expires: { atMs: nowMs + afterMs, ...(onExpiry as typeof expires) } }),
-    ...(asTool === undefined ? {} : { asTool }),
-  };
-  return [{ type: 'TaskAsked', data: asked }, ...timersOf(asked)];
-}
-
-function timersOf({ call, remindAtMs, escalate, expires }: RunEventOf<'TaskAsked'>['data']): readonly RunEvent[] {
-  const timer = (id: string, purpose: RunEventOf<'TimerSet'>['data']['purpose'], dueAtMs: number): RunEvent => ({
-    type: 'TimerSet',
-    data: { timerId: `task-${call}-${id}`, purpose, call, dueAtMs },
-  });
-  return [
-    ...remindAtMs.map((atMs, index) => timer(`r${index + 1}`, 'task-reminder', atMs)),
-    ...escalate.map(({ atMs }, index) => timer(`e${index + 1}`, 'task-escalation', atMs)),
-    ...(expires === undefined ? [] : [timer('expiry', 'task-expiry', expires.atMs)]),
-  ];
-}
-
-/** Asked anew, of the same persons and for the time that is left, where a copy of the run or an earlier state of it goes on. */
-export function askedAgain(run: OpenRun, { terms, delegated, escalatedTo: to }: RunTask): readonly RunEvent[] {
-  const { call, title } = terms;
-  const left = [...run.timers.values()].filter((timer) => timer.call === call && isOfTask(timer));
-  return [
-    { type: 'TaskAsked', data: terms },
-    ...(delegated === undefined ? [] : [{ type: 'TaskDelegated' as const, data: delegated }]),
-    ...(to === undefined ? [] : [{ type: 'TaskEscalated' as const, data: { call, title, to } }]),
-    ...left.map(({ timerId, purpose, dueAtMs }): RunEvent => ({
-      type: 'TimerSet',
-      data: { timerId: callOfTimer(run, timerId), purpose, call, dueAtMs },
-    })),
-  ];
 }
 
 export function decideTask({ command, hash, ...given }: Given<Spoken> & Hash, run: OpenRun): RunDecision {

@@ -1,20 +1,24 @@
 import { ASK_NAME } from '@perdure/kernel';
 import type { ProgressEntry, RunEvent, RunEventOf, TaskAskedEntry } from '@perdure/run-contract';
 import {
+  agentManifest,
   assigned,
   commandIdAt,
   deciderSpec,
+  decision,
   fact,
   knownCode,
   reported,
   requested,
   specIdentities,
   START_MS,
+  toolManifest,
   workflowManifest,
 } from '@perdure/testing';
 import type { AnswerTask, DomainCommand } from '../run.commands';
 import { runDecider } from '../run.decider';
 import { evolve } from '../run.evolve';
+import { tailItems } from '../run.journal';
 import { isOpen, noRun, type OpenRun } from '../run.state';
 import { viewOf } from '../run.view';
 
@@ -248,6 +252,89 @@ describe('the timers of a question', () => {
       .when(fire('expiry', 3))
       .then(fired('expiry', 3), expired, cancelled('r1'), cancelled('e1'), WOKEN);
     expect(stateOf(...facts, fired('expiry', 3), expired).inbound).toMatchObject([{ call: '1', outcome }]);
+  });
+});
+
+describe('a question of a model', () => {
+  const ask = { form: FORM, assignee: 'user:mia', expires: { afterMs: MINUTE, action: 'continue' as const } };
+  const code = knownCode(agentManifest({ tools: ['ask_person'] }), [toolManifest('ask_person', { ask })]);
+  const asTool = { tool: 'ask_person', toolCallId: 'a' };
+  const decide = (args: unknown): ProgressEntry => ({
+    type: 'model-result',
+    call: 't1',
+    attempt: 1,
+    result: { ok: true, decision: decision({ toolCalls: [{ ...asTool, args }] }) },
+  });
+  const turn = (n: number) => fact('ModelCallIntended', { call: `t${n}`, turn: n, model: 'scripted-1' });
+  const begun = [requested({ kind: 'agent', name: 'helper' }), assigned(), turn(1)];
+  const inAgent = (args: unknown) => ({ ...report(1, decide(args)), code });
+  const of = (title: string, more: object = {}) =>
+    fact('TaskAsked', {
+      call: 't1.0',
+      name: 'helper',
+      title,
+      ...more,
+      form: FORM,
+      assignee: 'user:mia',
+      askedAtMs: START_MS,
+      remindAtMs: [],
+      escalate: [],
+      expires: { atMs: START_MS + MINUTE, action: 'continue' },
+      asTool,
+    });
+  const expiry = fact('TimerSet', {
+    timerId: 'task-t1.0-expiry',
+    purpose: 'task-expiry',
+    call: 't1.0',
+    dueAtMs: START_MS + MINUTE,
+  });
+
+  it.each([
+    ['its words', { title: 'Which?', description: 'I see two.' }, of('Which?', { description: 'I see two.' })],
+    ['whatever it says, where that has no title', { ask: 1 }, of('{"ask":1}')],
+    ['as much as fits', { title: 'x'.repeat(300) }, of('x'.repeat(200))],
+  ])('is asked in %s', (_, args, expected) => {
+    const [, asked, timer] = given(...begun)
+      .when(inAgent(args))
+      .accepted();
+    expect([asked, timer]).toEqual([reported(1, 1, expected), reported(1, 1, expiry)]);
+  });
+
+  it('is given its answer as the result of the tool, with the next turn', () => {
+    const { accepted } = given(...begun).when(inAgent({ title: 'Which?' }));
+    const waitingFor = [...begun, ...accepted(), SUSPENDED];
+    const said = answer({ call: 't1.0', checked: { asked: 4, issues: [] } });
+    const [first, ...rest] = given(...waitingFor)
+      .when({ ...said, code })
+      .accepted();
+    expect([first, ...rest]).toEqual([
+      answered({ call: 't1.0' }),
+      fact('TimerCancelled', { timerId: 'task-t1.0-expiry' }),
+      turn(2),
+      WOKEN,
+    ]);
+    given(...waitingFor)
+      .when({ ...said, code: knownCode(undefined) })
+      .thenRejected('UnknownAgent');
+    expect(tailItems(stateOf(...waitingFor, first as RunEvent).journal).at(-1)).toEqual({
+      type: 'tool-result',
+      call: 't1.0',
+      ...asTool,
+      outcome: { ok: true, value: ANSWER },
+    });
+  });
+
+  it('that nobody answers is over, and the model goes on', () => {
+    const { accepted } = given(...begun).when(inAgent({ title: 'Which?' }));
+    const command = { type: 'FireTimer' as const, timerId: 'task-t1.0-expiry' };
+    given(...begun, ...accepted(), SUSPENDED)
+      .when({ ...at(command, 9, START_MS + MINUTE), code })
+      .then(
+        fact('TimerFired', { timerId: 'task-t1.0-expiry', dueAtMs: START_MS + MINUTE }),
+        fact('TaskExpired', { call: 't1.0', action: 'continue' }),
+        turn(2),
+        WOKEN,
+      );
   });
 });
 
