@@ -1,5 +1,6 @@
 import { parseArgs } from 'node:util';
 import { Terminal } from '@perdure/kernel';
+import { overdueLoad } from './overdue';
 import { show, type Figures } from './show';
 import { storeLoad } from './store';
 import { stepsLoad } from './w1';
@@ -24,12 +25,13 @@ export interface BenchOptions {
   readonly events: number | undefined;
   readonly streams: number | undefined;
   readonly memory: boolean;
+  readonly overdue: boolean;
 }
 
 const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   w1: stepsLoad,
   w2: startsLoad,
-  w3: sleepsLoad,
+  w3: (options) => (options.overdue ? overdueLoad(options) : sleepsLoad(options)),
   w4: signalsLoad,
   w5: deathLoad,
   w6: fanOutLoad,
@@ -55,6 +57,7 @@ export async function main(args: readonly string[]): Promise<number> {
       events: { type: 'string' },
       streams: { type: 'string' },
       memory: { type: 'boolean', default: false },
+      overdue: { type: 'boolean', default: false },
       json: { type: 'boolean', default: false },
     },
   });
@@ -72,6 +75,7 @@ export async function main(args: readonly string[]): Promise<number> {
     events: countOf(values.events),
     streams: countOf(values.streams),
     memory: values.memory,
+    overdue: values.overdue,
   });
   process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : show(figures));
   return figures.lost === 0 && figures.executedTwice === 0 ? 0 : 1;

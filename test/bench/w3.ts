@@ -1,13 +1,11 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Stack } from '@perdure/cli';
-import { connectBus, type BusConnection } from '@perdure/platform-bus-jetstream';
-import { systemHost } from '@perdure/platform-host-node';
-import { eventSubject, publishedFact } from '@perdure/run-contract';
 import { Client } from '@perdure/sdk';
 import { closedLoop } from '../rig/closed-loop';
 import { percentile, rounded, sum } from '../rig/figures';
 import { withFreshStack } from '../rig/fresh-stack';
 import { meter } from './cost';
+import { Heard, listening } from './heard';
 import type { BenchOptions } from './main';
 import type { Figures } from './show';
 import { WAITS_ENTRY } from './w4';
@@ -75,35 +73,6 @@ async function sleep({ client, heard, runs, ms }: Sleepers): Promise<void> {
   await closedLoop({ count: runs, concurrency: STARTS_AT_ONCE }, async () => void (await client.start('sleeper', { ms })));
   const untilMs = performance.now() + ms + PATIENCE_MS;
   while (heard.endedLateMs.length < runs && performance.now() < untilMs) await pause(LOOK_EVERY_MS);
-}
-
-function listening(stack: Stack): Promise<BusConnection> {
-  const host = systemHost({ service: 'bench', write: () => undefined });
-  return connectBus({ url: stack.natsUrl, name: 'bench', ...stack.brokerUsers.service, host, use: 'core' });
-}
-
-/** What goes over the bus of timers and ends. */
-class Heard {
-  readonly firedLateMs: number[] = [];
-  readonly endedLateMs: number[] = [];
-  private readonly due = new Map<string, number>();
-
-  constructor({ bus }: BusConnection) {
-    bus.subscribe(eventSubject.ofType('TimerFired'), ({ payload }) => {
-      const { stream, data, metadata } = publishedFact.parse(JSON.parse(payload));
-      this.due.set(stream, Number(data.dueAtMs));
-      this.firedLateMs.push((metadata.atMs ?? 0) - Number(data.dueAtMs));
-    });
-    bus.subscribe(eventSubject.ofType('RunCompleted'), ({ payload }) => {
-      const { stream } = publishedFact.parse(JSON.parse(payload));
-      this.endedLateMs.push(Date.now() - (this.due.get(stream) ?? 0));
-    });
-  }
-
-  clear(): void {
-    this.firedLateMs.length = 0;
-    this.endedLateMs.length = 0;
-  }
 }
 
 /** @returns what gives the most that all processes have held together, in MB */

@@ -232,6 +232,7 @@ function addProofCommands(program: Command): void {
     .option('--pure', 'steps of class pure, under output commit')
     .option('--second-worker', 'w5: another worker instead of a restart')
     .option('--seconds <n>', 'store: how long each figure is measured; w3: how long a run sleeps', positive)
+    .option('--overdue', 'w3: how runs that were to wake during an outage are released, and what that costs others')
     .option('--rounds <n>', 'store: figures are medians of so many', positive)
     .option('--memory', 'store: only what a large log costs; takes minutes')
     .option('--events <n>', 'store --memory: events in the log (default 1,000,000)', positive)

@@ -3,6 +3,7 @@ import { partitionOf, token } from '@perdure/kernel';
 import { MemoryEventStore } from '@perdure/platform-event-store-memory';
 import { KeeperWorld, type Happening } from '@perdure/testing';
 import { FIRING_MAX } from './firing';
+import { LATE_PER_SECOND, RISE_MS } from './late-release';
 import { TimerKeeper, type TimerOwnership } from './timer-keeper';
 
 class Partitions implements TimerOwnership {
@@ -181,9 +182,9 @@ describe('timers', () => {
     expect(world.host.logged.some(({ level }) => level === 'error')).toBe(true);
   });
 
-  it('go out at a bounded rate after an outage, and none is forgotten', async () => {
+  it('have a bounded number of requests under way after a restart, and none is forgotten', async () => {
     for (let run = 0; run < 3 * FIRING_MAX; run += 1) await world.append(`r${run}`, world.set('1', run % 50));
-    await world.host.advance(60_000);
+    await world.host.advance(20_000);
     world.silent = FIRING_MAX;
     const timers = world.timers();
     await timers.start();
@@ -228,6 +229,38 @@ describe('timers', () => {
     const others = world.host.timersPending;
     for (let run = 0; run < 50; run += 1) await world.happen(`r${run}`, world.set('1', 1_000 + run));
     expect(world.host.timersPending).toBe(others + 1);
+  });
+});
+
+describe('timers after an outage', () => {
+  const DAY_MS = 86_400_000;
+  const LATE = 1_500;
+
+  async function overdue(): Promise<void> {
+    for (let run = 0; run < LATE; run += 1) await world.append(`late${run}`, world.set('1', run));
+    world.host.jumpWall(30 * DAY_MS);
+    await world.timers().start();
+  }
+
+  it('go off at a bounded rate, in their order, every one of them', async () => {
+    await overdue();
+    await world.host.advance(RISE_MS);
+    const beforeThat = world.fired().length;
+    expect(beforeThat).toBeLessThan((LATE_PER_SECOND * RISE_MS) / 1_000);
+    await world.host.advance(1_000);
+    const inOneSecond = world.fired().length - beforeThat;
+    expect(inOneSecond).toBeGreaterThan(LATE_PER_SECOND / 2);
+    expect(inOneSecond).toBeLessThan(LATE_PER_SECOND * 1.5);
+    await world.host.advance(2 * (LATE / LATE_PER_SECOND) * 1_000);
+    expect(world.fired()).toEqual(Array.from({ length: LATE }, (_, run) => `late${run}/1`));
+  });
+
+  it('do not hold up what becomes due meanwhile', async () => {
+    await overdue();
+    await world.happen('now', world.set('1', 30 * DAY_MS + 500));
+    await world.host.advance(501);
+    expect(world.fired()).toContain('now/1');
+    expect(world.fired().length).toBeLessThan(LATE / 2);
   });
 });
 

@@ -11,6 +11,7 @@ import {
 } from '@perdure/kernel';
 import { runStream } from '@perdure/run-contract';
 import { Firing } from './firing';
+import { LateRelease } from './late-release';
 import { MinHeap } from './min-heap';
 import { TIMER_EVENT_TYPES, foldTimerFact, timerIndex, type OpenTimer } from './timer-facts';
 
@@ -19,7 +20,8 @@ import { TIMER_EVENT_TYPES, foldTimerFact, timerIndex, type OpenTimer } from './
 // 1. Due is what the wall clock says at the moment of firing; a host timer is only a reason to look at it.
 // 2. The wall clock is looked at every second at least, so a jump of it costs a second.
 // 3. Every open timer is in exactly one place: due later, to be tried again, being fired, or another instance's.
-// 4. A heap forgets nothing by itself: whatever comes out of it counts only if the index still holds that very entry.
+// 4. What is late by more than an outage is released at a bounded rate, and what becomes due meanwhile goes before it.
+// 5. A heap forgets nothing by itself: whatever comes out of it counts only if the index still holds that very entry.
 
 /** Who fires: partitions are shared between instances, and an overlap is harmless. */
 export interface TimerOwnership {
@@ -36,6 +38,8 @@ export interface TimerPorts {
 const WALL_CHECK_MS = 1_000;
 /** Closed timers that a heap or a list may still hold, beside as many as are open. */
 const STALE_MAX = 10_000;
+/** A burst after a restart is no outage: the number of requests under way bounds it. */
+const LATE_AFTER_MS = 30_000;
 
 export class TimerKeeper implements Keeper {
   readonly name = 'timers';
@@ -46,6 +50,8 @@ export class TimerKeeper implements Keeper {
   private readonly due = new MinHeap<OpenTimer>();
   /** By the monotonic clock: a repeat must not depend on a clock that jumps. */
   private readonly again = new MinHeap<OpenTimer>();
+  /** Due for long. */
+  private readonly late = new LateRelease<OpenTimer>();
   /** Due, and of partitions that this instance does not own. */
   private foreign: OpenTimer[] = [];
   private readonly inFire = new Set<OpenTimer>();
@@ -86,6 +92,7 @@ export class TimerKeeper implements Keeper {
     this.isComplete = false;
     this.due.clear();
     this.again.clear();
+    this.late.clear();
     this.foreign = [];
   }
 
@@ -120,7 +127,7 @@ export class TimerKeeper implements Keeper {
 
   private add(timer: OpenTimer | undefined): void {
     if (timer === undefined) return;
-    if (this.due.size > 2 * this.index.size + STALE_MAX) this.rebuild();
+    if (this.due.size + this.late.size > 2 * this.index.size + STALE_MAX) this.rebuild();
     else this.due.push(timer.value, timer);
     if (timer.value <= this.ports.host.clock.nowMs()) this.fireDue();
     else this.arm();
@@ -130,6 +137,7 @@ export class TimerKeeper implements Keeper {
   private rebuild(): void {
     this.due.clear();
     this.again.clear();
+    this.late.clear();
     this.foreign = [];
     for (const timer of this.index.entries()) if (!this.inFire.has(timer)) this.due.push(timer.value, timer);
   }
@@ -163,8 +171,10 @@ export class TimerKeeper implements Keeper {
   private nextDue(): OpenTimer | undefined {
     const { clock } = this.ports.host;
     if ((this.again.leastKey ?? Infinity) <= clock.monotonicMs()) return this.again.pop();
-    if ((this.due.leastKey ?? Infinity) <= clock.nowMs()) return this.due.pop();
-    return undefined;
+    const nowMs = clock.nowMs();
+    while ((this.due.leastKey ?? Infinity) < nowMs - LATE_AFTER_MS) this.late.push(this.due.pop() as OpenTimer);
+    if ((this.due.leastKey ?? Infinity) <= nowMs) return this.due.pop();
+    return this.late.take(clock.monotonicMs());
   }
 
   private async fire(timer: OpenTimer): Promise<void> {
@@ -204,9 +214,8 @@ export class TimerKeeper implements Keeper {
     const { clock } = this.ports.host;
     const nowMs = clock.monotonicMs();
     const { leastKey: dueAtMs } = this.due;
-    const { leastKey: againAtMs } = this.again;
-    if (dueAtMs === undefined) return againAtMs;
-    const lookAtMs = nowMs + Math.min(Math.max(0, dueAtMs - clock.nowMs()), WALL_CHECK_MS);
-    return againAtMs === undefined ? lookAtMs : Math.min(lookAtMs, againAtMs);
+    const lookAtMs = dueAtMs === undefined ? undefined : nowMs + Math.min(Math.max(0, dueAtMs - clock.nowMs()), WALL_CHECK_MS);
+    const times = [lookAtMs, this.again.leastKey, this.late.nextAtMs(nowMs)].flatMap((atMs) => atMs ?? []);
+    return times.length === 0 ? undefined : Math.min(...times);
   }
 }
