@@ -78,6 +78,7 @@ export { workflow, type WorkflowOptions } from './workflow';
 export { defaultWorkerId, Worker, type WorkerOptions } from './worker';
 // What a worker is made of, without its connections: what the simulator runs.
 export { dryReplay, type DryEnd } from './engine/dry-replay';
+export type { OnUserCode } from './engine/execution';
 export { HeartbeatLoop } from './engine/heartbeat';
 export { WorkerEngine } from './engine/worker-engine';
 export { manifestOf, offerOf } from './manifest';

@@ -1,3 +1,3 @@
 export type { Duration } from './duration';
 export type { Decision } from './persons';
-export { TestEnvironment, type TestEnvironmentOptions, type TestFact } from './test-environment';
+export { TestEnvironment, type SkipOptions, type TestEnvironmentOptions, type TestFact } from './test-environment';

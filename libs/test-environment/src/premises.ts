@@ -3,7 +3,7 @@ import { MemoryBroker, type MemoryConnection } from '@perdure/platform-bus-memor
 import { MemoryEventStore, MemoryLog } from '@perdure/platform-event-store-memory';
 import { signingKeyOf } from '@perdure/platform-host-node';
 import { TestProcess, chance } from './test-process';
-import { VirtualTime } from './virtual-time';
+import { VirtualTime, type Pace } from './virtual-time';
 
 export interface PremisesOptions {
   readonly startAtMs: number;
@@ -35,8 +35,8 @@ export class Premises {
   constructor({ startAtMs, seed, log }: PremisesOptions) {
     this.time = new VirtualTime(startAtMs);
     this.fraction = chance(seed);
-    this.log = new MemoryLog(this.time.clock);
-    this.broker = new MemoryBroker({ timers: this.time.timersOf(() => true) });
+    this.log = new MemoryLog(this.time.clockOf('machine'));
+    this.broker = new MemoryBroker({ timers: this.time.timersOf('machine', () => true) });
     this.say = (line) => {
       this.lines.push(line);
       if (this.lines.length > LINES_KEPT) this.lines.shift();
@@ -44,10 +44,14 @@ export class Premises {
     };
   }
 
-  place(name: string): Place {
-    const { time, fraction, say } = this;
-    const host = new TestProcess({ name, time, fraction, log: say });
+  place(name: string, pace: Pace = 'machine'): Place {
+    const host = this.process(name, pace);
     return { host, connection: this.broker.connect(name), store: new MemoryEventStore(this.log) };
+  }
+
+  process(name: string, pace: Pace = 'machine'): TestProcess {
+    const { time, fraction, say } = this;
+    return new TestProcess({ name, time, pace, fraction, log: say });
   }
 
   private readonly say: (line: string) => void;

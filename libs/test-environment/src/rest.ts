@@ -23,6 +23,8 @@ export class Rest {
   /** What is done, and for which run. */
   private readonly errands = new Map<string, string>();
   private readonly due = new Map<string, Map<string, number>>();
+  private readonly factsOf = new Map<string, number>();
+  private readonly childrenOf = new Map<string, Set<string>>();
   private readonly subscription: Subscription;
 
   constructor(store: EventStore) {
@@ -33,8 +35,9 @@ export class Rest {
     });
   }
 
-  get isMoving(): boolean {
-    return this.moving.size > 0 || this.errands.size > 0;
+  /** Runs under way, and what owners do for runs that rest. */
+  get underWay(): number {
+    return this.moving.size + this.errands.size;
   }
 
   get nextDueMs(): number | undefined {
@@ -42,6 +45,15 @@ export class Rest {
     for (const timers of this.due.values())
       for (const dueAtMs of timers.values()) if (next === undefined || dueAtMs < next) next = dueAtMs;
     return next;
+  }
+
+  /** Of a run and those that it has started, and so on: facts seen, and whether a timer is set. */
+  familyOf(stream: string): { readonly facts: number; readonly hasTimer: boolean } {
+    const family = [stream];
+    // What is added while it goes on is visited too.
+    for (const member of family) family.push(...(this.childrenOf.get(member) ?? []));
+    const facts = family.reduce((sum, member) => sum + (this.factsOf.get(member) ?? 0), 0);
+    return { facts, hasTimer: family.some((member) => (this.due.get(member)?.size ?? 0) > 0) };
   }
 
   /** Streams of runs that have not ended. */
@@ -55,6 +67,7 @@ export class Rest {
 
   private apply({ stream, type, data }: RecordedEvent): void {
     this.facts += 1;
+    this.factsOf.set(stream, (this.factsOf.get(stream) ?? 0) + 1);
     if (type === 'RunRequested') this.begin(stream);
     if (MOVING.includes(type)) this.moving.add(stream);
     else if (ERRANDS.includes(type)) this.onErrand(stream, type, data as { readonly call: string; readonly child?: string });
@@ -76,6 +89,7 @@ export class Rest {
   ): void {
     const { tenant } = runStream.parse(stream);
     const errand = child === undefined ? `${stream} ${call}` : runStream.build(runAddress(tenant, child));
+    if (type === 'ChildRequested') this.childrenOf.set(stream, (this.childrenOf.get(stream) ?? new Set()).add(errand));
     if (type === 'ChildRequested' || type === 'MessageSent') this.errands.set(errand, stream);
     else this.errands.delete(errand);
   }

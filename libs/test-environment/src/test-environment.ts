@@ -1,11 +1,12 @@
-import { token } from '@perdure/kernel';
-import { runAddress, runStream } from '@perdure/run-contract';
+import { token, type RecordedEvent } from '@perdure/kernel';
+import { RunCodec } from '@perdure/run-application';
+import { runAddress, runStream, type RunView } from '@perdure/run-contract';
 import { Client, type Behaviour, type Tool } from '@perdure/sdk';
 import { millisecondsOf, type Duration } from './duration';
 import { Persons, type Decision } from './persons';
 import { Pilot } from './pilot';
-import { pilotedBus } from './piloted-bus';
-import { Premises } from './premises';
+import { PilotedClient } from './piloted-client';
+import { Premises, type Place } from './premises';
 import { Rest } from './rest';
 import { Services } from './services';
 import { TestWorker } from './test-worker';
@@ -13,15 +14,30 @@ import { TestWorker } from './test-worker';
 export interface TestEnvironmentOptions {
   /** Agents and workflows under test. */
   readonly behaviours?: readonly Behaviour[];
-  /** Tools with a pool of their own, or that workflows use by name; those of agents are included. */
+  /** Tools that workflows use by name; those of agents and workflows are included. */
   readonly tools?: readonly Tool[];
   readonly tenant?: string;
   /** Where time begins; by default at the start of 2026 (UTC). */
   readonly startAt?: Date | string;
   /** The same seed gives the same facts, as long as the code under test draws no chance of its own. */
   readonly seed?: number;
+  /** How long code under test may take by a real clock while it is waited for. Default: 4 s, less than what a test may take. */
+  readonly patienceMs?: number;
+  /**
+   * How often time leaps for others while nothing happens to the run that is waited for, nor to its children: then it is taken for one
+   * that waits for ever. A schedule beside it would otherwise keep time going without end. Default: 1,000.
+   */
+  readonly leapsMax?: number;
   /** Hears each line that services and workers log. */
   readonly onLog?: (line: string) => void;
+}
+
+export interface SkipOptions {
+  /**
+   * Lets time pass also while a step, a tool or a model is being executed: for what is to run out of time. Without it that is
+   * waited for.
+   */
+  readonly whileExecuting?: boolean;
 }
 
 /** A fact of a run, as the log has it. */
@@ -33,6 +49,9 @@ export interface TestFact {
 
 const START_AT = '2026-01-01T00:00:00Z';
 const SEED = 1;
+const PATIENCE_MS = 4_000;
+const LEAPS_MAX = 1_000;
+const DEFAULT_POOL = 'default';
 const FACTS_PAGE = 10_000;
 const RUNS_DESCRIBED = 5;
 
@@ -47,6 +66,7 @@ export class TestEnvironment {
   private readonly pilot: Pilot;
   private readonly rest: Rest;
   private readonly observer: Client;
+  private readonly reader: Place;
   private readonly workers = new Map<string, TestWorker>();
   private readonly persons: Persons;
   private services: Services;
@@ -56,19 +76,23 @@ export class TestEnvironment {
     this.premises = new Premises({ startAtMs: new Date(startAt).getTime(), seed, log });
     this.services = new Services(this.premises);
     this.persons = new Persons(this.premises, this.tenant);
-    this.rest = new Rest(this.premises.place('observer').store);
+    this.reader = this.premises.place('reader');
+    this.rest = new Rest(this.reader.store);
     this.pilot = new Pilot({
       time: this.premises.time,
       rest: this.rest,
-      isExecuting: () => [...this.workers.values()].some((worker) => worker.isExecuting),
-      isWaiting: () => [...this.workers.values()].some((worker) => worker.isWaiting),
+      patienceMs: options.patienceMs ?? PATIENCE_MS,
+      leapsMax: options.leapsMax ?? LEAPS_MAX,
+      executed: () => [...this.workers.values()].flatMap((worker) => worker.executed),
+      pausing: () => [...this.workers.values()].reduce((sum, worker) => sum + worker.pausing, 0),
       nextScheduledMs: () => this.services.nextScheduledMs,
       clockWasSet: () => this.services.clockWasSet(),
-      describe: () => this.describe(),
+      waiting: () => this.waiting(),
     });
     const { host, connection } = this.premises.place('client');
-    this.client = new Client({ bus: pilotedBus(connection.bus, this.pilot), host }, { tenant: this.tenant });
-    this.observer = new Client({ bus: connection.bus, host }, { tenant: this.tenant });
+    const { pilot, tenant } = this;
+    this.client = new PilotedClient({ bus: connection.bus, host, pilot, tenant, news: (runId) => this.newsOf(runId) });
+    this.observer = new Client({ bus: connection.bus, host }, { tenant });
   }
 
   /** Resolves when the workers are registered and take runs. */
@@ -79,17 +103,17 @@ export class TestEnvironment {
   }
 
   now(): Date {
-    return new Date(this.premises.time.clock.nowMs());
+    return new Date(this.premises.time.nowMs);
   }
 
   /** Lets so much time pass, with all that falls due in it. */
-  skip(duration: Duration): Promise<void> {
-    return this.skipTo(new Date(this.now().getTime() + millisecondsOf(duration)));
+  skip(duration: Duration, options: SkipOptions = {}): Promise<void> {
+    return this.skipTo(new Date(this.now().getTime() + millisecondsOf(duration)), options);
   }
 
-  skipTo(when: Date | string): Promise<void> {
+  skipTo(when: Date | string, { whileExecuting = false }: SkipOptions = {}): Promise<void> {
     const untilMs = new Date(when).getTime();
-    return new Promise((resolve, reject) => this.pilot.join({ untilMs, arrived: resolve, strand: reject }));
+    return new Promise((resolve, reject) => this.pilot.join({ untilMs, whileExecuting, arrived: resolve, strand: reject }));
   }
 
   /** Resolves when everything that can happen without waiting has happened. */
@@ -99,10 +123,15 @@ export class TestEnvironment {
 
   /** What the log says of a run. */
   async facts(runId: string): Promise<readonly TestFact[]> {
-    const { store } = this.premises.place('reader');
-    const stream = runStream.build(runAddress(this.tenant, runId));
-    const events = await store.read(stream, { direction: 'forward', from: 'start', limit: FACTS_PAGE });
-    return events.map(({ type, data, recordedAtMs }) => ({ type, data, at: new Date(recordedAtMs) }));
+    const { store, host } = this.reader;
+    const address = runAddress(this.tenant, runId);
+    const events = await store.read(runStream.build(address), { direction: 'forward', from: 'start', limit: FACTS_PAGE });
+    const codec = new RunCodec({ blobs: this.premises.blobs, host });
+    const factOf = async (event: RecordedEvent): Promise<TestFact> => {
+      const { type, data } = await codec.decode(address, event);
+      return { type, data, at: new Date(event.recordedAtMs) };
+    };
+    return Promise.all(events.map(factOf));
   }
 
   /**
@@ -135,7 +164,9 @@ export class TestEnvironment {
     await this.during(this.services.start());
   }
 
+  /** Ends everything; what is still waited for is rejected with `EnvironmentClosed`. */
   async close(): Promise<void> {
+    this.pilot.close();
     for (const worker of this.workers.values()) worker.kill();
     await this.services.stop();
     await this.rest.close();
@@ -152,11 +183,14 @@ export class TestEnvironment {
 
   /** One for each pool that the code names. */
   private async startWorkers(): Promise<void> {
-    const { behaviours = [], tools = [] } = this.options;
-    const pools = new Set([...behaviours, ...tools].map(({ pool }) => pool ?? 'default'));
+    const { behaviours = [] } = this.options;
+    const tools = [...new Set([...(this.options.tools ?? []), ...behaviours.flatMap((behaviour) => behaviour.tools)])];
+    const pools = new Set([...behaviours, ...tools].map(({ pool }) => pool ?? DEFAULT_POOL));
     for (const pool of pools) {
       const hosted = behaviours.filter((behaviour) => behaviour.pool === pool);
-      const worker = new TestWorker(this.premises, { tenant: this.tenant, pool, behaviours: hosted, tools });
+      // Those that have no pool are executed by whoever holds the run.
+      const offered = tools.filter((tool) => tool.pool === undefined || tool.pool === pool);
+      const worker = new TestWorker(this.premises, { tenant: this.tenant, pool, behaviours: hosted, tools: offered });
       this.workers.set(pool, worker);
       await worker.start();
     }
@@ -179,11 +213,13 @@ export class TestEnvironment {
     });
   }
 
-  private async describe(): Promise<string> {
-    const open = this.rest.open(RUNS_DESCRIBED).map(async (stream) => {
-      const { name, runId, status, waitingOn } = await this.observer.view(runStream.parse(stream).runId);
-      return `${name} ${runId} is ${status}: ${JSON.stringify(waitingOn)}`;
-    });
-    return open.length === 0 ? 'No run is open.' : (await Promise.all(open)).join('; ');
+  private waiting(): Promise<readonly RunView[]> {
+    return Promise.all(this.rest.open(RUNS_DESCRIBED).map((stream) => this.observer.view(runStream.parse(stream).runId)));
+  }
+
+  /** A run with a time of its own to come goes on some day, whatever others do until then. */
+  private newsOf(runId: string): number {
+    const { facts, hasTimer } = this.rest.familyOf(runStream.build(runAddress(this.tenant, runId)));
+    return hasTimer ? this.premises.time.nowMs : facts;
   }
 }

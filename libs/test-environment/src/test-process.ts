@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import type { Host, Logger } from '@perdure/kernel';
-import type { VirtualTime } from './virtual-time';
+import type { Pace, VirtualTime } from './virtual-time';
 
 /** Mulberry32, by Tommy Ettinger: chance enough for a test, and the same for the same seed. */
 export function chance(seed: number): () => number {
@@ -16,6 +16,7 @@ export function chance(seed: number): () => number {
 export interface TestProcessOptions {
   readonly name: string;
   readonly time: VirtualTime;
+  readonly pace: Pace;
   readonly fraction: () => number;
   readonly log: (line: string) => void;
 }
@@ -30,9 +31,9 @@ export class TestProcess implements Host {
   readonly log: Logger;
   private isAlive = true;
 
-  constructor({ name, time, fraction, log }: TestProcessOptions) {
-    this.clock = time.clock;
-    this.timers = time.timersOf(() => this.isAlive);
+  constructor({ name, time, pace, fraction, log }: TestProcessOptions) {
+    this.clock = time.clockOf(pace);
+    this.timers = time.timersOf(pace, () => this.isAlive);
     this.entropy = { fraction, uuid: () => uuidV7(this.clock.nowMs(), fraction) };
     this.incarnation = this.entropy.uuid();
     const line = (level: string) => (message: string, fields?: Readonly<Record<string, unknown>>) =>

@@ -1,7 +1,8 @@
 import { token } from '@perdure/kernel';
 import { ed25519 } from '@perdure/platform-host-node';
-import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine, type Behaviour, type Tool } from '@perdure/sdk';
+import { HeartbeatLoop, manifestOf, offerOf, WorkerEngine, type Behaviour, type OnUserCode, type Tool } from '@perdure/sdk';
 import type { Place, Premises } from './premises';
+import type { TestProcess } from './test-process';
 
 export interface TestWorkerOptions {
   readonly tenant: string;
@@ -17,16 +18,20 @@ const WARM_RUNS_MAX = 1_000;
 export class TestWorker {
   readonly workerId: string;
   private readonly place: Place;
+  private readonly pulse: TestProcess;
   private readonly engine: WorkerEngine;
   private readonly heartbeat: HeartbeatLoop;
-  private executing = 0;
-  private waiting = 0;
+  /** How often each is under way. */
+  private executing = new Map<string, number>();
+  private pauses = 0;
   private isDead = false;
 
   constructor(premises: Premises, { tenant, pool, behaviours, tools }: TestWorkerOptions) {
     this.workerId = `worker-of-${pool}`;
-    this.place = premises.place(this.workerId);
+    // What its code waits for is due by the wall clock; that it lives it says by the other one.
+    this.place = premises.place(this.workerId, 'wall');
     const { host, connection } = this.place;
+    this.pulse = premises.process(this.workerId);
     const offer = offerOf({ behaviours, tools, pool });
     const manifest = manifestOf(offer, host.digest);
     const { workerId } = this;
@@ -39,11 +44,11 @@ export class TestWorker {
       warmRunsMax: WARM_RUNS_MAX,
       signer: { signatures: ed25519, publicKey: premises.signer.publicKey },
       onChange: () => this.heartbeat.beatNow(),
-      onUserCode: (what) => this.note(what),
+      onUserCode: (what, code) => this.note(what, code),
     });
     const hosts = offer.behaviours.map(({ name }) => name);
     this.heartbeat = new HeartbeatLoop({
-      host,
+      host: this.pulse,
       bus: connection.bus,
       identity: { tenant, pool, workerId, sessionId, buildId: manifest.buildId, hosts },
       status: () => this.engine.status(),
@@ -52,13 +57,15 @@ export class TestWorker {
   }
 
   /** Steps, tools and models that have not ended: they may wait for the world outside, which virtual time must not outrun. */
-  get isExecuting(): boolean {
-    return this.executing > 0;
+  get executed(): readonly string[] {
+    // One that pauses within itself is begun, and counted out again for as long.
+    const count = [...this.executing.values()].reduce((sum, each) => sum + each, 0);
+    return count <= 0 ? [] : [...this.executing].flatMap(([code, each]) => (each > 0 ? [code] : []));
   }
 
-  /** The engine waits, for less than a run would be let go of for, before it goes on with one of these. */
-  get isWaiting(): boolean {
-    return this.waiting > 0;
+  /** The engine waits by its clock before it goes on with so many of these. */
+  get pausing(): number {
+    return this.pauses;
   }
 
   get session() {
@@ -72,16 +79,17 @@ export class TestWorker {
 
   /** As by `kill -9`: nothing of it is heard any more. */
   kill(): void {
-    this.executing = 0;
-    this.waiting = 0;
+    this.executing = new Map();
+    this.pauses = 0;
     this.isDead = true;
-    this.place.host.kill();
+    for (const host of [this.place.host, this.pulse]) host.kill();
     this.place.connection.disconnect();
   }
 
-  private note(what: 'begins' | 'ends' | 'waits' | 'goes-on'): void {
+  private note(...[what, code]: Parameters<OnUserCode>): void {
     if (this.isDead) return;
-    if (what === 'begins' || what === 'ends') this.executing += what === 'begins' ? 1 : -1;
-    else this.waiting += what === 'waits' ? 1 : -1;
+    if (what === 'waits' || what === 'goes-on') this.pauses += what === 'waits' ? 1 : -1;
+    else this.executing.set(code, (this.executing.get(code) ?? 0) + (what === 'begins' ? 1 : -1));
+    if (this.executing.get(code) === 0) this.executing.delete(code);
   }
 }

@@ -15,16 +15,18 @@ export interface Execution {
 }
 
 /**
- * Hears when a step, a tool or a model begins, and when it has ended, whether anybody still waits for it or not; and when the engine
- * waits before it goes on with one.
+ * Hears when a step, a tool or a model begins, and when nobody waits for it any more: it has ended, or its time was up; and when the
+ * engine waits before it goes on with one. `code`: which, in words.
  */
-export type OnUserCode = (what: 'begins' | 'ends' | 'waits' | 'goes-on') => void;
+export type OnUserCode = (what: 'begins' | 'ends' | 'waits' | 'goes-on', code: string) => void;
+
+const PAUSE = 'A pause';
 
 /** Begins before it returns. */
-function called<T>({ onUserCode }: Execution, run: () => T | Promise<T>): T | Promise<T> {
+function called<T>({ onUserCode }: Execution, code: string, run: () => T | Promise<T>): T | Promise<T> {
   if (onUserCode === undefined) return run();
-  onUserCode('begins');
-  return (async () => run())().finally(() => onUserCode('ends'));
+  onUserCode('begins', code);
+  return (async () => run())().finally(() => onUserCode('ends', code));
 }
 
 export interface ToolUse {
@@ -163,7 +165,7 @@ interface Limited {
 
 /** First of: its end, the limit of time. Cancelling only fires the signal: what was begun may still succeed. */
 export function limited(execution: Execution, limits: Limited): Promise<Ended> {
-  const { host, signal } = execution;
+  const { host, signal, onUserCode } = execution;
   return new Promise((resolve) => {
     const controller = new AbortController();
     const forward = (): void => controller.abort(signal.reason);
@@ -172,6 +174,7 @@ export function limited(execution: Execution, limits: Limited): Promise<Ended> {
     let isOver = false;
     let cancelSilence: Cancel | undefined;
     const end = (ended: Ended): void => {
+      if (!isOver) onUserCode?.('ends', limits.what);
       isOver = true;
       cancelTimeout();
       cancelSilence?.();
@@ -194,7 +197,8 @@ export function limited(execution: Execution, limits: Limited): Promise<Ended> {
       limits.onHeartbeat?.(detail);
     };
     listen();
-    const started = (async () => called(execution, () => limits.run(controller.signal, heartbeat)))();
+    onUserCode?.('begins', limits.what);
+    const started = (async () => limits.run(controller.signal, heartbeat))();
     started.then(
       (value) => end(succeeded(value, limits.what)),
       (error: unknown) => end(failed(recordOf(error, limits.reaction))),
@@ -217,12 +221,10 @@ export async function runStep(execution: Execution, use: StepUse): Promise<Ended
     factor = 2,
     delayMaxMs = 10_000,
   } = use.retry ?? {};
+  const what = `The result of the step ${JSON.stringify(use.name)}`;
   for (let attempt = 1; ; attempt += 1) {
     try {
-      return succeeded(
-        await called(execution, () => use.run({ signal, attempt })),
-        `The result of the step ${JSON.stringify(use.name)}`,
-      );
+      return succeeded(await called(execution, what, () => use.run({ signal, attempt })), what);
     } catch (error) {
       const record = recordOf(error, use.retry === undefined ? 'terminal' : 'retryable');
       if (record.reaction !== 'retryable' || attempt >= attemptsMax || signal.aborted) return failed(record);
@@ -238,13 +240,13 @@ export function pause({ host, signal, onUserCode }: Execution, delayMs: number):
   return new Promise((resolve) => {
     const stop = (): void => {
       cancel();
-      onUserCode?.('goes-on');
+      onUserCode?.('goes-on', PAUSE);
       resolve(false);
     };
-    onUserCode?.('waits');
+    onUserCode?.('waits', PAUSE);
     const cancel = host.timers.after(delayMs, () => {
       signal.removeEventListener('abort', stop);
-      onUserCode?.('goes-on');
+      onUserCode?.('goes-on', PAUSE);
       resolve(true);
     });
     signal.addEventListener('abort', stop, { once: true });

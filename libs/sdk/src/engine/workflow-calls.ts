@@ -112,9 +112,9 @@ export class WorkflowCalls implements CallPort {
   /** Within a step: it is not the code that takes this time. */
   private async pause(delayMs: number): Promise<boolean> {
     const { execution } = this.given;
-    execution.onUserCode?.('ends');
+    execution.onUserCode?.('ends', POLL);
     const isWanted = await pause(execution, delayMs);
-    execution.onUserCode?.('begins');
+    execution.onUserCode?.('begins', POLL);
     return isWanted;
   }
 
@@ -309,6 +309,8 @@ function invalidChild(name: string, error: unknown): string {
   return `The child ${JSON.stringify(name)} cannot be asked for like this: ${error instanceof Error ? error.message : String(error)}`;
 }
 
+/** Its step has begun, and does nothing meanwhile. */
+const POLL = 'A pause of a poll';
 const NOTHING = succeeded(null, 'Nothing');
 
 /** The owner's rule, word for word: it alone sets the timer of the next attempt. */
