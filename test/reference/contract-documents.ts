@@ -1,6 +1,15 @@
 import { z } from 'zod';
 import { admissionStatus, admissionStatusRequest, ADMISSION_STATUS_SUBJECT } from '@perdure/admission-contract';
-import { approval, approvalLine, inboxRequest, inboxSubject, signerRequest, signerSubject } from '@perdure/approval-contract';
+import {
+  approval,
+  approvalLine,
+  inboxRequest,
+  inboxSubject,
+  signerRequest,
+  signerSubject,
+  task,
+  taskPage,
+} from '@perdure/approval-contract';
 import type { Token } from '@perdure/kernel';
 import {
   answer,
@@ -92,6 +101,8 @@ function schemas(): Readonly<Record<string, JsonObject>> {
     ['InboxRequest', jsonSchema(inboxRequest)],
     ['ApprovalLine', jsonSchema(approvalLine)],
     ['Approval', jsonSchema(approval)],
+    ['TaskPage', jsonSchema(taskPage)],
+    ['Task', jsonSchema(task)],
     ['SignerRequest', jsonSchema(signerRequest)],
     ['Ballot', jsonSchema(ballot)],
     ['ScheduleEnvelope', jsonSchema(scheduleEnvelope)],
@@ -182,7 +193,7 @@ function approvalChannels(): Readonly<Record<string, ChannelOf>> {
       address: inboxSubject.build(place('tenant')),
       messages: ['InboxRequest'],
       description:
-        'Which effects wait for persons. The value of the answer is a list of ApprovalLine for ListApprovals, and an Approval for GetApproval.',
+        'What waits for persons. The value of the answer is a list of ApprovalLine for ListApprovals, an Approval for GetApproval, a TaskPage for ListTasks, and a Task for GetTask.',
     },
     signerRequests: {
       address: signerSubject.build(place('tenant')),

@@ -18,7 +18,7 @@ import type {
   PlaceRun,
   RequestRun,
 } from '../run.commands';
-import { isAnsweredAgain, taskTimerFired } from '../task/decide-task';
+import { decideTaskOfEnded, taskTimerFired } from '../task/decide-task';
 import { isOfTask } from '../task/task.state';
 import { lastOf } from '../undo/undoing';
 import { cancelled, isWaitedFor } from './ensuing';
@@ -266,8 +266,8 @@ export function decideForEnded(
       if (run.commands.some((known) => known.id === at.commandId)) return accept();
       break;
     case 'AnswerTask':
-      if (isAnsweredAgain({ command, at, code, hash }, run)) return accept();
-      break;
+    case 'DelegateTask':
+      return decideTaskOfEnded({ command, at, code, hash }, run);
     case 'RequestFork':
       if (run.request.requestHash === command.requestHash) return accept();
       return alreadyExists();
@@ -283,7 +283,6 @@ export function decideForEnded(
     case 'RecordRefusal':
     case 'RedriveEffect':
     case 'GiveUpEffect':
-    case 'DelegateTask':
   }
   return refusal('RunAlreadyEnded', `The run has ended: ${run.outcome.status}. Nothing can change it; start another.`, {
     details: { outcome: run.outcome.status },

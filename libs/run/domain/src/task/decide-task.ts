@@ -67,9 +67,13 @@ function decideDelegate({ command, at }: Given<DelegateTask>, run: OpenRun): Run
   return accept<RunEvent>({ type: 'TaskDelegated', data: { call, to, by, ...said, commandId: at.commandId } });
 }
 
-/** After the end of the run nobody is asked any more; who has answered before and says so again is told that all is well. */
-export function isAnsweredAgain({ command, hash }: Given<AnswerTask> & Hash, run: EndedRun): boolean {
-  return isSaidAgain(command, run.tasksClosed, hash);
+/** After the end of the run nobody is asked any more: whoever comes late is told what became of it. */
+export function decideTaskOfEnded({ command, hash }: Given<Spoken> & Hash, run: EndedRun): RunDecision {
+  if (command.type === 'AnswerTask' && isSaidAgain(command, run.tasksClosed, hash)) return accept();
+  const closed = closedOf(command, run.tasksClosed);
+  if (closed !== undefined) return taskClosed(closed);
+  const message = `Thank you, but the run has ended (${run.outcome.status}): nobody waits for this any more.`;
+  return refusal('RunAlreadyEnded', message, { details: { call: command.call, outcome: run.outcome.status } });
 }
 
 /** A timer of what is asked has come due. */
@@ -139,7 +143,7 @@ function mayAnswer(task: RunTask, { by, roles }: Spoken): boolean {
 
 function notYours({ call, by }: Spoken, task: RunTask): RunDecision {
   const who = answerersOf(task);
-  const message = `${by} is not asked: ${who.join(' or ')} may answer, or hand it on to you (tasks delegate).`;
+  const message = `${by} is not asked: ${who.join(' or ')} may answer, or hand it on to you (perdure task delegate).`;
   return refusal('NotYourTask', message, { details: { call, mayAnswer: who } });
 }
 

@@ -188,6 +188,19 @@ describe('an answer', () => {
       .thenRejected('TaskClosed');
   });
 
+  it('is told after the end of the run what became of it', () => {
+    const ended = fact('RunTerminated', { reason: 'x', leftOpen: [], endedAtMs: START_MS });
+    given(...waiting, answered(), ended)
+      .when(answer({ by: 'leo' }, 8))
+      .thenRejected('TaskClosed');
+    given(...waiting, answered(), ended)
+      .when(delegate())
+      .thenRejected('TaskClosed');
+    given(...waiting, ended)
+      .when(delegate())
+      .thenRejected('RunAlreadyEnded');
+  });
+
   it('is refused when its time is over, nobody asks, or the run has ended', () => {
     const expired = fact('TaskExpired', { call: '1', action: 'fail' });
     given(...waiting, fired('expiry', 3), expired)
