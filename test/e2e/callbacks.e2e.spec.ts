@@ -66,6 +66,24 @@ it('is over when its time is', async () => {
   expect((await answer(token, { result: 1 })).code).toMatch(/CallbackClosed|RunAlreadyEnded/);
 });
 
+it('answers the model that had it done, after everything was killed, and is taken back when the agent is cancelled', async () => {
+  const handedOver = async (): Promise<{ readonly runId: string; readonly file: string; readonly token: string }> => {
+    const file = join(world.rig.folder, `scan-${Math.random()}`);
+    const runId = await world.start('archivist', { file });
+    while (!existsSync(file) || readFileSync(file, 'utf8') === '') await pause(LOOK_EVERY_MS);
+    return { runId, file, token: readFileSync(file, 'utf8') };
+  };
+  const first = await handedOver();
+  for (const name of ['worker-1', 'services']) await world.rig.stack.child(name).replaced(world.rig.stack.kill(name));
+  expect(await answer(first.token, { result: { pages: 12 } })).toMatchObject({ status: 202 });
+  expect(JSON.stringify((await world.ended(first.runId)).outcome)).toMatch(/completed.*pages.*12/);
+  const second = await handedOver();
+  await client.get(second.runId).cancel('not wanted');
+  expect((await world.ended(second.runId)).outcome).toMatchObject({ status: 'cancelled' });
+  while (!existsSync(`${second.file}-cancelled`)) await pause(LOOK_EVERY_MS);
+  expect(existsSync(`${first.file}-cancelled`)).toBe(false);
+});
+
 it.each(['nonsense', 'default.run1.signal', 'default.run1.cb-1.more', '..', 'default.nobody.cb-1'])(
   'is not answered by the token %s',
   async (token) => {

@@ -65,6 +65,7 @@ export type {
   ScheduleView,
 } from '@perdure/schedule-contract';
 export type { ScheduleDefinition, Schedules } from './schedules';
+export { longTask, type LongTaskOptions } from './long-task';
 export { remoteTool, type RemoteToolOptions } from './remote-tool';
 export type { LimitOptions } from './policies';
 export { ruleModel, type RuleDecision, type RuleModelOptions } from './rule-model';

@@ -1,6 +1,6 @@
 import { existsSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { agent, ruleModel, subagent, Terminal, workflow, type ChildOptions } from '@perdure/sdk';
+import { agent, longTask, ruleModel, subagent, Terminal, workflow, type ChildOptions } from '@perdure/sdk';
 import { z } from 'zod';
 import { adder } from './behaviours';
 
@@ -127,4 +127,27 @@ export const client = workflow(
   },
 );
 
-export default [oracle, seeker, client, adder, helper, family, mixed, hasty, boss];
+/** Handed over to somebody who reads a file, and taken back in the same way. */
+const scan = longTask({
+  name: 'scan',
+  input: z.object({ file: z.string() }),
+  output: z.object({ pages: z.number() }),
+  effect: 'idempotent',
+  begin: ({ file }, { token }) => writeFileSync(file, token),
+  cancel: ({ file }) => writeFileSync(`${file}-cancelled`, ''),
+});
+
+/** Has a model that hands work over. */
+const archivist = agent({
+  name: 'archivist',
+  input: z.object({ file: z.string() }),
+  instructions: 'Have it scanned.',
+  model: ruleModel('once', ({ messages }) => {
+    const told = messages.find(({ role }) => role === 'tool');
+    const file = /"file\\*":\\*"([^"\\]+)/.exec(JSON.stringify(messages))?.[1] ?? '';
+    return told === undefined ? { toolCalls: [{ tool: 'scan', args: { file } }] } : JSON.stringify(told);
+  }),
+  tools: [subagent(scan, { description: 'Scans; takes long' })],
+});
+
+export default [scan, archivist, oracle, seeker, client, adder, helper, family, mixed, hasty, boss];
