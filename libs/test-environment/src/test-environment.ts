@@ -1,7 +1,7 @@
 import { token, type RecordedEvent } from '@perdure/kernel';
 import { RunCodec } from '@perdure/run-application';
 import { runAddress, runStream, type RunView } from '@perdure/run-contract';
-import { Client, type Behaviour, type Tool } from '@perdure/sdk';
+import { Client, type Behaviour, type Model, type Tool } from '@perdure/sdk';
 import { millisecondsOf, type Duration } from './duration';
 import { Persons, type Decision } from './persons';
 import { Pilot } from './pilot';
@@ -9,6 +9,7 @@ import { PilotedClient } from './piloted-client';
 import { Premises, type Place } from './premises';
 import { Rest } from './rest';
 import { Services } from './services';
+import { withModels } from './scripted-model';
 import { TestWorker } from './test-worker';
 
 export interface TestEnvironmentOptions {
@@ -16,6 +17,8 @@ export interface TestEnvironmentOptions {
   readonly behaviours?: readonly Behaviour[];
   /** Tools that workflows use by name; those of agents and workflows are included. */
   readonly tools?: readonly Tool[];
+  /** What agents are given in place of their models with the same ids: no test should ask a provider. */
+  readonly models?: readonly Model[];
   readonly tenant?: string;
   /** Where time begins; by default at the start of 2026 (UTC). */
   readonly startAt?: Date | string;
@@ -71,7 +74,10 @@ export class TestEnvironment {
   private readonly persons: Persons;
   private services: Services;
 
+  private readonly behaviours: readonly Behaviour[];
+
   private constructor(private readonly options: TestEnvironmentOptions) {
+    this.behaviours = withModels(options.behaviours ?? [], options.models ?? []);
     const { startAt = START_AT, seed = SEED, onLog: log = () => undefined } = options;
     this.premises = new Premises({ startAtMs: new Date(startAt).getTime(), seed, log });
     this.services = new Services(this.premises);
@@ -183,7 +189,7 @@ export class TestEnvironment {
 
   /** One for each pool that the code names. */
   private async startWorkers(): Promise<void> {
-    const { behaviours = [] } = this.options;
+    const { behaviours } = this;
     const tools = [...new Set([...(this.options.tools ?? []), ...behaviours.flatMap((behaviour) => behaviour.tools)])];
     const pools = new Set([...behaviours, ...tools].map(({ pool }) => pool ?? DEFAULT_POOL));
     for (const pool of pools) {
