@@ -8,6 +8,7 @@ import {
   type RunEventOf,
   type VoteStatement,
 } from '@perdure/run-contract';
+import { tenantRequestSubject } from '@perdure/tenant-contract';
 import type { Place, Premises } from './premises';
 
 /** What a person says to an effect of a run that waits for agreement. */
@@ -31,6 +32,8 @@ const REQUEST_TIMEOUT_MS = 5_000;
  */
 export class Persons {
   private readonly place: Place;
+  /** Revision of the last change of who may decide. */
+  private changes = -1;
 
   constructor(
     private readonly premises: Premises,
@@ -41,8 +44,7 @@ export class Persons {
 
   /** @throws Terminal `NoSuchApproval` when the run has not asked */
   async decide(runId: string, decision: VoteStatement['decision'], { call, by = PERSON, reason }: Decision): Promise<void> {
-    const { host, connection, store } = this.place;
-    const asked = await this.asked(store, runId, call);
+    const asked = await this.asked(this.place.store, runId, call);
     const statement = this.statement(runId, asked, { decision, by });
     const signature = this.premises.signer.sign(signedText('vote', attested({ statement })));
     const command = {
@@ -51,11 +53,26 @@ export class Persons {
       vote: { statement, signature },
       ...(reason === undefined ? {} : { reason }),
     };
-    const envelope = { v: 1, id: host.entropy.uuid(), actor: { kind: 'service', id: 'signer' }, command };
-    const subject = requestSubject.build(runAddress(this.tenant, runId));
-    const payload = JSON.stringify(envelope);
+    await this.send(requestSubject.build(runAddress(this.tenant, runId)), command);
+  }
+
+  /** From now on what a run asks a role is asked of this person, too. */
+  async enroll(id: string, roles: readonly string[]): Promise<void> {
+    const atMs = Math.round(this.place.host.clock.nowMs());
+    const change = { type: 'ApproverEnrolled', approver: { id, roles } };
+    const statement = { v: 1, tenant: this.tenant, after: this.changes, by: PERSON, atMs, change };
+    const signature = this.premises.signer.sign(signedText('change', statement));
+    const command = { type: 'ChangeApprovals', signed: { statement, signature } };
+    const changed = (await this.send(tenantRequestSubject.build(this.tenant), command)) as { readonly revision: number };
+    this.changes = changed.revision;
+  }
+
+  private async send(subject: string, command: object): Promise<unknown> {
+    const { host, connection } = this.place;
+    const payload = JSON.stringify({ v: 1, id: host.entropy.uuid(), actor: { kind: 'service', id: 'signer' }, command });
     const answer = JSON.parse(await connection.bus.request(subject, payload, { timeoutMs: REQUEST_TIMEOUT_MS })) as Answer;
-    if (!answer.ok) throw new Terminal(answer.error.code, `${answer.error.message} ${canonicalJson(answer.error.details ?? {})}`);
+    if (answer.ok) return answer.value;
+    throw new Terminal(answer.error.code, `${answer.error.message} ${canonicalJson(answer.error.details ?? {})}`);
   }
 
   private statement(

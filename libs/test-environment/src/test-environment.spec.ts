@@ -196,6 +196,38 @@ describe('what runs do in a test environment', () => {
     await expect(env.approve(run.runId, { call: '77' })).rejects.toMatchObject({ code: 'NoSuchApproval' });
   });
 
+  it('waits for what persons answer, until the time for it is over', async () => {
+    const asks = workflow({ name: 'asks', input: nothing }, async (ctx) => {
+      const question = { title: 'Which?', form: z.object({ n: z.number() }), assignee: 'user:mia' } as const;
+      const escalate = [{ after: '2 days', to: 'role:head' }] as const;
+      const expires = { after: '7 days', action: { answer: { n: 0 } } } as const;
+      const answered = await ctx.ask({ ...question, remind: ['1 day'], escalate, expires });
+      return [answered, await ctx.ask({ ...question, expires })];
+    });
+    const env = await environmentWith({ behaviours: [asks] });
+    await env.enroll('leo', ['clerk']);
+    await env.enroll('eva', ['clerk', 'head']);
+    const run = await env.client.start(asks, {});
+    await env.skip({ days: 1.5 });
+    const early = env.client.tasks.answer({ runId: run.runId, call: '1' }, { n: 1 }, { by: 'eva' });
+    await expect(early).rejects.toMatchObject({ code: 'NotYourTask' });
+    await env.skip({ days: 1 });
+    await env.restartServices();
+    const other = env.client.tasks.answer({ runId: run.runId, call: '1' }, { n: 1 }, { by: 'leo' });
+    await expect(other).rejects.toMatchObject({ code: 'NotYourTask' });
+    await env.client.tasks.answer({ runId: run.runId, call: '1' }, { n: 1 }, { by: 'eva' });
+    expect(await run.result()).toEqual([{ n: 1 }, { n: 0 }]);
+    const told = (await env.facts(run.runId)).filter(({ type }) => type.startsWith('Task'));
+    expect(told.map(({ type, at }) => `${at.toISOString().slice(0, 10)} ${type}`)).toEqual([
+      '2026-01-01 TaskAsked',
+      '2026-01-02 TaskReminded',
+      '2026-01-03 TaskEscalated',
+      '2026-01-03 TaskAnswered',
+      '2026-01-03 TaskAsked',
+      '2026-01-10 TaskExpired',
+    ]);
+  });
+
   it('waits for whoever has the token of a callback, and never ends for good', async () => {
     let token = '';
     const asks = workflow({ name: 'asks', input: z.object({ round: z.number() }) }, async (ctx, { round }) => {

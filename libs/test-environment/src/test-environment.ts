@@ -155,6 +155,11 @@ export class TestEnvironment {
     await this.persons.decide(runId, 'deny', decision);
   }
 
+  /** What a run asks a role (`ctx.ask`) this person may answer: `client.tasks.answer({ runId, call }, answer, { by })`. */
+  async enroll(person: string, roles: readonly string[]): Promise<void> {
+    await this.persons.enroll(person, roles);
+  }
+
   /** Every worker is killed, as by `kill -9` in the middle of whatever it does, and others come up with the same code. */
   async restartWorkers(): Promise<void> {
     const dead = [...this.workers.values()];
