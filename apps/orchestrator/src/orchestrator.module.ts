@@ -24,7 +24,7 @@ import {
   SchemaValidator,
   type PlatformConfig,
 } from '@perdure/platform-nest-runtime';
-import { PartitionOwnership } from '@perdure/platform-ownership';
+import { ClockWatch, PartitionOwnership } from '@perdure/platform-ownership';
 import { CommandRelay, RunOwner } from '@perdure/run-application';
 import { workerConnectionName } from '@perdure/run-contract';
 import { ApprovalBook, ApprovalChanges, StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
@@ -32,11 +32,17 @@ import { CommandsController } from './commands.controller';
 
 const SERVICE = 'orchestrator';
 
+const clockWatch: Provider = {
+  provide: ClockWatch,
+  inject: [EVENT_STORE, HOST],
+  useFactory: (store: EventStore, host: Host) => new ClockWatch({ store, host }),
+};
+
 const ownership: Provider = {
   provide: PartitionOwnership,
-  inject: [KEY_VALUE_LEASES, KEY_VALUE_MAP, HOST, PLATFORM_CONFIG],
-  useFactory: (...[leases, maps, host, { instanceId }]: [KeyValue, KeyValue, Host, PlatformConfig]) =>
-    new PartitionOwnership({ leases, maps, host, service: SERVICE, instanceId }),
+  inject: [KEY_VALUE_LEASES, KEY_VALUE_MAP, HOST, PLATFORM_CONFIG, ClockWatch],
+  useFactory: (...[leases, maps, host, { instanceId }, clock]: [KeyValue, KeyValue, Host, PlatformConfig, ClockWatch]) =>
+    new PartitionOwnership({ leases, maps, host, service: SERVICE, instanceId, isFit: () => clock.isRight }),
 };
 
 const catalogue: Provider = {
@@ -113,7 +119,7 @@ const relay: Provider = { provide: CommandRelay, inject: [BUS], useFactory: (bus
 
 @Module({
   controllers: [CommandsController],
-  providers: [ownership, catalogue, approvalBook, approvalChanges, tenantDesk, owner, relay],
+  providers: [clockWatch, ownership, catalogue, approvalBook, approvalChanges, tenantDesk, owner, relay],
 })
 export class OrchestratorModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
   private disconnects: Subscription | undefined;
@@ -122,6 +128,7 @@ export class OrchestratorModule implements OnModuleInit, OnApplicationBootstrap,
     @Inject(RunOwner) private readonly owner: RunOwner,
     @Inject(TenantDesk) private readonly tenants: TenantDesk,
     @Inject(PartitionOwnership) private readonly ownership: PartitionOwnership,
+    @Inject(ClockWatch) private readonly clock: ClockWatch,
     @Inject(LOG_FOLLOWER) private readonly follower: LogFollower,
     @Inject(PLATFORM_CONFIG) private readonly config: PlatformConfig,
     @Inject(HOST) private readonly host: Host,
@@ -134,6 +141,7 @@ export class OrchestratorModule implements OnModuleInit, OnApplicationBootstrap,
   async onApplicationBootstrap(): Promise<void> {
     await this.owner.start();
     this.tenants.start();
+    await this.clock.start();
     await this.ownership.start();
     await this.hearDisconnects();
   }
@@ -141,6 +149,7 @@ export class OrchestratorModule implements OnModuleInit, OnApplicationBootstrap,
   /** Before the platform goes: partitions are given back first, so that another instance can take them at once. */
   async onApplicationShutdown(): Promise<void> {
     await this.disconnects?.close();
+    this.clock.stop();
     await this.ownership.stop();
     await this.tenants.stop();
     await this.owner.stop();

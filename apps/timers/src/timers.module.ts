@@ -19,7 +19,7 @@ import {
   PLATFORM_CONFIG,
   type PlatformConfig,
 } from '@perdure/platform-nest-runtime';
-import { PartitionOwnership } from '@perdure/platform-ownership';
+import { ClockWatch, PartitionOwnership } from '@perdure/platform-ownership';
 import { calendarTimes } from '@perdure/platform-schedule-times';
 import { ScheduleOwner } from '@perdure/schedule-application';
 import { TimerKeeper } from '@perdure/timer-application';
@@ -27,12 +27,19 @@ import { TimerKeeper } from '@perdure/timer-application';
 const SERVICE = 'timers';
 /** Its own: the orchestrator shares out the same partitions among its own instances. */
 const OWNERSHIP = Symbol('PartitionOwnership of timers');
+const CLOCK = Symbol('ClockWatch of timers');
+
+const clockWatch: Provider = {
+  provide: CLOCK,
+  inject: [EVENT_STORE, HOST],
+  useFactory: (store: EventStore, host: Host) => new ClockWatch({ store, host }),
+};
 
 const ownership: Provider = {
   provide: OWNERSHIP,
-  inject: [KEY_VALUE_LEASES, KEY_VALUE_MAP, HOST, PLATFORM_CONFIG],
-  useFactory: (...[leases, maps, host, { instanceId }]: [KeyValue, KeyValue, Host, PlatformConfig]) =>
-    new PartitionOwnership({ leases, maps, host, service: SERVICE, instanceId }),
+  inject: [KEY_VALUE_LEASES, KEY_VALUE_MAP, HOST, PLATFORM_CONFIG, CLOCK],
+  useFactory: (...[leases, maps, host, { instanceId }, clock]: [KeyValue, KeyValue, Host, PlatformConfig, ClockWatch]) =>
+    new PartitionOwnership({ leases, maps, host, service: SERVICE, instanceId, isFit: () => clock.isRight }),
 };
 
 const keeper: Provider = {
@@ -48,12 +55,13 @@ const schedules: Provider = {
     new ScheduleOwner({ store, bus, host, ownership: owned, times: calendarTimes, ...(keys === undefined ? {} : { keys }) }),
 };
 
-@Module({ providers: [ownership, keeper, schedules] })
+@Module({ providers: [clockWatch, ownership, keeper, schedules] })
 export class TimersModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     @Inject(TimerKeeper) private readonly keeper: TimerKeeper,
     @Inject(ScheduleOwner) private readonly schedules: ScheduleOwner,
     @Inject(OWNERSHIP) private readonly ownership: PartitionOwnership,
+    @Inject(CLOCK) private readonly clock: ClockWatch,
     @Inject(LOG_FOLLOWER) private readonly follower: LogFollower,
   ) {}
 
@@ -65,10 +73,12 @@ export class TimersModule implements OnModuleInit, OnApplicationBootstrap, OnApp
   async onApplicationBootstrap(): Promise<void> {
     this.keeper.start();
     this.schedules.start();
+    await this.clock.start();
     await this.ownership.start();
   }
 
   async onApplicationShutdown(): Promise<void> {
+    this.clock.stop();
     await this.ownership.stop();
     await this.schedules.stop();
     await this.keeper.close();

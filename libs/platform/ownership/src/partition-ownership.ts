@@ -13,6 +13,7 @@ import { assign, nobodysMap, parseMap, sameMap, type PartitionMap } from './assi
  * 5. Who did not see every map may have lost a partition and regained it: what is owned then counts as gained anew.
  * 6. Silence counts only while it could have been broken. Whoever owns a part of the map that is found at the start, was
  *    silent while our own renewal failed or while we stood still ourselves, has a full DEAD_AFTER_MS from then on.
+ * 7. An instance that is not fit gives its lease back and owns nothing, whatever the map says, until it is.
  */
 
 const RENEW_MS = 1_000;
@@ -28,6 +29,8 @@ export interface PartitionOwnershipOptions {
   readonly service: string;
   /** One token; a restarted instance with the same id takes its partitions up at once. */
   readonly instanceId: string;
+  /** Whether this node may own anything: not while its clock is wrong. */
+  readonly isFit?: () => boolean;
 }
 
 type Listener = (gained: readonly number[], lost: readonly number[]) => void;
@@ -43,6 +46,7 @@ export class PartitionOwnership {
   private renewals = 0;
   private tickedAtMs = 0;
   private balancing = false;
+  private isAside = false;
   private stopped = false;
 
   constructor(private readonly options: PartitionOwnershipOptions) {}
@@ -107,6 +111,8 @@ export class PartitionOwnership {
   }
 
   private async renew(): Promise<void> {
+    if (this.options.isFit?.() === false) return this.stepAside();
+    if (this.isAside) await this.comeBack();
     this.renewals += 1;
     const value = `${this.options.host.incarnation}:${this.renewals}`;
     const stored = await this.attempt(() => this.options.leases.put(this.leaseKey, value));
@@ -116,6 +122,18 @@ export class PartitionOwnership {
     }
     this.tickedAtMs = nowMs;
     this.hear(this.options.instanceId, value);
+  }
+
+  private async stepAside(): Promise<void> {
+    this.isAside = true;
+    this.adopt(nobodysMap, { missed: false });
+    this.heard.delete(this.options.instanceId);
+    await this.attempt(() => this.options.leases.delete(this.leaseKey));
+  }
+
+  private async comeBack(): Promise<void> {
+    this.isAside = false;
+    await this.readMap();
   }
 
   private presumeAlive(map: PartitionMap): void {
@@ -154,7 +172,7 @@ export class PartitionOwnership {
     const map = value === undefined ? undefined : parseMap(value);
     const missed = revision !== this.mapRevision && revision !== this.mapRevision + 1;
     this.mapRevision = value === undefined ? 0 : revision;
-    if (map !== undefined) this.adopt(map, { missed });
+    if (map !== undefined && !this.isAside) this.adopt(map, { missed });
   }
 
   /** An answer that a newer map has outrun is old news, and cannot be told from a map written after a wipe: ask again. */
