@@ -179,7 +179,10 @@ describe('reading with the official client', () => {
     await expect(client.tombstoneStream('a')).rejects.toThrow(StreamDeletedError);
     await server.close();
     server = await startEventStoreServer({ dataDir: folder, port: server.port });
-    await expect(client.appendToStream('b', event())).resolves.toBeDefined();
+    // The client may learn of the old connection's end by its first call.
+    const first = event();
+    const append = () => client.appendToStream('b', first);
+    await expect(append().catch(append)).resolves.toBeDefined();
     await expect(client.appendToStream('a', event())).rejects.toThrow(StreamDeletedError);
   });
 
