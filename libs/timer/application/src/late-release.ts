@@ -1,5 +1,5 @@
 /** After an outage: releases a second, well below what one owner and its workers bear beside their daily work. */
-export const LATE_PER_SECOND = 200;
+export const LATE_PER_SECOND = 100;
 /** Services that have just come up are cold, and everybody comes back at once: the rate grows to its height over this time. */
 export const RISE_MS = 10_000;
 const LEAST_PER_SECOND = 10;
