@@ -111,7 +111,7 @@ export class Approvers {
 
   /** The run may have ended meanwhile, or gone back to before it was asked. */
   private mayBeRefused(runId: string, code: string): boolean {
-    if (code !== 'OtherRequest') return code === 'RunAlreadyEnded' || code === 'NoSuchApproval';
+    if (code !== 'OtherRequest' && code !== 'ApprovalClosed') return code === 'RunAlreadyEnded' || code === 'NoSuchApproval';
     return this.ports.log.of(runStream.build(runAddress(TENANT, runId))).some(({ type }) => type === 'RunRewound');
   }
 

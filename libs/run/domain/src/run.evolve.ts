@@ -19,6 +19,7 @@ import {
   commonFields,
   isOpen,
   isWaiting,
+  nameInRun,
   newRunFields,
   type OpenRun,
   type OpenTimer,
@@ -389,7 +390,9 @@ function ended(
 
 function unknownEffects(run: OpenRun): readonly { readonly call: string; readonly what: string }[] {
   return [...run.calls.values()].flatMap((call) =>
-    call.kind === 'tool' && call.execution !== undefined ? [{ call: call.call, what: callName(call) }] : [],
+    call.kind === 'tool' && call.execution !== undefined
+      ? [{ call: nameInRun(run.branch, call.call), what: callName(call) }]
+      : [],
   );
 }
 

@@ -172,9 +172,11 @@ export function inDoubt(run: OpenRun): readonly NamedEffect[] {
 }
 
 /** Those of the present branch. */
-export function openInDoubt({ calls }: OpenRun): readonly NamedEffect[] {
+export function openInDoubt({ calls, branch }: Pick<OpenRun, 'calls' | 'branch'>): readonly NamedEffect[] {
   return [...calls.values()].flatMap((call) =>
-    call.kind === 'tool' && call.undoes === undefined && mayHaveHappened(call) ? [{ call: call.call, what: call.tool }] : [],
+    call.kind === 'tool' && call.undoes === undefined && mayHaveHappened(call)
+      ? [{ call: nameInRun(branch, call.call), what: call.tool }]
+      : [],
   );
 }
 

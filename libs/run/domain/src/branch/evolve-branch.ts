@@ -2,7 +2,8 @@ import type { CarriedState, RunEvent, RunEventOf, RunEventType } from '@perdure/
 import { rememberCommand } from '../command-memory';
 import { impossible } from '../evolve-calls';
 import { emptyJournal, journalFrom } from '../run.journal';
-import { nameInRun, openInDoubt, type OpenRun, type OpenTimer } from '../run.state';
+import { newGuard } from '../guard/run.guard';
+import { openInDoubt, type OpenRun, type OpenTimer } from '../run.state';
 import { emptyLedger, withUnknown } from '../undo/undo-ledger';
 
 const TYPES = ['RunForked', 'RunRewound', 'RunContinued'] as const satisfies readonly RunEventType[];
@@ -35,9 +36,11 @@ function rewound(run: OpenRun, event: RunEventOf<'RunRewound'>): OpenRun {
   const { branch, carried, commandId } = event.data;
   if (run.status !== 'paused' || branch !== run.branch + 1) throw impossible(run, event);
   const known = rememberCommand(run, commandId);
-  const left = openInDoubt(run).map(({ call, what }) => ({ call: nameInRun(run.branch, call), what }));
+  const left = openInDoubt(run);
   const nothingOpen = { calls: new Map(), timers: deadlineOf(run), inbound: [], lostInARow: 0 };
-  return { ...known, ...nothingOpen, branch, undo: withUnknown(run.undo, left), ...carriedFields(carried) };
+  // It begins to be watched anew; what it has used stays used, and whatever it is held for holds it.
+  const guard = { ...newGuard, hold: run.guard.hold };
+  return { ...known, ...nothingOpen, guard, branch, undo: withUnknown(run.undo, left), ...carriedFields(carried) };
 }
 
 /** What it has done is done: only signals that nobody has read, and what limits the whole run, go on. */

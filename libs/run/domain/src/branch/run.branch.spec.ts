@@ -258,6 +258,18 @@ describe('a rewind', () => {
     expect(ended).toMatchObject({ type: 'RunFailed', data: { effects: { unknown: [{ call: '2', what: 'pay' }] } } });
   });
 
+  it('names at its end what is under way since it went back by names of its own', () => {
+    const facts = [...active, step, intendedEffect('2')];
+    const back = given(...facts)
+      .when(at(rewindTo(facts, 2)))
+      .accepted();
+    const ending = given(...facts, ...back, assigned(2), intendedEffect('2'))
+      .when(at({ type: 'TerminateRun', reason: 'enough' }))
+      .accepted();
+    const unknown = [{ call: '2' }, { call: 'b1-2' }];
+    expect(ending.at(-1)).toMatchObject({ type: 'RunTerminated', data: { effects: { unknown } } });
+  });
+
   it('cancels the timers of what it takes back, and gives those of its branch names of their own', () => {
     const facts = [...active, step, sleepSet('2')];
     const events = given(...facts)

@@ -282,6 +282,22 @@ describe('a model that cannot call its tools', () => {
     expect(run.view.outcome).toMatchObject({ status: 'failed', error: { code: 'InvalidToolArguments' } });
   });
 
+  it('is forgiven what is taken back with a rewind', () => {
+    const run = played();
+    const asOf = run.events.length - 1;
+    const past = run.run;
+    run.turn([use('pay')], misfit);
+    run.turn([use('guess')], misfit);
+    const nothingSince = { outcomes: new Map(), sentSince: [], approvals: new Map() };
+    run.send({ type: 'RewindRun', to: asOf, past, asOf: run.events.length - 1, reason: 'misread', ...nothingSince });
+    run.assign();
+    run.turn([use('pay')], misfit);
+    run.turn([use('pay')], misfit);
+    expect(run.view.outcome).toBeUndefined();
+    run.turn([use('pay')], misfit);
+    expect(run.view.outcome).toMatchObject({ error: { code: 'InvalidToolArguments' } });
+  });
+
   it('may go on as long as something of what it asks for can run', () => {
     const run = played();
     rounds(6, (round) =>

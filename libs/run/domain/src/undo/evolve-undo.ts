@@ -49,7 +49,8 @@ function ending(run: OpenRun, event: RunEventOf<'RunEnding'>): OpenRun {
   if (run.ending !== undefined) throw impossible(run, event);
   const { outcome, undoByMs, endingAtMs } = event.data;
   const kept = new Map([...run.calls].filter(([, call]) => isStillAsked(call)));
-  const unknown = inDoubt(run).filter(({ call }) => !kept.has(call));
+  const left = new Map([...run.calls].filter(([, call]) => !isStillAsked(call)));
+  const unknown = inDoubt({ ...run, calls: left });
   return {
     ...commonFields(run),
     undo: { ...run.undo, unknown: [] },
