@@ -103,9 +103,13 @@ it('names the child that it waits for', async () => {
   const until = newMark('why');
   const runId = await world.start('family', { children: 1, until });
   const [child = ''] = await children(runId, 1);
-  await world.until(runId, ofType('RunSuspended'));
-  const { waitingOn } = await world.http.get(runId);
-  expect(waitingOn).toMatchObject([{ promise: 'child', keeper: 'orchestrator', detail: `helper, the run ${child}` }]);
+  // The log may tell it before the owner has heard that it is there.
+  let view = await world.http.get(runId);
+  while (view.status !== 'suspended') {
+    await pause(LOOK_EVERY_MS);
+    view = await world.http.get(runId);
+  }
+  expect(view.waitingOn).toMatchObject([{ promise: 'child', keeper: 'orchestrator', detail: `helper, the run ${child}` }]);
   mark(until);
   await world.ended(runId);
 });

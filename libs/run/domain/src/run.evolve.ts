@@ -19,8 +19,8 @@ import {
   commonFields,
   isOpen,
   isWaiting,
-  nameInRun,
   newRunFields,
+  unknownEnds,
   type OpenRun,
   type OpenTimer,
   type RunState,
@@ -377,7 +377,7 @@ function ended(
     outcome,
     endedAtMs,
     cancelRequested: run.cancel !== undefined || run.ending?.cancelRequested === true,
-    unknownEffects: [...(run.ending?.unknown ?? []), ...run.undo.unknown, ...unknownEffects(run)],
+    unknownEffects: [...(run.ending?.unknown ?? []), ...run.undo.unknown, ...unknownEnds(run)],
     effects,
     commands: run.commands,
     tasksClosed: run.tasksClosed,
@@ -386,14 +386,6 @@ function ended(
     spent: run.spent,
     spentByChildren: run.spentByChildren,
   };
-}
-
-function unknownEffects(run: OpenRun): readonly { readonly call: string; readonly what: string }[] {
-  return [...run.calls.values()].flatMap((call) =>
-    call.kind === 'tool' && call.execution !== undefined
-      ? [{ call: nameInRun(run.branch, call.call), what: callName(call) }]
-      : [],
-  );
 }
 
 function divergenceText(event: RunEventOf<'CodeDiverged'>): string {

@@ -180,6 +180,13 @@ export function openInDoubt({ calls, branch }: Pick<OpenRun, 'calls' | 'branch'>
   );
 }
 
+/** Executions of the present branch that have no end. */
+export function unknownEnds({ calls, branch }: OpenRun): readonly NamedEffect[] {
+  return [...calls.values()].flatMap((call) =>
+    call.kind === 'tool' && call.execution !== undefined ? [{ call: nameInRun(branch, call.call), what: call.tool }] : [],
+  );
+}
+
 /** A claimed one that was not begun has certainly not happened; of what needs no claim nobody can say. */
 export function mayHaveHappened({ execution, effectClass, approval, pool, attempt }: OpenTool): boolean {
   const isClaimed = approval !== undefined || pool !== undefined;
