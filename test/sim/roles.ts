@@ -11,6 +11,7 @@ import { ed25519 } from '@perdure/platform-host-node';
 import { ApprovalBook, ApprovalChanges, StoredBuildCatalogue, TenantDesk } from '@perdure/tenant-application';
 import {
   type SimBucket,
+  type SimDisks,
   SimFactBus,
   simBlobs,
   type SimBroker,
@@ -29,6 +30,7 @@ export interface Premises {
   readonly broker: SimBroker;
   readonly store: SimStoreServer;
   readonly blobs: BlobStore;
+  readonly disks: SimDisks;
   readonly leases: SimBucket;
   readonly maps: SimBucket;
   readonly world: OuterWorld;
@@ -143,7 +145,7 @@ export function admission(_premises: Premises, ports: Ports): Beginning {
 export function timers(premises: Premises, ports: Ports): Beginning {
   const { process: host, bus, store, blobs, leases, maps } = ports;
   const ownership = new PartitionOwnership({ leases, maps, host, service: 'timers', instanceId: host.role });
-  const keeper = new TimerKeeper({ bus, host, ownership });
+  const keeper = new TimerKeeper({ bus, host, ownership, index: premises.disks.dueIndex(host) });
   const follower = new LogFollower({ store, blobs, host });
   follower.register(keeper);
   // One of them forgets whatever it may, and reads it again.

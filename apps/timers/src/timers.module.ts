@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import {
   Inject,
   Module,
@@ -20,14 +21,25 @@ import {
   type PlatformConfig,
 } from '@perdure/platform-nest-runtime';
 import { ClockWatch, PartitionOwnership } from '@perdure/platform-ownership';
+import { LmdbDueIndex } from '@perdure/platform-due-index-lmdb';
 import { calendarTimes } from '@perdure/platform-schedule-times';
 import { ScheduleOwner } from '@perdure/schedule-application';
 import { TimerKeeper } from '@perdure/timer-application';
+import type { DueIndex } from '@perdure/timer-contract';
 
 const SERVICE = 'timers';
 /** Its own: the orchestrator shares out the same partitions among its own instances. */
 const OWNERSHIP = Symbol('PartitionOwnership of timers');
 const CLOCK = Symbol('ClockWatch of timers');
+const DUE_INDEX = Symbol('DueIndex');
+
+/** Each instance has its own: it says what this one has read of the log. */
+const dueIndex: Provider = {
+  provide: DUE_INDEX,
+  inject: [PLATFORM_CONFIG, HOST],
+  useFactory: ({ localDir, instanceId }: PlatformConfig, { log }: Host) =>
+    LmdbDueIndex.open({ folder: join(localDir, 'timers', instanceId), log }),
+};
 
 const clockWatch: Provider = {
   provide: CLOCK,
@@ -44,8 +56,9 @@ const ownership: Provider = {
 
 const keeper: Provider = {
   provide: TimerKeeper,
-  inject: [BUS, HOST, OWNERSHIP],
-  useFactory: (bus: Bus, host: Host, owned: PartitionOwnership) => new TimerKeeper({ bus, host, ownership: owned }),
+  inject: [BUS, HOST, OWNERSHIP, DUE_INDEX],
+  useFactory: (...[bus, host, owned, index]: [Bus, Host, PartitionOwnership, DueIndex]) =>
+    new TimerKeeper({ bus, host, ownership: owned, index }),
 };
 
 const schedules: Provider = {
@@ -55,7 +68,7 @@ const schedules: Provider = {
     new ScheduleOwner({ store, bus, host, ownership: owned, times: calendarTimes, ...(keys === undefined ? {} : { keys }) }),
 };
 
-@Module({ providers: [clockWatch, ownership, keeper, schedules] })
+@Module({ providers: [clockWatch, ownership, dueIndex, keeper, schedules] })
 export class TimersModule implements OnModuleInit, OnApplicationBootstrap, OnApplicationShutdown {
   constructor(
     @Inject(TimerKeeper) private readonly keeper: TimerKeeper,

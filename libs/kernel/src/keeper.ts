@@ -1,19 +1,22 @@
 import type { Position, RecordedEvent } from './event-store';
 import type { Json } from './json';
 
-/**
- * A keeper folds the facts that open and close its promises into an index of its own. It is driven by
- * the one follower of its process, which also checkpoints it: index and position are saved together.
- */
-export interface Keeper {
+/** Folds the facts that open and close its promises into an index of its own, driven by the one follower of its process. */
+interface FactFolder {
   /** Names the checkpoint; one token. */
   readonly name: string;
   /** Types of the facts that open or close its promises. */
   readonly eventTypes: readonly string[];
-  /** Called once before the first fact; `undefined` = no checkpoint, start empty. */
-  restore(index: Json | undefined): void;
   /** Facts arrive in log order, at least once: a repeated or older one must change nothing. */
   apply(fact: RecordedEvent): void;
+  /** The follower has reached the head of the log: the index is complete up to now. */
+  caughtUp?(): void;
+}
+
+/** A keeper whose index is in memory; the follower checkpoints it: index and position are saved together. */
+export interface Keeper extends FactFolder {
+  /** Called once before the first fact; `undefined` = no checkpoint, start empty. */
+  restore(index: Json | undefined): void;
   /** The whole index, of bounded size, as it stands now. */
   snapshot(): Json;
   /**
@@ -24,8 +27,19 @@ export interface Keeper {
   snapshotParts?(): Iterable<Json>;
   /** Of a keeper with `snapshotParts`: called after `restore(undefined)`, once for each part, in order. */
   restorePart?(part: Json): void;
-  /** The follower has reached the head of the log: the index is complete up to now. */
-  caughtUp?(): void;
+}
+
+/** One fact of the log, and where it stands: whoever knows it can tell this log from another. */
+export type FactMark = Pick<RecordedEvent, 'stream' | 'revision' | 'id' | 'position'>;
+
+/** A keeper whose index is on a disk of its own, with what it has seen of the log: the follower only says when to save. */
+export interface StoredKeeper extends FactFolder {
+  /** The last fact that is sure to be in the saved index; undefined = it is empty. */
+  readonly saved: FactMark | undefined;
+  /** Everything that it was told up to this fact; what it may know beyond will be told again. */
+  save(upTo: FactMark): Promise<void>;
+  /** The saved index is of another log than this one: it must not be used. */
+  clear(): Promise<void>;
 }
 
 export interface Following {

@@ -1,5 +1,6 @@
 import { Admission } from '@perdure/admission-application';
 import { LogFollower } from '@perdure/keeper-application';
+import { MemoryDueIndex } from '@perdure/platform-due-index-memory';
 import { ed25519 } from '@perdure/platform-host-node';
 import { PartitionOwnership } from '@perdure/platform-ownership';
 import { calendarTimes } from '@perdure/platform-schedule-times';
@@ -39,7 +40,7 @@ export class Services {
       validator: { issues: () => [] },
       signerKey: signer.publicKey,
     });
-    this.timers = new TimerKeeper({ bus, host, ownership: ownedTimes });
+    this.timers = new TimerKeeper({ bus, host, ownership: ownedTimes, index: new MemoryDueIndex() });
     this.schedules = new ScheduleOwner({ store, bus, host, ownership: ownedTimes, times: calendarTimes });
     const follower = new LogFollower({ store, blobs, host });
     for (const keeper of [...this.owner.keepers, admission.keeper, this.timers, this.schedules.index]) follower.register(keeper);

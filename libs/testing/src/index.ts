@@ -1,5 +1,6 @@
 export { ManualHost, type LogLine, type ManualHostOptions } from './manual-host';
 export { describeBlobStore } from './contract-suites/blob-store.suite';
+export { dueIndexContract, type DueIndexFixture } from './contract-suites/due-index.suite';
 export { describeKeyRing } from './contract-suites/key-ring.suite';
 export type { EventStoreFixture } from './contract-suites/event-store.fixture';
 export { eventStoreContract } from './contract-suites/event-store.suite';
@@ -14,6 +15,7 @@ export { drawFaults, FaultPlan, NO_FAULTS, type FaultSettings } from './simulato
 export { SimBroker, type Exchange, type SimLink, type StoredFact } from './simulator/sim-broker';
 export { SimBucket, SimFactBus } from './simulator/sim-facts';
 export { simBlobs, SimStoreServer } from './simulator/sim-store';
+export { SimDisks } from './simulator/sim-disks';
 export { busContract } from './contract-suites/bus.suite';
 export { type BusFixture, type BusProcess } from './contract-suites/bus-scene';
 export { NatsBroker, type NatsBrokerPaths } from './nats-broker';

@@ -1,14 +1,14 @@
 import {
-  delay,
+  Retryable,
   type BlobStore,
   type EventStore,
   type Host,
   type Json,
   type Position,
   type RecordedEvent,
-  Retryable,
 } from '@perdure/kernel';
 import { CHECKPOINT_EVENT_TYPE, KEEPER_TENANT, POINTERS_KEPT, keeperStream } from './keeper-stream';
+import { untilAnswered } from './until-answered';
 
 /** What a keeper knew when it had seen the log up to `position`: JSON text, in the parts in which it gave it. */
 export interface Checkpoint {
@@ -27,10 +27,6 @@ interface Pointer {
   readonly parts: readonly PartReference[];
 }
 
-/** Dependencies that come up later than this process are waited for, with this back-off. */
-const RETRY_FIRST_MS = 50;
-const RETRY_MAX_MS = 1_000;
-
 /**
  * Saves and finds checkpoints. The index goes to the blob store, durable before the pointer to it is appended; a pointer
  * whose blob is missing or damaged counts as absent, so the worst case is a longer tail to read.
@@ -38,24 +34,25 @@ const RETRY_MAX_MS = 1_000;
 export class Checkpoints {
   private readonly boundedStreams = new Set<string>();
 
-  private stopped = false;
-
-  constructor(private readonly ports: { readonly store: EventStore; readonly blobs: BlobStore; readonly host: Host }) {}
-
-  /** Ends the waiting for a store that is away. */
-  stop(): void {
-    this.stopped = true;
-  }
+  constructor(
+    private readonly ports: {
+      readonly store: EventStore;
+      readonly blobs: BlobStore;
+      readonly host: Host;
+      /** Ends the waiting for a store that is away. */
+      isStopped(): boolean;
+    },
+  ) {}
 
   /** Usable checkpoints, newest first, at most two; waits while the store or the blob store is away. */
   async *newestFirst(keeperName: string): AsyncGenerator<Checkpoint> {
     const { store, host } = this.ports;
     const stream = keeperStream.build(keeperName);
-    const pointers = await this.untilAnswered(() =>
+    const pointers = await untilAnswered(this.ports, () =>
       store.read(stream, { direction: 'backward', from: 'end', limit: POINTERS_KEPT }),
     );
     for (const event of pointers) {
-      const found = await this.untilAnswered(() => this.load(event));
+      const found = await untilAnswered(this.ports, () => this.load(event));
       if (found !== undefined) yield found;
       else
         host.log.warn('a checkpoint of a keeper is missing or damaged; falling back', {
@@ -125,18 +122,6 @@ export class Checkpoints {
       if (error instanceof Retryable) throw error;
       this.ports.host.log.warn('the blob of a checkpoint cannot be read', { reference, error: String(error) });
       return undefined;
-    }
-  }
-
-  private async untilAnswered<T>(ask: () => Promise<T>): Promise<T> {
-    for (let waitMs = RETRY_FIRST_MS; ; waitMs = Math.min(waitMs * 2, RETRY_MAX_MS)) {
-      try {
-        return await ask();
-      } catch (error) {
-        if (!(error instanceof Retryable) || this.stopped) throw error;
-        this.ports.host.log.warn('waiting for the store to load a checkpoint', { error: error.message });
-        await delay(this.ports.host, waitMs);
-      }
     }
   }
 }

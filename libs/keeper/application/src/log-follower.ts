@@ -2,15 +2,18 @@ import {
   comparePositions,
   type BlobStore,
   type EventStore,
+  type FactMark,
   type Following,
   type Host,
   type Json,
   type Keeper,
   type Position,
   type RecordedEvent,
+  type StoredKeeper,
   type Subscription,
 } from '@perdure/kernel';
 import { Checkpoints } from './checkpoints';
+import { isStored, resume } from './stored-index';
 
 // The one follower of a process: the sure path of its keepers.
 //
@@ -34,9 +37,11 @@ export interface FollowerPorts {
 }
 
 interface Followed {
-  readonly keeper: Keeper;
-  /** Exclusive: what the keeper's index contains. */
+  readonly keeper: Keeper | StoredKeeper;
+  /** Exclusive: what the keeper's index contained when it was restored. */
   seen: Position | undefined;
+  /** The last fact of its own that it was told. */
+  last: FactMark | undefined;
   /** Facts of its own, and of the whole follower, since its last checkpoint. */
   ownFacts: number;
   allFacts: number;
@@ -46,6 +51,7 @@ export class LogFollower implements Following {
   /** Resolves after `close`; rejects with the reason when a keeper failed. Unheeded, it ends the process. */
   readonly done: Promise<void>;
 
+  private readonly loading: FollowerPorts & { isStopped(): boolean };
   private readonly checkpoints: Checkpoints;
   private readonly followed: Followed[] = [];
   private readonly byType = new Map<string, Followed[]>();
@@ -59,7 +65,8 @@ export class LogFollower implements Following {
   private settle!: { readonly resolve: () => void; readonly reject: (reason: unknown) => void };
 
   constructor(private readonly ports: FollowerPorts) {
-    this.checkpoints = new Checkpoints(ports);
+    this.loading = { ...ports, isStopped: () => this.isEnded() };
+    this.checkpoints = new Checkpoints(this.loading);
     this.done = new Promise((resolve, reject) => {
       this.settle = { resolve, reject };
     });
@@ -70,11 +77,11 @@ export class LogFollower implements Following {
   }
 
   /** @throws TypeError once it has started: a keeper that joins later would miss facts. */
-  register(keeper: Keeper): void {
+  register(keeper: Keeper | StoredKeeper): void {
     if (this.state !== 'new') throw new TypeError(`Keeper ${keeper.name} came after the follower had started`);
     if (this.followed.some((other) => other.keeper.name === keeper.name))
       throw new TypeError(`Two keepers are named ${keeper.name}`);
-    const followed: Followed = { keeper, seen: undefined, ownFacts: 0, allFacts: 0 };
+    const followed: Followed = { keeper, seen: undefined, last: undefined, ownFacts: 0, allFacts: 0 };
     this.followed.push(followed);
     for (const type of new Set(keeper.eventTypes)) this.byType.set(type, [...(this.byType.get(type) ?? []), followed]);
   }
@@ -112,7 +119,6 @@ export class LogFollower implements Following {
     if (this.isEnded()) return;
     const wasFollowing = this.state === 'following';
     this.state = 'closed';
-    this.checkpoints.stop();
     this.cancelTimer();
     await this.subscription?.close();
     if (wasFollowing) await this.checkpoint();
@@ -125,17 +131,21 @@ export class LogFollower implements Following {
 
   private async restore(followed: Followed): Promise<void> {
     const { keeper } = followed;
+    followed.seen = isStored(keeper) ? (await resume(keeper, this.loading))?.position : await this.restored(keeper);
+    if (followed.seen === undefined) this.ports.host.log.info('a keeper reads the log from its start', { keeper: keeper.name });
+  }
+
+  private async restored(keeper: Keeper): Promise<Position | undefined> {
     for await (const { position, parts } of this.checkpoints.newestFirst(keeper.name)) {
       try {
         restoreFrom(keeper, parts);
-        followed.seen = position;
-        return;
+        return position;
       } catch (error) {
         this.ports.host.log.warn('a keeper refused its checkpoint; falling back', { keeper: keeper.name, error: String(error) });
       }
     }
-    this.ports.host.log.info('a keeper reads the log from its start', { keeper: keeper.name });
     keeper.restore(undefined);
+    return undefined;
   }
 
   private handle(fact: RecordedEvent): void {
@@ -149,6 +159,7 @@ export class LogFollower implements Following {
         return;
       }
       followed.ownFacts += 1;
+      followed.last = fact;
     }
     this.advance(fact.position);
     let due = false;
@@ -166,7 +177,7 @@ export class LogFollower implements Following {
     for (const { keeper } of this.followed) keeper.caughtUp?.();
   }
 
-  private fail(keeper: Keeper, fact: RecordedEvent, error: unknown): void {
+  private fail(keeper: Followed['keeper'], fact: RecordedEvent, error: unknown): void {
     const { stream, revision, type } = fact;
     const where = { keeper: keeper.name, stream, revision, type };
     this.stop(error, 'a keeper failed: the process must end, its index cannot be trusted', where);
@@ -200,7 +211,7 @@ export class LogFollower implements Following {
     const startedAtMs = clock.monotonicMs();
     for (const followed of this.followed) {
       // A keeper with no facts of its own is saved only to shorten what a restart has to skip.
-      if (followed.ownFacts === 0 && followed.allFacts < CHECKPOINT_FACTS) continue;
+      if (followed.ownFacts === 0 && (isStored(followed.keeper) || followed.allFacts < CHECKPOINT_FACTS)) continue;
       try {
         await this.save(followed);
       } catch (error) {
@@ -215,11 +226,16 @@ export class LogFollower implements Following {
   }
 
   private async save(followed: Followed): Promise<void> {
-    // The position comes first: what the index learns while it is being saved, the log will tell again.
-    const position = this.upTo;
-    if (position === undefined) return;
-    const { ownFacts, allFacts } = followed;
-    await this.checkpoints.save(followed.keeper.name, position, this.partsOf(followed.keeper));
+    // The place comes first: what the index learns while it is being saved, the log will tell again.
+    const { upTo: position } = this;
+    const { keeper, last, ownFacts, allFacts } = followed;
+    if (isStored(keeper)) {
+      if (last === undefined) return;
+      await keeper.save(last);
+    } else {
+      if (position === undefined) return;
+      await this.checkpoints.save(keeper.name, position, this.partsOf(keeper));
+    }
     followed.ownFacts -= ownFacts;
     followed.allFacts -= allFacts;
   }

@@ -77,6 +77,11 @@ export class PromiseIndex<T> {
     if (this.get(entry.group, entry.id) === entry) this.close(entry, 'hint');
   }
 
+  /** Out of memory, and not over: whoever calls this knows it elsewhere. */
+  evict(entry: OpenEntry<T>): void {
+    if (this.get(entry.group, entry.id) === entry) this.remove(entry);
+  }
+
   /** Ends the whole group, opened or not. @returns what was open */
   closeGroup(group: string, revision: number, source: Source): readonly OpenEntry<T>[] {
     this.groupEnds.bury(group, revision, source === 'log');
@@ -95,13 +100,18 @@ export class PromiseIndex<T> {
     }
   }
 
+  /** Once a checkpoint: lets go of the ends that the one before has passed. */
+  sweepEnds(): void {
+    this.ends.sweep();
+    this.groupEnds.sweep();
+  }
+
   /**
-   * Once a checkpoint, part by part; it also lets go of the tombstones that the one before has passed. The index may
+   * Once a checkpoint, part by part; it also sweeps the ends. The index may
    * change between two parts: what is open from beginning to end is in one of them.
    */
   *snapshotParts(): Generator<Json> {
-    this.ends.sweep();
-    this.groupEnds.sweep();
+    this.sweepEnds();
     // Groups that are added meanwhile stand behind those that are there now.
     let groupsLeft = this.groups.size;
     let open: Json[] = [];

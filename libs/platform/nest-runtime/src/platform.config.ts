@@ -20,6 +20,8 @@ export const platformConfig = z.object({
   storeUrl: z.string().min(1),
   /** Holds blobs, and keys apart from them. */
   dataDir: z.string().min(1),
+  /** On a disk of this machine, for what the process can make anew from the log. */
+  localDir: z.string().min(1),
   /** Tells one process of a service from another. */
   instanceId: name,
   service: name,
@@ -46,6 +48,7 @@ export function configFromEnvironment(service: string, env: Environment): Platfo
     natsSystem: env.PERDURE_NATS_SYSTEM,
     storeUrl: env.PERDURE_STORE_URL,
     dataDir: env.PERDURE_DATA_DIR,
+    localDir: env.PERDURE_LOCAL_DIR ?? env.PERDURE_DATA_DIR,
     instanceId: env.PERDURE_INSTANCE_ID ?? `${service}-1`,
     service,
     signerKey: env.PERDURE_SIGNER_KEY,

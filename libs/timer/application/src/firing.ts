@@ -1,7 +1,7 @@
 import { RunCommands } from '@perdure/keeper-application';
 import type { Bus, ErrorRecord, Host } from '@perdure/kernel';
 import { runStream } from '@perdure/run-contract';
-import type { OpenTimer } from './timer-facts';
+import type { OpenTimer } from '@perdure/timer-contract';
 
 /** Requests under way at once: 256 at 5 ms each are 50,000 a second, and no more than a burst for any owner. */
 export const FIRING_MAX = 256;

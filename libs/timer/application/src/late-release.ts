@@ -1,3 +1,5 @@
+/** Later than this is overdue. A burst after a restart is no outage: the number of requests under way bounds it. */
+export const LATE_AFTER_MS = 30_000;
 /** After an outage: releases a second, well below what one owner and its workers bear beside their daily work. */
 export const LATE_PER_SECOND = 100;
 /** Services that have just come up are cold, and everybody comes back at once: the rate grows to its height over this time. */

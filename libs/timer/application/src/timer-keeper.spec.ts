@@ -1,7 +1,9 @@
-import { LogFollower } from '@perdure/keeper-application';
+import { CHECKPOINT_EVERY_MS, LogFollower } from '@perdure/keeper-application';
 import { partitionOf, token } from '@perdure/kernel';
+import { MemoryDueIndex } from '@perdure/platform-due-index-memory';
 import { MemoryEventStore } from '@perdure/platform-event-store-memory';
 import { KeeperWorld, type Happening } from '@perdure/testing';
+import { PAGE } from './due-window';
 import { FIRING_MAX } from './firing';
 import { LATE_PER_SECOND, RISE_MS } from './late-release';
 import { TimerKeeper, type TimerOwnership } from './timer-keeper';
@@ -22,9 +24,10 @@ class Partitions implements TimerOwnership {
 
 class TimerWorld extends KeeperWorld {
   readonly startMs = this.host.clock.nowMs();
+  readonly index = new MemoryDueIndex();
 
-  timers(ownership: TimerOwnership = new Partitions()) {
-    const keeper = new TimerKeeper({ bus: this.bus, host: this.host, ownership });
+  timers({ ownership = new Partitions() as TimerOwnership, index = this.index } = {}) {
+    const keeper = new TimerKeeper({ bus: this.bus, host: this.host, ownership, index });
     const follower = new LogFollower({ store: new MemoryEventStore(this.log), blobs: this.blobs, host: this.host });
     follower.register(keeper);
     return {
@@ -212,7 +215,7 @@ describe('timers', () => {
   it('are fired by the instance that owns their partition; another takes over what becomes its own', async () => {
     const isEven = (partition: number) => partition % 2 === 0;
     const evens = new Partitions(isEven);
-    await world.timers(evens).start();
+    await world.timers({ ownership: evens }).start();
     const runs = Array.from({ length: 20 }, (_, index) => `run-${index}`);
     for (const run of runs) await world.happen(run, world.set('1', 100));
     await world.host.advance(3_000);
@@ -232,8 +235,93 @@ describe('timers', () => {
   });
 });
 
+const DAY_MS = 86_400_000;
+
+describe('timers on disk', () => {
+  const save = () => world.host.advance(CHECKPOINT_EVERY_MS);
+
+  it('leave memory once they are saved, and fire when they are due', async () => {
+    const { keeper, start } = world.timers();
+    await start();
+    await world.happen('r1', world.set('1', 3 * DAY_MS));
+    await world.happen('r2', world.set('1', 60_000));
+    await save();
+    expect([world.index.size, keeper['open'].inMemory]).toEqual([2, 0]);
+    await world.host.advance(29_999);
+    expect(world.fired()).toEqual([]);
+    await world.host.advance(1);
+    expect(world.fired()).toEqual(['r2/1']);
+    world.host.jumpWall(3 * DAY_MS);
+    await world.host.advance(1_000);
+    expect(world.fired()).toEqual(['r2/1', 'r1/1']);
+  });
+
+  it('fire when they were set and are due between two savings', async () => {
+    await world.timers().start();
+    await world.happen('far', world.set('1', DAY_MS));
+    await save();
+    await world.happen('near', world.set('1', CHECKPOINT_EVERY_MS + 20_000));
+    await world.host.advance(20_000);
+    expect(world.fired()).toEqual(['near/1']);
+  });
+
+  it('do not fire when they were cancelled or their run ended while they lay there', async () => {
+    const { keeper, start } = world.timers();
+    await start();
+    for (const run of ['r1', 'r2', 'r3']) await world.happen(run, world.set('1', 60_000));
+    await save();
+    await world.happen('r1', CANCELLED('1'));
+    await world.happen('r2', ENDED);
+    expect(keeper.pending).toBe(1);
+    await save();
+    expect(world.index.size).toBe(1);
+    await world.host.advance(60_000);
+    expect(world.fired()).toEqual(['r3/1']);
+  });
+
+  it('are found by the next process, which reads only the rest of the log', async () => {
+    const before = world.timers();
+    await before.start();
+    await world.happen('r1', world.set('1', DAY_MS));
+    await before.stop();
+    await world.append('r2', world.set('1', DAY_MS + 1));
+    const after = world.timers();
+    const told: string[] = [];
+    const apply = after.keeper.apply.bind(after.keeper);
+    after.keeper.apply = (fact) => void (told.push(fact.stream), apply(fact));
+    await after.start();
+    expect(told).toEqual(['run-acme.r2']);
+    world.host.jumpWall(DAY_MS);
+    await world.host.advance(2_000);
+    expect(world.fired()).toEqual(['r1/1', 'r2/1']);
+  });
+
+  it('come from the log, when the disk was lost', async () => {
+    const before = world.timers();
+    await before.start();
+    await world.happen('r1', world.set('1', 100));
+    await before.stop();
+    await world.timers({ index: new MemoryDueIndex() }).start();
+    await world.host.advance(100);
+    expect(world.fired()).toEqual(['r1/1']);
+  });
+
+  it('come into memory page by page, none left behind, though all are due at one moment', async () => {
+    const runs = Array.from({ length: 2 * PAGE + 1 }, (_, run) => `r${run}`);
+    const before = world.timers();
+    await before.start();
+    for (const run of runs) await world.append(run, world.set('1', DAY_MS));
+    await before.stop();
+    const after = world.timers();
+    await after.start();
+    expect(after.keeper['open'].inMemory).toBe(0);
+    world.host.jumpWall(DAY_MS);
+    await world.host.advance(5_000);
+    expect(world.fired().sort()).toEqual(runs.map((run) => `${run}/1`).sort());
+  });
+});
+
 describe('timers after an outage', () => {
-  const DAY_MS = 86_400_000;
   const LATE = 1_500;
 
   async function overdue(): Promise<void> {

@@ -1,27 +1,31 @@
-import { followHints } from '@perdure/keeper-application';
+import { followHints, type Source } from '@perdure/keeper-application';
 import {
   partitionOf,
   type Bus,
   type Cancel,
+  type FactMark,
   type Host,
-  type Json,
-  type Keeper,
   type RecordedEvent,
+  type StoredKeeper,
   type Subscription,
 } from '@perdure/kernel';
 import { runStream } from '@perdure/run-contract';
+import type { DueIndex, OpenTimer } from '@perdure/timer-contract';
+import { DueWindow, PAGE } from './due-window';
 import { Firing } from './firing';
-import { LateRelease } from './late-release';
+import { LATE_AFTER_MS, LateRelease } from './late-release';
 import { MinHeap } from './min-heap';
-import { TIMER_EVENT_TYPES, foldTimerFact, timerIndex, type OpenTimer } from './timer-facts';
+import { OpenTimers } from './open-timers';
+import { TIMER_EVENT_TYPES, foldTimerFact, type TimerFact } from './timer-facts';
 
 // Keeps due times.
 //
 // 1. Due is what the wall clock says at the moment of firing; a host timer is only a reason to look at it.
 // 2. The wall clock is looked at every second at least, so a jump of it costs a second.
-// 3. Every open timer is in exactly one place: due later, to be tried again, being fired, or another instance's.
+// 3. Every open timer that is in memory and near is in exactly one place: due later, to be tried again, being fired, or
+//    another instance's.
 // 4. What is late by more than an outage is released at a bounded rate, and what becomes due meanwhile goes before it.
-// 5. A heap forgets nothing by itself: whatever comes out of it counts only if the index still holds that very entry.
+// 5. A heap forgets nothing by itself: whatever comes out of it counts only if that very timer is still open.
 
 /** Who fires: partitions are shared between instances, and an overlap is harmless. */
 export interface TimerOwnership {
@@ -33,18 +37,18 @@ export interface TimerPorts {
   readonly bus: Bus;
   readonly host: Host;
   readonly ownership: TimerOwnership;
+  readonly index: DueIndex;
 }
 
 const WALL_CHECK_MS = 1_000;
 /** Closed timers that a heap or a list may still hold, beside as many as are open. */
 const STALE_MAX = 10_000;
-/** A burst after a restart is no outage: the number of requests under way bounds it. */
-const LATE_AFTER_MS = 30_000;
 
-export class TimerKeeper implements Keeper {
+export class TimerKeeper implements StoredKeeper {
   readonly name = 'timers';
   readonly eventTypes = TIMER_EVENT_TYPES;
-  private readonly index = timerIndex();
+  private readonly open: OpenTimers;
+  private readonly window: DueWindow;
   private readonly firing: Firing;
   /** By due time, of the wall clock. */
   private readonly due = new MinHeap<OpenTimer>();
@@ -63,18 +67,24 @@ export class TimerKeeper implements Keeper {
 
   constructor(private readonly ports: TimerPorts) {
     this.firing = new Firing(ports);
+    this.open = new OpenTimers(ports.index);
+    this.window = new DueWindow(this.open);
   }
 
-  /** Timers that are open. */
+  /** How many are open; looks through them all. */
   get pending(): number {
-    return this.index.size;
+    return this.open.size;
+  }
+
+  get saved(): FactMark | undefined {
+    return this.open.saved;
   }
 
   /** The keeper must have been registered with the follower before. */
   start(): void {
     this.running = true;
     this.subscriptions = [
-      followHints(this.ports, TIMER_EVENT_TYPES, (hint) => this.add(foldTimerFact(this.index, hint, 'hint'))),
+      followHints(this.ports, TIMER_EVENT_TYPES, (hint) => this.learn(hint, 'hint')),
       this.ports.ownership.onChange(() => this.lookAgain()),
     ];
     this.fireDue();
@@ -87,30 +97,16 @@ export class TimerKeeper implements Keeper {
     await Promise.all(this.subscriptions.map((subscription) => subscription.close()));
   }
 
-  restore(): void {
-    this.index.clear();
-    this.isComplete = false;
-    this.due.clear();
-    this.again.clear();
-    this.late.clear();
-    this.foreign = [];
-  }
-
-  restorePart(part: Json): void {
-    this.index.restorePart(part);
-  }
-
   apply(fact: RecordedEvent): void {
-    const opened = foldTimerFact(this.index, fact, 'log');
-    if (this.isComplete) this.add(opened);
+    this.learn(fact, 'log');
   }
 
-  snapshot(): Json {
-    return [...this.index.snapshotParts()];
+  save(upTo: FactMark): Promise<void> {
+    return this.open.save(upTo);
   }
 
-  snapshotParts(): Iterable<Json> {
-    return this.index.snapshotParts();
+  clear(): Promise<void> {
+    return this.open.clear();
   }
 
   caughtUp(): void {
@@ -125,21 +121,32 @@ export class TimerKeeper implements Keeper {
     this.fireDue();
   }
 
-  private add(timer: OpenTimer | undefined): void {
-    if (timer === undefined) return;
-    if (this.due.size + this.late.size > 2 * this.index.size + STALE_MAX) this.rebuild();
-    else this.due.push(timer.value, timer);
+  private learn(fact: TimerFact, source: Source): void {
+    const timer = foldTimerFact(this.open, fact, source);
+    // What the bus tells is news, before the log is read to its end too.
+    if (timer !== undefined && (this.isComplete || source === 'hint')) this.add(timer);
+  }
+
+  private add(timer: OpenTimer): void {
+    if (this.due.size + this.late.size > 2 * this.open.inMemory + STALE_MAX) this.rebuild();
+    else if (!this.isComplete || timer.value <= this.open.nearUntilMs) this.due.push(timer.value, timer);
     if (timer.value <= this.ports.host.clock.nowMs()) this.fireDue();
     else this.arm();
   }
 
-  /** The heaps anew, from the index: also rids them of what was closed. */
+  /** The heaps anew: also rids them of what was closed. */
   private rebuild(): void {
     this.due.clear();
     this.again.clear();
     this.late.clear();
     this.foreign = [];
-    for (const timer of this.index.entries()) if (!this.inFire.has(timer)) this.due.push(timer.value, timer);
+    for (const timer of this.open.near()) if (!this.inFire.has(timer)) this.due.push(timer.value, timer);
+  }
+
+  private fetch(): void {
+    if (!this.isComplete) return;
+    for (const timer of this.window.fetchNear(this.ports.host.clock.nowMs())) this.due.push(timer.value, timer);
+    if (this.late.size < PAGE) for (const timer of this.window.fetchOverdue()) this.late.push(timer);
   }
 
   /** Partitions have come or gone. */
@@ -152,10 +159,11 @@ export class TimerKeeper implements Keeper {
 
   private fireDue(): void {
     if (!this.running) return;
+    this.fetch();
     while (this.firing.hasRoom) {
       const timer = this.nextDue();
       if (timer === undefined) break;
-      if (!this.isOpen(timer)) this.firing.forget(timer);
+      if (!this.open.has(timer)) this.firing.forget(timer);
       else if (this.isOwn(timer)) void this.fire(timer);
       else this.setAside(timer);
     }
@@ -165,7 +173,8 @@ export class TimerKeeper implements Keeper {
   /** Their owner closes them: what piles up here is mostly over. */
   private setAside(timer: OpenTimer): void {
     this.foreign.push(timer);
-    if (this.foreign.length > 2 * this.index.size + STALE_MAX) this.foreign = this.foreign.filter((other) => this.isOpen(other));
+    if (this.foreign.length > 2 * this.open.inMemory + STALE_MAX)
+      this.foreign = this.foreign.filter((other) => this.open.has(other));
   }
 
   private nextDue(): OpenTimer | undefined {
@@ -181,14 +190,10 @@ export class TimerKeeper implements Keeper {
     this.inFire.add(timer);
     const outcome = await this.firing.fire(timer);
     this.inFire.delete(timer);
-    if ('closed' in outcome) this.index.settle(timer);
-    else if (this.isOpen(timer)) this.again.push(this.ports.host.clock.monotonicMs() + outcome.againInMs, timer);
+    if ('closed' in outcome) this.open.settle(timer);
+    else if (this.open.has(timer)) this.again.push(this.ports.host.clock.monotonicMs() + outcome.againInMs, timer);
     else this.firing.forget(timer);
     this.fireDue();
-  }
-
-  private isOpen(timer: OpenTimer): boolean {
-    return this.index.get(timer.group, timer.id) === timer;
   }
 
   private isOwn({ group }: OpenTimer): boolean {
@@ -213,9 +218,10 @@ export class TimerKeeper implements Keeper {
   private nextLookAtMs(): number | undefined {
     const { clock } = this.ports.host;
     const nowMs = clock.monotonicMs();
-    const { leastKey: dueAtMs } = this.due;
-    const lookAtMs = dueAtMs === undefined ? undefined : nowMs + Math.min(Math.max(0, dueAtMs - clock.nowMs()), WALL_CHECK_MS);
-    const times = [lookAtMs, this.again.leastKey, this.late.nextAtMs(nowMs)].flatMap((atMs) => atMs ?? []);
+    const byWall = [this.due.leastKey, this.isComplete ? this.window.nextFetchAtMs : undefined].flatMap((atMs) => atMs ?? []);
+    const lookAtMs = byWall.map((atMs) => nowMs + Math.min(Math.max(0, atMs - clock.nowMs()), WALL_CHECK_MS));
+    const overdueAtMs = this.window.hasOverdue && this.late.size < PAGE ? nowMs : undefined;
+    const times = [...lookAtMs, overdueAtMs, this.again.leastKey, this.late.nextAtMs(nowMs)].flatMap((atMs) => atMs ?? []);
     return times.length === 0 ? undefined : Math.min(...times);
   }
 }

@@ -1,0 +1,1 @@
+export { LmdbDueIndex, type LmdbDueIndexOptions } from './lmdb-due-index';

@@ -1,0 +1,1 @@
+export { MemoryDueIndex } from './memory-due-index';

@@ -1,0 +1,1 @@
+export type { DueChanges, DueIndex, DueRange, OpenTimer } from './due-index';
