@@ -36,9 +36,9 @@ afterAll(async () => {
 const newMark = (name: string): string => join(world.rig.folder, name);
 const mark = (path: string): void => writeFileSync(path, '');
 
-async function underWay(name: string) {
+async function underWay(name: string, says = {}) {
   const until = newMark(name);
-  const runId = await world.start('purchase', { until });
+  const runId = await world.start('purchase', { until, ...says });
   const { data } = await world.until(runId, ofType('EffectDispatched'));
   const executor = data.executor as { readonly workerId: string; readonly sessionId: string };
   return { runId, until, executionId: String(data.executionId), executor };
@@ -76,6 +76,17 @@ it('is executed again under its key when its own worker is killed', async () => 
   expect((await world.ended(runId)).outcome).toEqual({ status: 'completed', output: { shipped: true } });
   const executions = world.book().filter((line) => line.runId === runId);
   expect(new Set(executions.map(({ what }) => what))).toEqual(new Set([`default/${runId}/0/1`]));
+});
+
+it('is executed again with what was said of it before', async () => {
+  const { runId, until, executor } = await underWay('said', { says: true });
+  const { data } = await world.until(runId, ofType('EffectProgressed'));
+  const { waitingOn } = await world.http.get(runId);
+  expect(waitingOn.some(({ detail }) => detail?.endsWith(`attempt 1 said: ${JSON.stringify(data.detail)}`))).toBe(true);
+  world.rig.stack.kill(executor.workerId);
+  await world.until(runId, ofType('EffectLost'));
+  mark(until);
+  expect((await world.ended(runId)).outcome).toEqual({ status: 'completed', output: { shipped: true, before: data.detail } });
 });
 
 it('says who executes it while it waits', async () => {

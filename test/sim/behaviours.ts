@@ -99,8 +99,12 @@ function toolOf(place: Workplace, name: ToolName, effect: 'idempotent' | 'pure')
     timeoutMs: timeoutOf(name),
     retry: RETRY,
     ...(name === 'charge' ? { ...IMPATIENT, ...undoable(place) } : {}),
-    execute: async ({ runId, id, value, fails, ms }, { idempotencyKey, attempt }) => {
+    execute: async ({ runId, id, value, fails, ms }, { idempotencyKey, attempt, heartbeat, lastHeartbeat }) => {
       begin(place, { kind: 'tool', runId, name: id });
+      const last = lastHeartbeat as { readonly id: string; readonly attempt: number } | undefined;
+      if (last !== undefined && (last.id !== id || last.attempt > attempt))
+        throw new Terminal('OthersHeartbeat', `${id}, attempt ${attempt}, was given ${JSON.stringify(last)}`);
+      heartbeat({ id, attempt });
       await pause(place, ms);
       if (attempt <= fails) throw new Retryable('NotNow', `${name} fails at attempt ${attempt}`);
       return place.world.effect(place.process, { runId, id, key: idempotencyKey, result: toolResult(name, value) });
@@ -155,8 +159,9 @@ function claimedToolOf(place: Workplace, name: ClaimedToolName | 'remit' | 'pled
     effect: CAN_BE_ASKED.has(name) ? 'probeable' : 'irreversible',
     pool: poolOf(name),
     timeoutMs: timeoutOf(name),
-    execute: async ({ runId, id, value, fails, ms }, { executionId, attempt }) => {
+    execute: async ({ runId, id, value, fails, ms }, { executionId, attempt, heartbeat }) => {
       begin(place, { kind: 'tool', runId, name: id });
+      heartbeat({ id, attempt });
       const result = toolResult(name, value);
       world.move(process, { execution: executionId, use: `${runId}/${id}`, result });
       await pause(place, ms);

@@ -115,6 +115,8 @@ export class FactLines {
         return ['!', pc.red, `${this.nameOf(data)}: ${text(data.workerId)}, which executed it, was lost; it is due again`];
       case 'EffectNotStarted':
         return ['⇠', pc.yellow, `${this.nameOf(data)} was not begun: ${text(data.reason)}`];
+      case 'EffectProgressed':
+        return ['·', pc.dim, `${this.nameOf(data)} goes on: ${text(data.detail)}`];
       case 'EffectUnknown':
         return ['?', pc.red, `${this.nameOf(data)}: nobody knows whether it happened (${text(data.because)})`];
       case 'EffectProbed':

@@ -5,7 +5,7 @@ import { z } from 'zod';
 
 const book = process.env.PERDURE_E2E_BOOK ?? '/dev/null';
 const LOOK_EVERY_MS = 20;
-const parcel = z.object({ runId: z.string(), until: z.string() });
+const parcel = z.object({ runId: z.string(), until: z.string(), says: z.boolean().optional() });
 
 /** Returns when the file is there. */
 export const ship = tool({
@@ -14,11 +14,12 @@ export const ship = tool({
   pool: 'stores',
   input: parcel,
   effect: 'idempotent',
-  execute: async ({ runId, until }, { idempotencyKey, signal }) => {
+  execute: async ({ runId, until, says }, { idempotencyKey, signal, heartbeat, lastHeartbeat }) => {
     const line = { runId, what: idempotencyKey, pid: process.pid, atMs: Date.now() };
     appendFileSync(book, `${JSON.stringify(line)}\n`);
+    if (says === true) heartbeat({ by: process.pid });
     while (!existsSync(until) && !signal.aborted) await pause(LOOK_EVERY_MS);
-    return { shipped: !signal.aborted };
+    return { shipped: !signal.aborted, ...(says === true ? { before: lastHeartbeat } : {}) };
   },
 });
 
@@ -40,8 +41,8 @@ export const scan = tool({
 /** As another code base would know it. */
 const named = remoteTool({ name: 'ship', pool: 'stores', description: 'Ships a parcel.', input: parcel });
 
-export const purchase = workflow({ name: 'purchase', input: z.object({ until: z.string() }), tools: [named] }, (ctx, { until }) =>
-  ctx.tool(named, { runId: ctx.runId, until }),
+export const purchase = workflow({ name: 'purchase', input: parcel.omit({ runId: true }), tools: [named] }, (ctx, order) =>
+  ctx.tool(named, { runId: ctx.runId, ...order }),
 );
 
 const namedScan = remoteTool({ name: 'scan', pool: 'stores', description: 'Scans a document.', input: document });

@@ -228,7 +228,7 @@ function offerOf(
   { sessionId }: Heartbeat,
   { do: what, open, branch }: Due & { readonly branch: number },
 ): Omit<OfferMessage, 'ticket'> {
-  const { call, tool, attempt, args, execution, approval } = open;
+  const { call, tool, attempt, args, execution, approval, heartbeat } = open;
   const asked = what === 'run' || execution === undefined ? {} : { executionId: execution.executionId, probe: execution.probe };
   return {
     type: 'offer',
@@ -241,6 +241,7 @@ function offerOf(
     tool,
     attempt,
     argsText: canonicalJson(args ?? null),
+    ...(heartbeat === undefined ? {} : { lastHeartbeat: heartbeat.detail }),
     ...(approval?.grantId === undefined ? {} : { grant: { grantId: approval.grantId, votes: [...approval.votes] } }),
     ...asked,
   };

@@ -22,7 +22,7 @@ import { fullSegments } from './journal-segments';
 /** Facts between two snapshots of a run. */
 export const SNAPSHOT_EVERY = 500;
 /** Shape of what is stored below; another number is not read. */
-const FOLD_VERSION = 20;
+const FOLD_VERSION = 21;
 
 interface StoredSnapshot {
   readonly foldVersion: number;

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { HEARTBEAT_BUILDS_MAX } from './limits';
 import { parentOfRun } from './children';
+import { lastHeartbeat } from './effect-entries';
 import { offerMessage, stopMessage } from './pooled';
 import { shownSignal } from './signals';
 import { editedUse, grant } from './approvals';
@@ -140,6 +141,7 @@ export const instruction = z.discriminatedUnion('do', [
     editedBy: z.array(nameToken).optional(),
     /** The effect that it undoes. */
     undoes: callId.optional(),
+    ...lastHeartbeat,
   }),
   /** Run what the tool declares to undo an effect of its own. */
   z.object({
@@ -151,6 +153,7 @@ export const instruction = z.discriminatedUnion('do', [
     undoes: callId,
     attempt: z.number().int().positive(),
     mustClaim: z.boolean().optional(),
+    ...lastHeartbeat,
   }),
   /** Ask the destination what became of an execution. */
   z.object({

@@ -1,10 +1,15 @@
+import { fitsInto } from '@perdure/kernel';
 import { z } from 'zod';
+import { HEARTBEAT_BYTES_MAX } from './limits';
 import { callId, errorRecord, executionId, outcome, userValue } from './values';
 
 const attempt = z.number().int().positive();
 
 /** Which execution of an effect a message is about. */
 export const ofExecution = { call: callId, attempt, executionId };
+
+/** Of an instruction to execute: what an execution of this effect has said of how far it was. */
+export const lastHeartbeat = { lastHeartbeat: userValue.optional() };
 
 /** What a destination says of an execution when it is asked. */
 export const probeFinding = z.discriminatedUnion('verdict', [
@@ -15,8 +20,19 @@ export const probeFinding = z.discriminatedUnion('verdict', [
 ]);
 export type ProbeFinding = z.infer<typeof probeFinding>;
 
-/** How an execution ended, as whoever executes it says: the worker that holds the run, or one of the tool's own pool. */
+/** What an execution has said of how far it is, as whoever executes it passes it on. */
+const progressEntry = z.object({
+  type: z.literal('effect-progressed'),
+  call: callId,
+  attempt,
+  detail: userValue.refine((detail) => fitsInto(HEARTBEAT_BYTES_MAX, JSON.stringify(detail) ?? ''), {
+    error: `larger than ${HEARTBEAT_BYTES_MAX} bytes`,
+  }),
+});
+
+/** How an execution goes on and ended, as whoever executes it says: the worker that holds the run, or one of the tool's own pool. */
 export const executionEntries = [
+  progressEntry,
   /** The window of its claim was over: it was not begun. */
   z.object({ type: z.literal('effect-not-started'), ...ofExecution }),
   z.object({

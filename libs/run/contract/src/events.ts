@@ -125,6 +125,8 @@ export const runEventSchemas = {
   ...pooledEventSchemas,
   /** Dispatched, or asked to be, and certainly not begun: the attempt may be claimed again. */
   EffectNotStarted: z.object({ ...ofExecution, reason: z.enum(['too-late', 'cancel-requested', 'pause-requested']) }),
+  /** It goes on, and says how far it is: what its next attempt, or whoever executes it next, is given. */
+  EffectProgressed: z.object({ call: callId, attempt, detail: userValue }),
   /** Whether it happened is not known. */
   EffectUnknown: z.object({
     ...ofExecution,
@@ -287,6 +289,7 @@ export const PAYLOAD_PATHS: Partial<Record<RunEventType, readonly string[]>> = {
   ModelCallFailed: ['error.message', 'error.details'],
   EffectIntended: ['args'],
   EffectConfirmed: ['result'],
+  EffectProgressed: ['detail'],
   EffectUnknown: ['error.message', 'error.details'],
   EffectProbed: ['error.message', 'error.details'],
   EffectQuestioned: ['args', 'why'],

@@ -16,6 +16,8 @@ export const SEGMENT_BYTES = 500_000;
 export const TOLD_BYTES = 4_000_000;
 /** A durable wait of at most ten years: longer is a mistake in units. */
 export const TIMER_DELAY_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1_000;
+/** What a tool says of how far it is: a position or a reference, and not the work itself. */
+export const HEARTBEAT_BYTES_MAX = 4_096;
 /** A signal is a message, not a document: what is larger is stored elsewhere and referred to. */
 export const SIGNAL_BYTES_MAX = 32_768;
 /** Facts that are folded for a look at the past, a fork or a rewind: a few seconds of work. */

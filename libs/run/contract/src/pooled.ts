@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { grant } from './approvals';
-import { executionEntry, ofExecution } from './effect-entries';
+import { executionEntry, lastHeartbeat, ofExecution } from './effect-entries';
 import { callId, displayName, effectClass, executionId, nameToken } from './values';
 
 /**
@@ -85,6 +85,7 @@ export const offerMessage = z.object({
   argsText: z.string(),
   /** Of an effect that needed an approval: verify it before the claim. */
   grant: grant.optional(),
+  ...lastHeartbeat,
   /** To probe: what is asked about, and the number of the probe. */
   executionId: executionId.optional(),
   probe: z.number().int().positive().optional(),

@@ -48,6 +48,8 @@ export interface OpenTool {
   /** Executions whose worker of the pool was lost, and that are made again. */
   readonly losses: number;
   readonly execution: EffectExecution | undefined;
+  /** What its executions have said of how far they are: the newest. Absent when none has said anything. */
+  readonly heartbeat?: { readonly attempt: number; readonly detail: unknown };
   /** Absent when it needs none. */
   readonly approval?: ToolApproval;
   /** What its tool asked the owner to see to; most ask nothing. */

@@ -46,15 +46,16 @@ export function instructionsOf(state: RunState): readonly Instruction[] {
 }
 
 function toolInstruction(run: OpenRun, open: OpenTool): Instruction {
-  const { call, tool, args, attempt, toolCallId, execution, approval } = open;
+  const { call, tool, args, attempt, toolCallId, execution, approval, heartbeat } = open;
   const editedBy = open.editedBy === undefined ? {} : { editedBy: [...open.editedBy] };
   const of = { ...editedBy, ...(open.undoes === undefined ? {} : { undoes: open.undoes }) };
   if (execution !== undefined)
     return { do: 'probe-tool', call, tool, args, attempt, executionId: execution.executionId, probe: execution.probe, ...of };
   const mustClaim = needsClaim(open) ? { mustClaim: true } : {};
+  const last = heartbeat === undefined ? {} : { lastHeartbeat: heartbeat.detail };
   const entry = entryOf(run, open);
   if (entry?.by.kind === 'tool')
-    return { do: 'undo-tool', call, tool, args, result: entry.by.result, undoes: entry.call, attempt, ...mustClaim };
+    return { do: 'undo-tool', call, tool, args, result: entry.by.result, undoes: entry.call, attempt, ...mustClaim, ...last };
   return {
     do: 'run-tool',
     call,
@@ -63,6 +64,7 @@ function toolInstruction(run: OpenRun, open: OpenTool): Instruction {
     attempt,
     ...(toolCallId === undefined ? {} : { toolCallId }),
     ...mustClaim,
+    ...last,
     ...of,
     ...(approval?.grantId === undefined ? {} : granted(approval, approval.grantId)),
   };

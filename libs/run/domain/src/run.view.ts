@@ -181,7 +181,7 @@ function ofCall(run: OpenRun, call: OpenCall): OpenPromise {
   const closedBy = `${reporter} reports how attempt ${call.attempt} ended`;
   return call.kind === 'model'
     ? { promise: 'model-call', keeper: 'orchestrator', id: call.call, sinceMs, detail: call.model, closedBy }
-    : { promise: 'effect', keeper: 'orchestrator', id: call.call, sinceMs, detail: titleOf(call), closedBy };
+    : { promise: 'effect', keeper: 'orchestrator', id: call.call, sinceMs, detail: `${titleOf(call)}${saidBy(call)}`, closedBy };
 }
 
 function ofApproval({ call, tool, args, sinceMs }: OpenTool, approval: ToolApproval): OpenPromise {
@@ -203,7 +203,7 @@ function ofApproval({ call, tool, args, sinceMs }: OpenTool, approval: ToolAppro
 
 function ofExecution(run: OpenRun, open: OpenTool, { stage, note, executionId }: EffectExecution): OpenPromise {
   const { call, tool, sinceMs } = open;
-  const kept = { promise: 'effect', keeper: 'orchestrator', id: call, sinceMs, detail: tool } as const;
+  const kept = { promise: 'effect', keeper: 'orchestrator', id: call, sinceMs, detail: `${tool}${saidBy(open)}` } as const;
   switch (stage) {
     case 'unknown':
       return { ...ofTimer(run, open), detail: `whether ${tool} ${call} happened: its destination is asked then` };
@@ -235,7 +235,7 @@ function ofPooled(run: OpenRun, open: OpenTool, pool: string): OpenPromise {
   if (execution?.executor !== undefined && execution.stage === 'under-way') {
     const { workerId } = execution.executor;
     const closedBy = `a report of ${workerId} how execution ${execution.executionId} ended; should its heartbeats end, ${mustBeClaimed(open.effectClass) ? 'it is found out' : 'another worker executes it again'}`;
-    return { ...kept, detail: `${tool} at ${workerId} of pool ${pool}`, closedBy };
+    return { ...kept, detail: `${tool} at ${workerId} of pool ${pool}${saidBy(open)}`, closedBy };
   }
   if (execution !== undefined) {
     const closedBy = `${anyOfPool} asks the destination what became of ${execution.executionId}`;
@@ -248,6 +248,11 @@ function ofPooled(run: OpenRun, open: OpenTool, pool: string): OpenPromise {
     detail: `${tool}, by pool ${pool}`,
     closedBy: withheld === undefined ? closedBy : `not while ${withheld}; then ${closedBy}`,
   };
+}
+
+/** How far it is, by its own words. */
+function saidBy({ heartbeat }: OpenTool): string {
+  return heartbeat === undefined ? '' : `; attempt ${heartbeat.attempt} said: ${shortText(heartbeat.detail)}`;
 }
 
 function titleOf({ tool, undoes }: OpenTool): string {

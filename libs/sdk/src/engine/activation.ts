@@ -241,6 +241,12 @@ export abstract class Activation {
     });
   }
 
+  note(entry: string): void {
+    if (!this.isActive) return;
+    this.reporter.addInBackground(entry);
+    this.reporter.flush();
+  }
+
   /** True when it ended here: cancelled, or handed over. */
   protected endIfAsked(): boolean {
     if (this.phase !== 'active') return true;

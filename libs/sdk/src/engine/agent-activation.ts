@@ -7,6 +7,7 @@ import type { Agent, Tool } from './definitions';
 import { probe, useClaimed, type ClaimedUse, type ProbeTool } from './claimed-effect';
 import { effectResultEntry, failedEntry, modelResultEntry } from './entries';
 import { callModel, runTool } from './execution';
+import { progressOf } from './heartbeat-notes';
 import { idempotencyKeyOf } from './identity';
 import { recordOf, type Ended } from './outcome';
 import type { SealedJournal } from './sealed-journal';
@@ -161,17 +162,16 @@ export class AgentActivation extends Activation {
     this.proceed();
   }
 
-  private async useTool({ call, tool: name, args, attempt, mustClaim, grant }: RunTool): Promise<ClaimedUse> {
+  private async useTool(instruction: RunTool): Promise<ClaimedUse> {
+    const { call, tool: name, args, attempt, mustClaim, grant } = instruction;
     const tool = this.tools.get(name);
-    const { log } = this.home.host;
     const idempotencyKey = this.keyOf(call);
+    const use = { args, attempt, idempotencyKey, log: this.home.host.log, progress: progressOf(this, instruction) };
     if (tool !== undefined && (mustClaim === true || tool.approval === 'required'))
-      return useClaimed(this, { call, tool, args, attempt, idempotencyKey, log, grant });
+      return useClaimed(this, { ...use, call, tool, grant });
     const executionId = `${idempotencyKey}/${attempt}`;
     const ended =
-      tool === undefined
-        ? unknownTool(name, this.agent)
-        : await runTool(this.execution, { tool, args, attempt, idempotencyKey, executionId, log });
+      tool === undefined ? unknownTool(name, this.agent) : await runTool(this.execution, { ...use, tool, executionId });
     return { did: 'end', ended, asks: false, text: effectResultEntry(call, attempt, { outcome: ended.text }) };
   }
 

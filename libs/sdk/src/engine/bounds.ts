@@ -34,5 +34,7 @@ export const DELTA_DELAY_MS = 50;
 /** Segments on their way at once: the owner reads one while the worker parses another, and neither holds many. */
 export const SEGMENTS_AT_ONCE = 4;
 export const HEARTBEAT_EVERY_MS = 500;
+/** A tool that lasts for hours leaves some hundred facts of how far it was, and a crash loses so much of what it said. */
+export const HEARTBEAT_NOTED_EVERY_MS = 5_000;
 /** Turns of the event loop that code may take to come to rest: a promise of a library may need more than one. */
 export const RESTING_TURNS = 3;

@@ -2,7 +2,7 @@ import { mustBeClaimed, PerdureError, Terminal, type ErrorRecord, type Host, typ
 import type { ClaimAnswer, Grant, Instruction } from '@perdure/run-contract';
 import type { Probed, Tool } from './definitions';
 import * as entry from './entries';
-import { heartbeatOf, limited, parsedArguments, runTool, timedOut, type Execution, type ToolUse } from './execution';
+import { heartbeatOf, limited, parsedArguments, runTool, scopeOf, timedOut, type Execution, type ToolUse } from './execution';
 import { refusedGrant, type GrantKnown } from './grant-check';
 import { asksOwner, failed, recordOf, serialise, succeeded, type Ended } from './outcome';
 
@@ -27,6 +27,8 @@ export interface ClaimPort {
   readonly isActive: boolean;
   /** Resolves with the owner's answer to the claim of this execution; never, when the activation ends before. */
   claim(of: OfExecution, grantId: string | undefined): Promise<ClaimAnswer>;
+  /** Records an entry that nobody waits for. */
+  note(entry: string): void;
   readonly runId: string;
   /** How often the run was rewound. */
   readonly branch: number;
@@ -101,7 +103,7 @@ type ClaimedEnd =
 
 /** Begins the tool before it returns. The arguments are parsed already. */
 async function runClaimed(execution: Execution, use: ToolUse): Promise<ClaimedEnd> {
-  const { tool, args, idempotencyKey, executionId, attempt, log } = use;
+  const { tool, args } = use;
   let [isOver, hasReturned, isForeign] = [false, false, false];
   const ended = await limited(execution, {
     what: `The result of the tool ${tool.name}`,
@@ -111,10 +113,10 @@ async function runClaimed(execution: Execution, use: ToolUse): Promise<ClaimedEn
       isOver = true;
       return timedOut(tool, why);
     },
-    ...heartbeatOf(tool, log),
+    ...heartbeatOf(execution.host, use),
     run: async (signal, heartbeat) => {
       try {
-        const result = await tool.execute(args, { idempotencyKey, executionId, attempt, signal, log, heartbeat });
+        const result = await tool.execute(args, scopeOf(use, signal, heartbeat));
         hasReturned = true;
         return result;
       } catch (error) {

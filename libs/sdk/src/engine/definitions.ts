@@ -17,9 +17,13 @@ export interface ToolScope {
   readonly log: Logger;
   /**
    * A sign of life of a tool that declares `timeouts.heartbeatMs`: without one for so long the attempt counts as over.
-   * It is not recorded; `detail` is logged.
+   * `detail`, up to 4 KiB of plain data, says how far it is: the newest is recorded, every five seconds at most and when the
+   * attempt fails, and is given to whoever executes the effect next.
+   * @throws RangeError `InvalidHeartbeat` when the detail is no plain data, or larger
    */
   heartbeat(detail?: unknown): void;
+  /** What an execution of this effect before this one has said last and was recorded; undefined when there is nothing. */
+  readonly lastHeartbeat: unknown;
 }
 
 /** What a destination says when it is asked what became of an execution. */

@@ -14,6 +14,7 @@ import { probe, useClaimed, type ClaimPort, type OfExecution, type ProbeTool } f
 import type { Tool } from './definitions';
 import type { GrantKnown } from './grant-check';
 import type { OnUserCode } from './execution';
+import { progressOf } from './heartbeat-notes';
 import { idempotencyKeyOf } from './identity';
 
 export interface EffectHostOptions {
@@ -137,8 +138,10 @@ export class EffectHost {
         this.options.onChange();
         return this.claim(offer, of, grantId);
       },
+      note: (entry) => void this.note(offer, work, entry),
     };
-    const use = { call, tool, args: JSON.parse(argsText) as unknown, attempt, log: host.log, grant: offer.grant };
+    const progress = progressOf(port, offer);
+    const use = { call, tool, args: JSON.parse(argsText) as unknown, attempt, log: host.log, grant: offer.grant, progress };
     const used = await useClaimed(port, { ...use, idempotencyKey: idempotencyKeyOf(offer, call) });
     // Without a claim that was granted there is nothing to say.
     if (used.text === undefined) return;
@@ -173,6 +176,16 @@ export class EffectHost {
   private async report(offer: OfferMessage, executionId: string, entry: string): Promise<void> {
     const { call, attempt } = offer;
     await this.ask(offer, { type: 'ReportEffect', call, attempt, executionId, entry: JSON.parse(entry) as unknown });
+  }
+
+  /** What is refused of it is no reason to do anything: how the execution ends is told by another report. */
+  private async note(offer: OfferMessage, { executionId }: Work, entry: string): Promise<void> {
+    if (executionId === undefined) return;
+    try {
+      await this.report(offer, executionId, entry);
+    } catch (error) {
+      this.options.host.log.info('a heartbeat was not recorded', { runId: offer.runId, call: offer.call, reason: String(error) });
+    }
   }
 
   private ask(offer: OfferMessage, command: Readonly<Record<string, unknown>>, untilMs?: number): Promise<unknown> {

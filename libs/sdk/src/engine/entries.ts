@@ -56,6 +56,11 @@ export function effectNotStartedEntry(of: OfExecution): string {
   return `{"type":"effect-not-started",${executionFields(of)}}`;
 }
 
+/** `detail` is JSON text already. */
+export function effectProgressedEntry(call: string, attempt: number, detail: string): string {
+  return `{"type":"effect-progressed","call":${quote(call)},"attempt":${attempt},"detail":${detail}}`;
+}
+
 export function effectUnknownEntry(of: OfExecution & { readonly because: string; readonly error: ErrorRecord }): string {
   return `{"type":"effect-unknown",${executionFields(of)},"because":"${of.because}","error":${JSON.stringify(of.error)}}`;
 }

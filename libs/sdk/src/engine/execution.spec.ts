@@ -1,7 +1,9 @@
+import { PerdureError } from '@perdure/kernel';
 import { z } from 'zod';
 import { ruleModel } from '../rule-model';
 import { VirtualHost } from '../spec-kit/virtual-host';
 import { tool } from '../tool';
+import { HEARTBEAT_NOTED_EVERY_MS } from './bounds';
 import type { Model, Tool, ToolScope } from './definitions';
 import { callModel, runTool } from './execution';
 import type { Ended } from './outcome';
@@ -20,10 +22,12 @@ function atWork(execute: (scope: ToolScope, host: VirtualHost) => Promise<unknow
     timeouts: { heartbeatMs: SILENCE_MS },
     execute: (_, scope) => execute(scope, host),
   }) as unknown as Tool;
-  const use = { tool: digger, args: {}, attempt: 1, idempotencyKey: 'k', executionId: 'k/1', log: host.log };
+  const noted: unknown[] = [];
+  const progress = { last: { part: 7 }, record: (detail: string) => void noted.push(JSON.parse(detail)) };
+  const use = { tool: digger, args: {}, attempt: 1, idempotencyKey: 'k', executionId: 'k/1', log: host.log, progress };
   let ended: Ended | undefined;
   void runTool({ host, signal: new AbortController().signal }, use).then((end) => (ended = end));
-  return { host, ended: () => ended };
+  return { host, noted, ended: () => ended };
 }
 
 const wait = (host: VirtualHost, ms: number) => new Promise<void>((resolve) => void host.timers.after(ms, resolve));
@@ -61,6 +65,69 @@ describe('a tool that has to show a sign of life', () => {
     });
     await host.passes(11_000);
     expect(ended()).toMatchObject({ ok: false, error: { code: 'ToolTimedOut', details: { timeoutMs: 10_000 } } });
+  });
+});
+
+describe('what a tool says of how far it is', () => {
+  it('is recorded at once, and then the newest of it every few seconds', async () => {
+    const { host, noted } = atWork(async ({ heartbeat }, on) => {
+      for (let part = 1; part <= 24; part += 1) {
+        heartbeat({ part });
+        await wait(on, 500);
+      }
+      return 'dug';
+    });
+    await host.passes(1);
+    expect(noted).toEqual([{ part: 1 }]);
+    await host.passes(HEARTBEAT_NOTED_EVERY_MS);
+    expect(noted).toEqual([{ part: 1 }, { part: 10 }]);
+    await host.passes(20_000);
+    expect(noted).toHaveLength(3);
+  });
+
+  it('is recorded with a failure, and not with a success', async () => {
+    const dig = (error?: Error) =>
+      atWork(async ({ heartbeat }, on) => {
+        heartbeat({ part: 1 });
+        heartbeat({ part: 2 });
+        await wait(on, 1);
+        if (error !== undefined) throw error;
+      });
+    const [failing, succeeding] = [dig(new Error('a stone')), dig()];
+    await failing.host.passes(2);
+    await succeeding.host.passes(2);
+    expect(failing.noted).toEqual([{ part: 1 }, { part: 2 }]);
+    expect(succeeding.noted).toEqual([{ part: 1 }]);
+  });
+
+  it('is nothing when there is only a sign of life', async () => {
+    const { host, noted } = atWork(async ({ heartbeat }) => heartbeat());
+    await host.passes(1);
+    expect(noted).toEqual([]);
+  });
+
+  it('was said before by another execution', async () => {
+    const { host, ended } = atWork(async ({ lastHeartbeat }) => lastHeartbeat);
+    await host.passes(1);
+    expect(ended()).toMatchObject({ ok: true, value: { part: 7 } });
+  });
+
+  it.each([
+    ['is too large', 'x'.repeat(5_000)],
+    ['is no plain data', { at: () => 1 }],
+  ])('is refused when it %s, in a way that does not say that nothing happened', async (_why, detail) => {
+    let thrown: unknown;
+    const { host, noted } = atWork(async ({ heartbeat }) => {
+      try {
+        heartbeat(detail);
+      } catch (error) {
+        thrown = error;
+      }
+    });
+    await host.passes(1);
+    expect(thrown).toMatchObject({ name: 'RangeError', code: 'InvalidHeartbeat' });
+    expect(thrown).not.toBeInstanceOf(PerdureError);
+    expect(noted).toEqual([]);
   });
 });
 

@@ -2,7 +2,8 @@ import { Cancelled, Retryable, Terminal, type Cancel, type Host, type Logger, ty
 import { modelDecision, type ModelDecision } from '@perdure/run-contract';
 import type { RetryPolicy } from '@perdure/tenant-contract';
 import { MODEL_TIMEOUT_MS } from './bounds';
-import type { Model, ModelReply, ModelRequest, StepScope, Tool } from './definitions';
+import type { Model, ModelReply, ModelRequest, StepScope, Tool, ToolScope } from './definitions';
+import { HeartbeatNotes, type Progress } from './heartbeat-notes';
 import { failed, recordOf, succeeded, type Ended } from './outcome';
 import { checkedOutput, issuesText } from './structured-output';
 
@@ -36,11 +37,12 @@ export interface ToolUse {
   readonly idempotencyKey: string;
   readonly executionId: string;
   readonly log: Logger;
+  readonly progress: Progress;
 }
 
 /** Of a tool that may run again: whatever goes wrong is worth another attempt, unless the tool says otherwise. */
 export async function runTool(execution: Execution, use: ToolUse): Promise<Ended> {
-  const { tool, attempt, idempotencyKey, executionId, log } = use;
+  const { tool } = use;
   const parsed = await parsedArguments(tool, use.args);
   if (!parsed.success) return parsed.ended;
   return limited(execution, {
@@ -48,18 +50,25 @@ export async function runTool(execution: Execution, use: ToolUse): Promise<Ended
     reaction: 'retryable',
     timeoutMs: tool.timeoutMs,
     timedOut: (why) => timedOut(tool, why),
-    ...heartbeatOf(tool, log),
-    run: (signal, heartbeat) => tool.execute(parsed.data, { idempotencyKey, executionId, attempt, signal, log, heartbeat }),
+    ...heartbeatOf(execution.host, use),
+    run: (signal, heartbeat) => tool.execute(parsed.data, scopeOf(use, signal, heartbeat)),
   });
 }
 
+export function scopeOf(use: ToolUse, signal: AbortSignal, heartbeat: ToolScope['heartbeat']): ToolScope {
+  const { attempt, idempotencyKey, executionId, log, progress } = use;
+  return { idempotencyKey, executionId, attempt, signal, log, heartbeat, lastHeartbeat: progress.last };
+}
+
 /** How often a tool has to show a sign of life, and where what it says with it goes. */
-export function heartbeatOf(tool: Tool, log: Logger): Pick<Limited, 'heartbeatMs' | 'onHeartbeat'> {
+export function heartbeatOf(host: Host, { tool, progress }: ToolUse): Pick<Limited, 'heartbeatMs' | 'onHeartbeat' | 'onEnd'> {
   const heartbeatMs = tool.timeouts?.heartbeatMs;
-  const onHeartbeat = (detail: unknown): void => {
-    if (detail !== undefined) log.info(`${tool.name} goes on`, { detail });
+  const notes = new HeartbeatNotes(host, { tool: tool.name, progress });
+  return {
+    ...(heartbeatMs === undefined ? {} : { heartbeatMs }),
+    onHeartbeat: (detail) => notes.add(detail),
+    onEnd: ({ ok }) => notes.end(!ok),
   };
-  return { ...(heartbeatMs === undefined ? {} : { heartbeatMs }), onHeartbeat };
 }
 
 export function timedOut(tool: Tool, why: TimeIsUp = 'limit'): Retryable {
@@ -159,6 +168,8 @@ interface Limited {
   /** Without a sign of life for so long, its time is up. */
   readonly heartbeatMs?: number;
   onHeartbeat?(detail: unknown): void;
+  /** Before anybody hears of it. */
+  onEnd?(ended: Ended): void;
   timedOut(why: TimeIsUp): Error;
   run(signal: AbortSignal, heartbeat: (detail?: unknown) => void): unknown;
 }
@@ -174,7 +185,10 @@ export function limited(execution: Execution, limits: Limited): Promise<Ended> {
     let isOver = false;
     let cancelSilence: Cancel | undefined;
     const end = (ended: Ended): void => {
-      if (!isOver) onUserCode?.('ends', limits.what);
+      if (!isOver) {
+        onUserCode?.('ends', limits.what);
+        limits.onEnd?.(ended);
+      }
       isOver = true;
       cancelTimeout();
       cancelSilence?.();

@@ -5,6 +5,7 @@ import { probe, useClaimed, type ClaimedUse } from './claimed-effect';
 import type { Tool } from './definitions';
 import { effectResultEntry } from './entries';
 import { runTool } from './execution';
+import { progressOf } from './heartbeat-notes';
 import { idempotencyKeyOf } from './identity';
 import { failed } from './outcome';
 
@@ -69,7 +70,7 @@ export class UndoActivation extends Activation {
       return { text: effectResultEntry(call, attempt, { outcome: failed(notHere(instruction.tool)).text }) };
     const { log } = this.home.host;
     const idempotencyKey = this.keyOf(instruction);
-    const use = { tool, args, attempt, idempotencyKey, log };
+    const use = { tool, args, attempt, idempotencyKey, log, progress: progressOf(this, instruction) };
     // What runs under a grant alone finds none here, and is refused.
     if (mustClaim === true || tool.approval === 'required') {
       const used: ClaimedUse = await useClaimed(this, { ...use, call });

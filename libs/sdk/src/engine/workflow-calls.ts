@@ -12,6 +12,7 @@ import { probe, useClaimed, type ClaimedToolUse, type ClaimPort, type ProbeTool 
 import type { Model, ModelPrompt, Tool, Workflow } from './definitions';
 import * as entry from './entries';
 import { callModel, invalidArguments, pause, runStep, runTool, type Execution, type Telling, type ToolUse } from './execution';
+import { progressOf } from './heartbeat-notes';
 import { idempotencyKeyOf } from './identity';
 import { checkVersion, type JournaledValues, type VersionRange } from './journaled-values';
 import { undoneElsewhere } from '../policies';
@@ -67,6 +68,7 @@ export interface CallSurroundings {
 const TOKEN_FORM = '1 to 64 letters, digits, "_" or "-"';
 
 type ToolOfCall = Pick<ToolUse, 'tool' | 'args' | 'idempotencyKey' | 'log'>;
+type ToolOfAttempt = ToolOfCall & Pick<ToolUse, 'progress'>;
 
 /** Turns what the code asks for into calls: checks it, names it, and says how it is done and recorded. */
 export class WorkflowCalls implements CallPort {
@@ -149,9 +151,10 @@ export class WorkflowCalls implements CallPort {
     { instruction, ...made }: ToolOfCall & { readonly instruction: RunTool | undefined },
   ): Promise<AttemptEnd> {
     const { tool } = made;
+    const progress = progressOf(this.desk, { call, attempt, lastHeartbeat: instruction?.lastHeartbeat });
     const mustClaim = instruction?.mustClaim ?? mustBeClaimed(tool.effect);
     // Whoever approved may have put other arguments in the place of those that the code gave.
-    const use = instruction?.editedBy === undefined ? made : { ...made, args: instruction.args };
+    const use = { ...made, ...(instruction?.editedBy === undefined ? {} : { args: instruction.args }), progress };
     if (!mustClaim && tool.approval !== 'required') return this.unclaimed(call, attempt, use);
     return this.claimed(call, attempt, { ...use, grant: instruction?.grant });
   }
@@ -184,7 +187,7 @@ export class WorkflowCalls implements CallPort {
     }
   }
 
-  private async unclaimed(call: string, attempt: number, use: ToolOfCall): Promise<AttemptEnd> {
+  private async unclaimed(call: string, attempt: number, use: ToolOfAttempt): Promise<AttemptEnd> {
     const executionId = `${use.idempotencyKey}/${attempt}`;
     const ended = await runTool(this.given.execution, { ...use, attempt, executionId });
     const asks = asksOwner(use.tool, ended);
@@ -192,7 +195,7 @@ export class WorkflowCalls implements CallPort {
     return { text, ended: asks ? undefined : unlessRepeated(ended, attempt, use.tool.retry) };
   }
 
-  private async claimed(call: string, attempt: number, use: ToolOfCall & Pick<ClaimedToolUse, 'grant'>): Promise<AttemptEnd> {
+  private async claimed(call: string, attempt: number, use: ToolOfAttempt & Pick<ClaimedToolUse, 'grant'>): Promise<AttemptEnd> {
     const used = await useClaimed(this.desk, { ...use, call, attempt });
     if (used.did === 'not-begin') return { text: used.text, ended: undefined, notBegun: true };
     const ended = used.did === 'end' && !used.asks ? unlessRepeated(used.ended, attempt, use.tool.retry) : undefined;

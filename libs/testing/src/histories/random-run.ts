@@ -267,6 +267,7 @@ function agentEntries(state: OpenRun, { move: { kind: what, pick } }: Turn): Pro
 function toolEntry(open: OpenCall | undefined, pick: number): ProgressEntry | undefined {
   if (open?.kind !== 'tool' || open.waitsForRetry || open.deadLetter !== undefined) return undefined;
   const { call, attempt, execution } = open;
+  if (pick % 7 === 0) return { type: 'effect-progressed', call, attempt, detail: { at: pick } };
   const outcome = outcomeOf(pick);
   // Whoever runs a tool with limits leaves the end to the owner.
   const asks = open.limits !== undefined && !outcome.ok && outcome.error.reaction === 'retryable' ? { asks: true } : {};

@@ -189,6 +189,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     // A claim that came too late changes nothing of what waits for a person.
     if (notes.executions.get(String(data['call'])) !== 'dead-letter') isOver(notes, data, revision);
   },
+  EffectProgressed: () => undefined,
   EffectUnknown: stands('unknown'),
   EffectProbed: stands('unknown'),
   EffectQuestioned: stands('in-question'),

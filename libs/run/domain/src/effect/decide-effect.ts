@@ -90,6 +90,14 @@ export function effectNotStarted(entry: EntryOf<'effect-not-started'>, run: Open
   return accept<RunEvent>({ type: 'EffectNotStarted', data: { call, attempt, executionId, reason: 'too-late' } });
 }
 
+/** Nobody waits for it: what comes late, of an attempt that is over, changes nothing and is not wrong. */
+export function effectProgressed({ call, attempt, detail }: EntryOf<'effect-progressed'>, run: OpenRun): RunDecision {
+  const open = run.calls.get(call);
+  if (open?.kind !== 'tool' || open.attempt !== attempt || open.waitsForRetry || open.deadLetter !== undefined) return accept();
+  if (open.execution?.stage !== 'under-way' && (needsClaim(open) || open.pool !== undefined)) return accept();
+  return accept<RunEvent>({ type: 'EffectProgressed', data: { call, attempt, detail } });
+}
+
 export function effectUnknown(entry: EntryOf<'effect-unknown'>, run: OpenRun, report: Report): RunDecision {
   const open = dispatched(run, entry);
   if (open === undefined) return unknownCall(entry.call);

@@ -3,7 +3,7 @@ import type { ClaimAnswer, ExecutionEntry, Executor, RunCommandOf, RunEvent, Run
 import { EFFECT_SKEW_MS, EFFECT_START_WITHIN_MS, EXECUTIONS_MAX } from '../bounds';
 import { closing } from '../closing';
 import { refusedClaim, underGrant } from '../approval/decide-approval';
-import { becomesUnknown, effectNotStarted, effectUnknown, probeResult } from './decide-effect';
+import { becomesUnknown, effectNotStarted, effectProgressed, effectUnknown, probeResult } from './decide-effect';
 import { ensuing } from '../lifecycle/ensuing';
 import { effectResult } from '../lifecycle/decide-progress';
 import { overdue } from './exhaustion';
@@ -98,6 +98,8 @@ function ofEntry(entry: ExecutionEntry, run: OpenRun, given: Pick<DecidedCommand
   switch (entry.type) {
     case 'effect-not-started':
       return effectNotStarted(entry, run);
+    case 'effect-progressed':
+      return effectProgressed(entry, run);
     case 'effect-result':
       return effectResult(entry, run, given);
     case 'effect-unknown':

@@ -10,6 +10,7 @@ const TYPES = [
   'EffectIntended',
   'EffectDispatched',
   'EffectNotStarted',
+  'EffectProgressed',
   'EffectUnknown',
   'EffectProbed',
   'EffectQuestioned',
@@ -34,6 +35,8 @@ export function evolveEffect(run: OpenRun, event: RunEventOf<EffectEventType>): 
       return effectDispatched(run, event);
     case 'EffectNotStarted':
       return effectNotStarted(run, event);
+    case 'EffectProgressed':
+      return effectProgressed(run, event);
     case 'EffectUnknown':
       return effectUnknown(run, event);
     case 'EffectProbed':
@@ -109,6 +112,13 @@ function effectNotStarted(run: OpenRun, event: RunEventOf<'EffectNotStarted'>): 
   // A claim that was refused has dispatched nothing.
   if (open.execution === undefined) return run;
   return replaced(run, { ...inExecution(run, event, ['under-way']), execution: undefined });
+}
+
+function effectProgressed(run: OpenRun, event: RunEventOf<'EffectProgressed'>): OpenRun {
+  const { call, attempt, detail } = event.data;
+  const open = run.calls.get(call);
+  if (open?.kind !== 'tool' || open.attempt !== attempt) throw impossible(run, event);
+  return replaced(run, { ...open, heartbeat: { attempt, detail } });
 }
 
 function effectUnknown(run: OpenRun, event: RunEventOf<'EffectUnknown'>): OpenRun {

@@ -7,6 +7,7 @@ import { closing } from '../closing';
 import {
   effectClaimed,
   effectNotStarted,
+  effectProgressed,
   isFormer,
   isTold,
   effectUnknown,
@@ -101,6 +102,7 @@ const OF_AGENTS: ReadonlySet<ProgressEntry['type']> = new Set([
   'model-result',
   'effect-claimed',
   'effect-not-started',
+  'effect-progressed',
   'effect-result',
   'effect-unknown',
   'probe-result',
@@ -114,6 +116,7 @@ const OF_AGENTS: ReadonlySet<ProgressEntry['type']> = new Set([
 const OF_ENDING: ReadonlySet<ProgressEntry['type']> = new Set([
   'effect-claimed',
   'effect-not-started',
+  'effect-progressed',
   'effect-result',
   'effect-unknown',
   'probe-result',
@@ -140,6 +143,8 @@ function decideEntry(entry: Exclude<ProgressEntry, JournalEntry>, run: OpenRun, 
       return effectClaimed(entry, run, report);
     case 'effect-not-started':
       return effectNotStarted(entry, run);
+    case 'effect-progressed':
+      return effectProgressed(entry, run);
     case 'effect-result':
       return effectResult(entry, run, report);
     case 'effect-unknown':
@@ -343,6 +348,7 @@ function cancelledOrLetGo(run: OpenRun, reason: string, nowMs: number): RunEvent
 const OF_EXECUTION: ReadonlySet<ProgressEntry['type']> = new Set([
   'effect-claimed',
   'effect-not-started',
+  'effect-progressed',
   'effect-result',
   'effect-unknown',
   'probe-result',
