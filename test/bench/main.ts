@@ -1,6 +1,7 @@
 import { parseArgs } from 'node:util';
 import { Terminal } from '@perdure/kernel';
 import { overdueLoad } from './overdue';
+import { pendingLoad } from './pending';
 import { show, type Figures } from './show';
 import { storeLoad } from './store';
 import { stepsLoad } from './w1';
@@ -26,12 +27,14 @@ export interface BenchOptions {
   readonly streams: number | undefined;
   readonly memory: boolean;
   readonly overdue: boolean;
+  readonly pending: number | undefined;
+  readonly rate: number | undefined;
 }
 
 const LOADS: Readonly<Record<string, (options: BenchOptions) => Promise<Figures>>> = {
   w1: stepsLoad,
   w2: startsLoad,
-  w3: (options) => (options.overdue ? overdueLoad(options) : sleepsLoad(options)),
+  w3: (options) => (options.overdue ? overdueLoad : options.pending === undefined ? sleepsLoad : pendingLoad)(options),
   w4: signalsLoad,
   w5: deathLoad,
   w6: fanOutLoad,
@@ -58,6 +61,8 @@ export async function main(args: readonly string[]): Promise<number> {
       streams: { type: 'string' },
       memory: { type: 'boolean', default: false },
       overdue: { type: 'boolean', default: false },
+      pending: { type: 'string' },
+      rate: { type: 'string' },
       json: { type: 'boolean', default: false },
     },
   });
@@ -76,6 +81,8 @@ export async function main(args: readonly string[]): Promise<number> {
     streams: countOf(values.streams),
     memory: values.memory,
     overdue: values.overdue,
+    pending: countOf(values.pending),
+    rate: countOf(values.rate),
   });
   process.stdout.write(values.json ? `${JSON.stringify(figures)}\n` : show(figures));
   return figures.lost === 0 && figures.executedTwice === 0 ? 0 : 1;

@@ -1,4 +1,8 @@
-import { EventStoreDBClient, type AllStreamRecordedEvent } from '@eventstore/db-client';
+import {
+  EventStoreDBClient,
+  type AllStreamRecordedEvent,
+  type RecordedEvent as StreamRecordedEvent,
+} from '@eventstore/db-client';
 import type { RecordedEvent } from '@perdure/kernel';
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -12,6 +16,26 @@ export interface LoggedFact extends RecordedEvent {
 /** All facts of all runs of the tenant, by run id, in the order of the log. */
 export function readRuns(storeUrl: string, tenant = 'default'): Promise<ReadonlyMap<string, readonly LoggedFact[]>> {
   return readStreams(storeUrl, `run-${tenant}.`);
+}
+
+/** All facts of some runs; for a log that is too long to be read. */
+export async function readSomeRuns(
+  storeUrl: string,
+  runIds: readonly string[],
+  tenant = 'default',
+): Promise<ReadonlyMap<string, readonly LoggedFact[]>> {
+  const client = EventStoreDBClient.connectionString(storeUrl);
+  const runs = new Map<string, readonly LoggedFact[]>();
+  try {
+    for (const runId of runIds) {
+      const facts: LoggedFact[] = [];
+      for await (const { event } of client.readStream(`run-${tenant}.${runId}`)) if (event) facts.push(factOf(event));
+      runs.set(runId, facts);
+    }
+  } finally {
+    await client.dispose();
+  }
+  return runs;
 }
 
 /** All facts of the schedules of the tenant, by schedule id. */
@@ -37,13 +61,13 @@ async function readStreams(storeUrl: string, prefix: string): Promise<ReadonlyMa
   return runs;
 }
 
-function factOf(event: AllStreamRecordedEvent): LoggedFact {
+function factOf(event: AllStreamRecordedEvent | StreamRecordedEvent): LoggedFact {
   return {
     id: event.id,
     stream: event.streamId,
     type: event.type,
     revision: Number(event.revision),
-    position: { commit: String(event.position.commit), prepare: String(event.position.prepare) },
+    position: { commit: String(event.position?.commit), prepare: String(event.position?.prepare) },
     recordedAtMs: event.created.getTime(),
     data: event.data as Fields,
     metadata: (event.metadata ?? {}) as Fields,
