@@ -7,24 +7,9 @@ import {
   type KeyRing,
   type Signatures,
 } from '@perdure/kernel';
-import {
-  AWAIT_HOLD_MS_MAX,
-  type Answer,
-  type CommandEnvelope,
-  type ProgressAnswer,
-  type RunAddress,
-  type RunCommandOf,
-} from '@perdure/run-contract';
+import { AWAIT_HOLD_MS_MAX, type Answer, type CommandEnvelope, type RunAddress, type RunCommandOf } from '@perdure/run-contract';
 import { requirementOf } from '@perdure/tenant-contract';
-import {
-  grantedBy,
-  instructionsOf,
-  isOpen,
-  viewOf,
-  type DomainCommand,
-  type KnownCode,
-  type RunState,
-} from '@perdure/run-domain';
+import { isOpen, progressAnswerOf, viewOf, type DomainCommand, type KnownCode, type RunState } from '@perdure/run-domain';
 import { flawOfRefusal, flawOfVote } from './approval-desk';
 import { isActive, keyOf } from './activation-keeper';
 import { BranchDesk } from './branch-desk';
@@ -198,7 +183,7 @@ export class RunDesk {
     const code: KnownCode = { ...known, approvalOf: (effect) => requirementOf(approvals, effect) };
     const judged = await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) });
     if (!judged.accepted) return refused(judged.rejection);
-    const progress = progressOf(judged.state, command);
+    const progress = progressAnswerOf(command, judged.state);
     const json = JSON.stringify(accepted(progress));
     if (fitsInto(MESSAGE_BYTES_MAX, json)) return { json };
     // Told at once, in as many messages as it takes.
@@ -325,21 +310,6 @@ function answered(address: RunAddress, judged: Judged): Answer {
 
 function viewAnswer(address: RunAddress, state: RunState): Answer {
   return state.status === 'none' ? refused(NOT_FOUND) : accepted(viewOf(address, state));
-}
-
-function progressOf(state: RunState, command: RunCommandOf<'RecordProgress'>): ProgressAnswer {
-  const open = isActive(state) && state.epoch === command.epoch;
-  const granted = grantedBy(command, state);
-  return {
-    seq: command.seq,
-    revision: Math.max(0, state.revision),
-    instructions: open ? [...instructionsOf(state)] : [],
-    inbound: open ? [...state.inbound] : [],
-    cancelRequested: open && state.cancel !== undefined,
-    ...(open && state.pause !== undefined ? { pauseRequested: true } : {}),
-    ended: !open,
-    ...(granted.length === 0 ? {} : { mayBegin: [...granted] }),
-  };
 }
 
 const MAY_END_A_CALL = /^(b\d+-)?(approval|start|total|task)-/;

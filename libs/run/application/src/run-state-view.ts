@@ -67,5 +67,6 @@ function callView(call: OpenCall): RunStateView['calls'][number] {
   const { kind, sinceMs } = call;
   const attempt = kind === 'tool' || kind === 'model' ? { attempt: call.attempt } : {};
   const execution = kind === 'tool' && call.execution !== undefined ? { execution: call.execution.stage } : {};
-  return { call: call.call, kind, name: callName(call), ...attempt, ...execution, sinceMs };
+  const heartbeat = kind === 'tool' && call.heartbeat !== undefined ? { heartbeat: call.heartbeat } : {};
+  return { call: call.call, kind, name: callName(call), ...attempt, ...execution, ...heartbeat, sinceMs };
 }

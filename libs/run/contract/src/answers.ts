@@ -232,6 +232,7 @@ export type GrantedExecution = z.infer<typeof grantedExecution>;
 
 /** Answer to RecordProgress. */
 export const progressAnswer = z.object({
+  /** Of the last report that has changed anything: the next one has the number behind it. */
   seq: z.number().int().nonnegative(),
   revision: z.number().int().nonnegative(),
   instructions: z.array(instruction),

@@ -41,6 +41,8 @@ export const runStateView = z.object({
       attempt: z.number().int().positive().optional(),
       /** Of an effect that must not be doubled. */
       execution: z.string().optional(),
+      /** Of an effect: how far it was by its own words, and in which attempt. */
+      heartbeat: z.object({ attempt: z.number().int().positive(), detail: userValue }).optional(),
       sinceMs: z.number(),
     }),
   ),

@@ -1,4 +1,4 @@
-import type { GrantedExecution, Instruction, RunCommandOf } from '@perdure/run-contract';
+import type { GrantedExecution, Instruction, ProgressAnswer, RunCommandOf } from '@perdure/run-contract';
 import type { ToolApproval } from './approval/approval.state';
 import { CANCEL_GRACE_MS, EFFECT_START_WITHIN_MS, PAUSE_GRACE_MS } from './bounds';
 import { needsClaim } from './approval/decide-approval';
@@ -72,6 +72,22 @@ function toolInstruction(run: OpenRun, open: OpenTool): Instruction {
 
 function granted({ votes }: ToolApproval, grantId: string): Pick<RunTool, 'grant'> {
   return { grant: { grantId, votes: [...votes] } };
+}
+
+/** What a report leads to. A number that changed nothing is not used up: the next report has it. */
+export function progressAnswerOf(command: RunCommandOf<'RecordProgress'>, state: RunState): ProgressAnswer {
+  const open = state.status === 'active' && state.epoch === command.epoch ? state : undefined;
+  const granted = grantedBy(command, state);
+  return {
+    seq: open?.lastSeq ?? command.seq,
+    revision: Math.max(0, state.revision),
+    instructions: open === undefined ? [] : [...instructionsOf(open)],
+    inbound: open === undefined ? [] : [...open.inbound],
+    cancelRequested: open?.cancel !== undefined,
+    ...(open?.pause === undefined ? {} : { pauseRequested: true }),
+    ended: open === undefined,
+    ...(granted.length === 0 ? {} : { mayBegin: [...granted] }),
+  };
 }
 
 /** Of the executions that a report claims: those that are dispatched, and so may begin. */

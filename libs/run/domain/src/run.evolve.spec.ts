@@ -11,6 +11,7 @@ const divergence = { call: '1', expected: 'a', found: 'b', position: 0 };
 const error = { code: 'Broken', message: 'never', reaction: 'terminal' as const };
 const delivered = (revision: number) => fact('StepsRecorded', { entries: [{ type: 'delivered', call: '1', revision }] });
 
+const progressed = (attempt: number) => fact('EffectProgressed', { call: '1', attempt, detail: 1 });
 const execution = { call: '1', attempt: 1, executionId: 'x' };
 const claimed = [...active, intendedEffect('1', { effectClass: 'irreversible' })];
 const bounds = { startByMs: 1, overByMs: 2 };
@@ -47,6 +48,13 @@ describe('a history that cannot have happened is not shrugged at', () => {
     ['refuses a run that was assigned', active, fact('RunRefused', { code: 'c', message: 'm', endedAtMs: 1 })],
     ['confirms an effect that was not intended', active, fact('EffectConfirmed', { call: '1', attempt: 1, result: 1 })],
     ['fails an effect that was not intended', active, fact('EffectFailed', { call: '1', attempt: 1, error })],
+    ['tells how far has come what was not intended', active, progressed(1)],
+    ['tells how far has come another attempt', [...active, intendedEffect('1')], progressed(2)],
+    [
+      'tells how far has come what waits for a retry',
+      [...active, intendedEffect('1'), fact('EffectFailed', { call: '1', attempt: 1, error, retryAtMs: 1 })],
+      progressed(1),
+    ],
     ['dispatches what was not intended', active, dispatched],
     ['dispatches an attempt twice', [...claimed, dispatched], dispatched],
     ['dispatches where nobody works', [...claimed, lost(1)], dispatched],

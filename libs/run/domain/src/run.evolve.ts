@@ -63,7 +63,9 @@ function withReportMark(state: RunState, event: RunEvent): RunState {
   if (event.report === undefined) return state;
   const { epoch, seq } = event.report;
   if (state.status === 'none' || state.epoch !== epoch) return state;
-  return state.status === 'active' ? { ...state, lostInARow: 0, lastSeq: seq } : { ...state, lastSeq: seq };
+  // What says how far it is has not come through yet: a run that ends every worker after that is quarantined all the same.
+  const isProgress = state.status === 'active' && event.type !== 'EffectProgressed';
+  return isProgress ? { ...state, lostInARow: 0, lastSeq: seq } : { ...state, lastSeq: seq };
 }
 
 type FoldedElsewhere =

@@ -126,6 +126,7 @@ export class EffectHost {
   private async run(offer: OfferMessage, tool: Tool, work: Work): Promise<void> {
     const { host } = this.options;
     const { call, attempt, argsText, runId, branch = 0 } = offer;
+    let noted = Promise.resolve();
     const port: ClaimPort = {
       execution: { host, signal: work.controller.signal, onUserCode: this.options.onUserCode },
       isActive: true,
@@ -138,13 +139,17 @@ export class EffectHost {
         this.options.onChange();
         return this.claim(offer, of, grantId);
       },
-      note: (entry) => void this.note(offer, work, entry),
+      note: (entry) => {
+        noted = this.note(offer, work, entry);
+      },
     };
     const progress = progressOf(port, offer);
     const use = { call, tool, args: JSON.parse(argsText) as unknown, attempt, log: host.log, grant: offer.grant, progress };
     const used = await useClaimed(port, { ...use, idempotencyKey: idempotencyKeyOf(offer, call) });
     // Without a claim that was granted there is nothing to say.
     if (used.text === undefined) return;
+    // What it said last comes before its end, after which nobody would hear it.
+    await noted;
     host.crashPoint('tool.before-report');
     // Arguments that do not fit are refused before anything is claimed.
     await this.report(offer, work.executionId ?? host.entropy.uuid(), used.text);

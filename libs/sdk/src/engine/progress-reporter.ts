@@ -9,7 +9,7 @@ import { BACKGROUND_BATCH, BACKGROUND_DELAY_MS, PROGRESS_TIMEOUT_MS } from './bo
  * 1. Entries are recorded in the order in which they were added; a batch is a contiguous piece of that order.
  * 2. One request is under way at a time; what is added meanwhile goes into the next.
  * 3. A request is repeated unchanged until it is answered: the owner knows it by (epoch, sequence).
- * 4. A refused batch has changed nothing, so its sequence number is used again.
+ * 4. A batch that was refused, or that said nothing new, has changed nothing: its sequence number is used again.
  */
 export interface ReporterOptions {
   readonly host: Host;
@@ -134,7 +134,7 @@ export class ProgressReporter {
     }
     host.crashPoint('worker.after-report');
     this.asking = false;
-    this.seq += 1;
+    this.seq = answer.seq;
     this.confirmed += batch.length;
     for (const entry of batch) entry.onRecorded?.(answer);
     options.onAnswer(answer);

@@ -21,6 +21,7 @@ function seen(state: RunState): Partial<OracleRun> {
     openCalls: [...state.calls.keys()].sort(),
     openTimers: [...state.timers.keys()].sort(),
     executions: executionsIn(state),
+    heartbeats: heartbeatsIn(state),
     unread: state.signals.map(({ name }) => name),
     approvals: approvalsIn(state),
     toUndo: state.undo.entries.map(({ call }) => call),
@@ -35,6 +36,15 @@ export function executionsIn(run: OpenRun): readonly string[] {
     const stands = call.deadLetter === undefined ? call.execution?.stage : 'dead-letter';
     return stands === undefined ? [] : [`${call.call} ${stands}`];
   });
+  return open.sort();
+}
+
+export function heartbeatsIn(run: OpenRun): readonly string[] {
+  const open = [...run.calls.values()].flatMap((call) =>
+    call.kind === 'tool' && call.heartbeat !== undefined
+      ? [`${call.call} ${call.heartbeat.attempt} ${JSON.stringify(call.heartbeat.detail)}`]
+      : [],
+  );
   return open.sort();
 }
 

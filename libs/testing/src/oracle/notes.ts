@@ -11,6 +11,8 @@ export interface OracleRun {
   readonly openTimers: readonly string[];
   /** Effects that were dispatched and whose end is not known: the call, and how it stands; sorted. */
   readonly executions: readonly string[];
+  /** How far effects are that say so: the call, the attempt and what it said; sorted. */
+  readonly heartbeats: readonly string[];
   /** Workflows: the build whose workers may go on with it; undefined = any. */
   readonly build: string | undefined;
   /** Effects that need an approval: the call, and how it stands; sorted. */
@@ -46,6 +48,8 @@ export interface Notes {
   unread: string[];
   /** How what was dispatched stands, by call. */
   executions: Map<string, string>;
+  /** What was said last, by call: in which attempt, and what. */
+  heartbeats: Map<string, string>;
   /** How what needs an approval stands, by call. */
   approvals: Map<string, string>;
   /** Calls that workers of another pool execute: whoever holds the run is told of their end. */
@@ -78,6 +82,7 @@ export function nothingNoted(): Notes {
     branch: 0,
     unread: [],
     executions: new Map(),
+    heartbeats: new Map(),
     approvals: new Map(),
     pooled: new Set(),
     toldByOwner: new Set(),

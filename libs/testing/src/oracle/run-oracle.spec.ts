@@ -2,7 +2,7 @@ import * as fc from 'fast-check';
 import { momentAt } from '@perdure/run-application';
 import { journalLength, runDecider, tailItems, type RunState } from '@perdure/run-domain';
 import { assigned, commandIdAt, fact, requested, sleepSet, START_MS } from '../fixtures/run-facts';
-import { executionsIn } from '../checkers/live-state-audit';
+import { executionsIn, heartbeatsIn } from '../checkers/live-state-audit';
 import { moves, playRun } from '../histories/random-run';
 import type { OracleRun } from './notes';
 import { specIdentities } from '../fixtures/run-facts';
@@ -24,6 +24,7 @@ function seen(state: RunState): Partial<OracleRun> {
     openCalls: [...state.calls.keys()].sort(),
     openTimers: [...state.timers.keys()].sort(),
     executions: executionsIn(state),
+    heartbeats: heartbeatsIn(state),
     unread: state.signals.map(({ name }) => name),
     toUndo: state.undo.entries.map(({ call }) => call),
     deliveredCalls: tailItems(state.journal)
@@ -40,6 +41,7 @@ const EFFECT_TYPES = [
   'EffectQuestioned',
   'EffectReconciled',
   'EffectConfirmed',
+  'EffectProgressed',
 ];
 const OF_WORKFLOWS = [
   'SignalReceived',

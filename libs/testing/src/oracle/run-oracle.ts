@@ -66,6 +66,9 @@ const succeeds: Rule = (notes, data, revision) => {
   else give(notes, call);
 };
 
+const says: Rule = ({ heartbeats }, data) =>
+  void heartbeats.set(String(data['call']), `${String(data['attempt'])} ${JSON.stringify(data['detail'])}`);
+
 const stands =
   (how: string): Rule =>
   (notes, data) =>
@@ -189,7 +192,7 @@ const RULES: Readonly<Record<string, Rule>> = {
     // A claim that came too late changes nothing of what waits for a person.
     if (notes.executions.get(String(data['call'])) !== 'dead-letter') isOver(notes, data, revision);
   },
-  EffectProgressed: () => undefined,
+  EffectProgressed: says,
   EffectUnknown: stands('unknown'),
   EffectProbed: stands('unknown'),
   EffectQuestioned: stands('in-question'),
@@ -287,12 +290,18 @@ const RULES: Readonly<Record<string, Rule>> = {
   RunTerminated: ends('terminated'),
 };
 
+/** Whatever was said of a call that is not open any more does not matter. */
+function heartbeatsIn({ heartbeats, intended }: Notes): readonly string[] {
+  return [...heartbeats].flatMap(([call, said]) => (intended.has(call) ? [`${call} ${said}`] : [])).sort();
+}
+
 /** Nothing of before is open any more. */
 function beginBranch(notes: Notes, data: Data): void {
   if (Number(data['branch']) !== notes.branch + 1) throw new Error(`Branch ${data['branch']} follows branch ${notes.branch}.`);
   notes.branch = Number(data['branch']);
   notes.intended.clear();
   notes.executions.clear();
+  notes.heartbeats.clear();
   notes.toldByOwner.clear();
   notes.approvals.clear();
   notes.undoable.clear();
@@ -349,6 +358,7 @@ export function oracleOf(events: readonly StoredRunEvent[]): OracleRun {
     openTimers: ended ? [] : [...notes.timers.keys()].sort(),
     unread: ended ? [] : notes.unread,
     toUndo: ended ? [] : notes.toUndo,
+    heartbeats: ended ? [] : heartbeatsIn(notes),
     executions: ended ? [] : [...notes.executions].map(([call, how]) => `${call} ${how}`).sort(),
     approvals: ended ? [] : [...notes.approvals].map(([call, how]) => `${call} ${how}`).sort(),
     deliveredCalls: notes.delivered,

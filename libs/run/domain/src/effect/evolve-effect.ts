@@ -117,7 +117,7 @@ function effectNotStarted(run: OpenRun, event: RunEventOf<'EffectNotStarted'>): 
 function effectProgressed(run: OpenRun, event: RunEventOf<'EffectProgressed'>): OpenRun {
   const { call, attempt, detail } = event.data;
   const open = run.calls.get(call);
-  if (open?.kind !== 'tool' || open.attempt !== attempt) throw impossible(run, event);
+  if (open?.kind !== 'tool' || open.attempt !== attempt || open.waitsForRetry) throw impossible(run, event);
   return replaced(run, { ...open, heartbeat: { attempt, detail } });
 }
 

@@ -1,13 +1,15 @@
-import type { Executor, ProgressEntry } from '@perdure/run-contract';
-import { assigned, fact, intendedEffect, lost, requested, START_MS } from '@perdure/testing';
+import type { Executor, ProgressEntry, RunEvent } from '@perdure/run-contract';
+import { assigned, fact, intendedEffect, lost, reported, requested, START_MS } from '@perdure/testing';
 import { dispatched, first, given, intended, of, own, report, stateAfter, underWay } from './effect.world';
-import { instructionsOf } from '../run.effects';
+import { instructionsOf, progressAnswerOf } from '../run.effects';
+import type { OpenRun } from '../run.state';
 import { viewOf } from '../run.view';
 
 /** What an execution says of how far it is, for whoever executes the effect next. */
 const detail = { page: 41 };
 const beat: ProgressEntry = { type: 'effect-progressed', call: '1', attempt: 1, detail };
 const progressed = fact('EffectProgressed', { call: '1', attempt: 1, detail });
+const confirmed = fact('EffectConfirmed', { call: '1', attempt: 1, result: 1 });
 const repeatable = [requested(), assigned(), intendedEffect('1', { effectClass: 'idempotent' })];
 
 describe('how far an execution is', () => {
@@ -36,6 +38,20 @@ describe('how far an execution is', () => {
     given(...facts)
       .when(report('irreversible', said))
       .thenNothing();
+  });
+
+  it('is no progress: a run that ends every worker after it said something is found out', () => {
+    const said = reported(2, 1, progressed);
+    const facts = [...repeatable, lost(1), assigned(2)];
+    const inARow = (...more: readonly RunEvent[]): unknown => (stateAfter(...facts, ...more) as OpenRun).lostInARow;
+    expect([inARow(said), inARow(reported(2, 1, confirmed))]).toEqual([1, 0]);
+  });
+
+  it('uses up no number of a report when it is no news', () => {
+    const command = { type: 'RecordProgress' as const, epoch: 1, seq: 1, entries: [{ ...beat, attempt: 2 }] };
+    expect(progressAnswerOf(command, stateAfter(...repeatable)).seq).toBe(0);
+    const after = stateAfter(...repeatable, reported(1, 1, progressed));
+    expect(progressAnswerOf({ ...command, entries: [beat] }, after).seq).toBe(1);
   });
 
   it('is shown to who asks what the run waits for', () => {
