@@ -82,6 +82,7 @@ type OwnerParts = [
   StoredBuildCatalogue,
   ApprovalBook,
   PlatformConfig,
+  ClockWatch,
 ];
 
 const owner: Provider = {
@@ -97,8 +98,9 @@ const owner: Provider = {
     StoredBuildCatalogue,
     ApprovalBook,
     PLATFORM_CONFIG,
+    ClockWatch,
   ],
-  useFactory: (...[host, store, bus, facts, blobs, keys, owned, builds, approvals, config]: OwnerParts) =>
+  useFactory: (...[host, store, bus, facts, blobs, keys, owned, builds, approvals, config, nodeClock]: OwnerParts) =>
     new RunOwner({
       host,
       store,
@@ -106,6 +108,7 @@ const owner: Provider = {
       facts,
       blobs,
       ...(keys === undefined ? {} : { keys }),
+      nodeClock,
       ownership: owned,
       builds,
       validator: new SchemaValidator(),

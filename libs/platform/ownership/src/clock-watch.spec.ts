@@ -49,6 +49,45 @@ describe('the clock of a node', () => {
     expect(clock.isRight).toBe(true);
   });
 
+  it('is not believed from the moment at which it is set until it was compared', async () => {
+    const clock = watch();
+    await clock.start();
+    expect(clock.isSettled).toBe(true);
+    // Set together with that of the store, as on one machine.
+    host.jumpWall(3_600_000);
+    expect(clock.isSettled).toBe(false);
+    expect(await clock.settled()).toBe(true);
+    expect(clock.isSettled).toBe(true);
+    // Set alone.
+    host.jumpWall(3_600_000);
+    storeOffMs = -3_600_000;
+    expect(await clock.settled()).toBe(false);
+    expect([clock.isRight, clock.isSettled]).toEqual([false, false]);
+    host.jumpWall(-3_600_000);
+    storeOffMs = 0;
+    expect(await clock.settled()).toBe(true);
+  });
+
+  it('that was set is compared within a second, though nobody asks', async () => {
+    const clock = watch();
+    await clock.start();
+    host.jumpWall(-3_600_000);
+    storeOffMs = 3_600_000;
+    await host.advance(1_001);
+    expect(clock.isRight).toBe(false);
+  });
+
+  it('is not believed when it was set and the store does not answer', async () => {
+    const store = new MemoryEventStore(log);
+    const clock = watch(store);
+    await clock.start();
+    store.read = () => Promise.reject(new Error('away'));
+    host.jumpWall(3_600_000);
+    expect(await clock.settled()).toBe(false);
+    // Nor is that held against its node, which may have slept.
+    expect(clock.isRight).toBe(true);
+  });
+
   it('costs its node every partition while it is wrong, and another one takes them', async () => {
     const broker = new MemoryBroker({ timers: host.timers });
     const clock = watch();

@@ -6,6 +6,8 @@ const CLOCK_STREAM = 'keeper-clock';
 export const CLOCK_OFF_MAX_MS = 250;
 const LOOK_EVERY_MS = 15_000;
 const LOOK_AGAIN_MS = 2_000;
+/** A wall clock that is set is noticed within this by itself, and at once by whoever asks whether it is settled. */
+const TICK_MS = 1_000;
 
 /**
  * Whether the wall clock of this node agrees with that of the store, by which timers count as early or late. What the store writes down
@@ -13,6 +15,10 @@ const LOOK_AGAIN_MS = 2_000;
  */
 export class ClockWatch {
   private right = true;
+  private lookedAtMs = 0;
+  private looking: Promise<void> | undefined;
+  /** What the wall clock was ahead of the monotonic one when it was compared last: this changes when somebody sets it. */
+  private aheadMs: number | undefined;
   private isBounded = false;
   private cancel: Cancel = () => undefined;
   private stopped = false;
@@ -24,11 +30,24 @@ export class ClockWatch {
     return this.right;
   }
 
+  /** Nothing that depends on the time may be decided before: false when the clock is wrong, or was set and cannot be compared. */
+  async settled(): Promise<boolean> {
+    if (this.wasSet) await this.look();
+    return this.right && !this.wasSet;
+  }
+
+  /** Whether `settled` would have to ask. */
+  get isSettled(): boolean {
+    return this.right && !this.wasSet;
+  }
+
   /** Resolves when it has been compared once, or the store did not answer. */
   async start(): Promise<void> {
-    await this.look();
+    const { clock, timers } = this.ports.host;
+    const ageMs = clock.monotonicMs() - this.lookedAtMs;
+    if (this.aheadMs === undefined || this.wasSet || ageMs >= (this.right ? LOOK_EVERY_MS : LOOK_AGAIN_MS)) await this.look();
     if (this.stopped) return;
-    this.cancel = this.ports.host.timers.after(this.right ? LOOK_EVERY_MS : LOOK_AGAIN_MS, () => void this.start());
+    this.cancel = timers.after(TICK_MS, () => void this.start());
   }
 
   stop(): void {
@@ -36,10 +55,23 @@ export class ClockWatch {
     this.cancel();
   }
 
-  private async look(): Promise<void> {
+  private get wasSet(): boolean {
+    return this.aheadMs !== undefined && Math.abs(aheadMs(this.ports.host) - this.aheadMs) > CLOCK_OFF_MAX_MS;
+  }
+
+  private look(): Promise<void> {
+    this.looking ??= this.compareOnce().finally(() => {
+      this.looking = undefined;
+    });
+    return this.looking;
+  }
+
+  private async compareOnce(): Promise<void> {
     const { host } = this.ports;
+    this.lookedAtMs = host.clock.monotonicMs();
     try {
       const offMs = await this.compare();
+      if (offMs !== undefined) this.aheadMs = aheadMs(host);
       const isRight = offMs === undefined ? this.right : Math.abs(offMs) <= CLOCK_OFF_MAX_MS;
       if (!isRight)
         host.log.error('the clock of this node differs from that of the event store: it owns nothing until that is mended', {
@@ -67,4 +99,8 @@ export class ClockWatch {
     if (before.wallMs > newest.recordedAtMs) return before.wallMs - newest.recordedAtMs;
     return Math.min(0, after.wallMs - newest.recordedAtMs);
   }
+}
+
+function aheadMs({ clock }: Host): number {
+  return clock.nowMs() - clock.monotonicMs();
 }

@@ -7,6 +7,13 @@ export interface Ownership {
   onChange(listener: (gained: readonly number[], lost: readonly number[]) => void): Subscription;
 }
 
+/** Whether the clock of this node may be believed. */
+export interface NodeClock {
+  readonly isSettled: boolean;
+  /** Asks, when it is not. */
+  settled(): Promise<boolean>;
+}
+
 /** What the workers of a tenant have registered. */
 export interface BuildCatalogue {
   build(tenant: string, buildId: string): Promise<BuildManifest | undefined>;
@@ -36,6 +43,8 @@ export interface OwnerPorts {
   readonly bus: Bus;
   readonly facts: FactBus;
   readonly blobs: BlobStore;
+  /** Absent = it always is. */
+  readonly nodeClock?: NodeClock;
   /** Absent = payloads are not sealed. */
   readonly keys?: KeyRing;
   readonly host: Host;

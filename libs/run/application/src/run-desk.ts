@@ -16,7 +16,7 @@ import { BranchDesk } from './branch-desk';
 import { NO_CODE, type CodeBook } from './code-book';
 import type { HotRuns } from './hot-runs';
 import type { ModelCalls } from './model-calls';
-import type { Approvals, InputValidator } from './ports';
+import type { Approvals, InputValidator, NodeClock } from './ports';
 import { accepted, parseRequest, refused } from './request';
 import type { RunHistory, When } from './run-history';
 import { stateViewOf } from './run-state-view';
@@ -31,7 +31,7 @@ import type { WorkerRegistry } from './worker-registry';
 
 /** Requests under way at once: beyond it callers are asked to come back. */
 const REQUESTS_MAX = 50_000;
-const OVERLOADED_RETRY_MS = 200;
+const RETRY_MS = 200;
 
 export interface SubmittedJob {
   readonly envelope: CommandEnvelope;
@@ -42,6 +42,7 @@ export interface SubmittedJob {
 
 export interface DeskPorts {
   readonly host: Host;
+  readonly nodeClock?: NodeClock;
   readonly keys?: KeyRing;
   readonly runs: HotRuns;
   readonly code: CodeBook;
@@ -92,6 +93,8 @@ export class RunDesk {
     if (this.underWay >= REQUESTS_MAX) return refused(OVERLOADED);
     this.underWay += 1;
     try {
+      const { nodeClock } = this.ports;
+      if (nodeClock?.isSettled === false && !(await nodeClock.settled())) return refused(CLOCK_UNSETTLED);
       return await this.perform(address, parsed.envelope);
     } catch (error) {
       return refused(errorRecordOf(error));
@@ -326,9 +329,17 @@ const ANSWER_TOO_LARGE: ErrorRecord = {
   reaction: 'terminal',
 };
 
+const CLOCK_UNSETTLED: ErrorRecord = {
+  code: 'ClockUnsettled',
+  message:
+    'The clock of this node was set, or is wrong, and nothing is decided by it. Try again a little later; another node may answer then.',
+  reaction: 'retryable',
+  retryAfterMs: RETRY_MS,
+};
+
 const OVERLOADED: ErrorRecord = {
   code: 'Overloaded',
   message: 'Too many requests are under way here. Try again a little later.',
   reaction: 'retryable',
-  retryAfterMs: OVERLOADED_RETRY_MS,
+  retryAfterMs: RETRY_MS,
 };
