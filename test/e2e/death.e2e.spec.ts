@@ -1,4 +1,7 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
+import type { BookLine } from '../rig/book';
 import { recordedAt, readRuns } from '../rig/log';
 import { ofType, START_MAX_MS, World } from './rig.world';
 
@@ -78,6 +81,30 @@ describe('a run survives', () => {
     // Nothing to wait for when the worker had gone on before we looked.
     expect((next?.atMs ?? upAtMs) - upAtMs).toBeLessThan(RESTART_MAX_MS + PATIENT.stepMs);
     await expectNothingTwice(runId);
+  });
+
+  it('kill -9 of a worker that polls: another goes on looking, and only what changed is recorded', async () => {
+    const file = join(world.rig.folder, 'watched');
+    const runId = await world.start('watcher', { file, everyMs: 50 });
+    const looks = (): readonly BookLine[] => world.book().filter((line) => line.runId === runId);
+    const looked = async (isEnough: () => boolean): Promise<void> => {
+      for (const untilMs = Date.now() + START_MAX_MS; !isEnough() && Date.now() < untilMs;) await pause(LOOK_EVERY_MS);
+    };
+    await looked(() => looks().length >= MIDDLE);
+    const { workerId = '' } = await world.http.get(runId);
+    const killed = world.rig.stack.kill(workerId);
+    await looked(() => looks().filter(({ pid }) => pid !== killed).length >= MIDDLE);
+    writeFileSync(file, 'half');
+    await world.until(runId, ({ data }) => JSON.stringify(data).includes('half'));
+    writeFileSync(file, 'done');
+    expect((await world.ended(runId)).outcome).toEqual({ status: 'completed', output: 'done' });
+    const recorded = (await world.facts(runId)).filter(ofType('StepsRecorded')).map(({ data }) => JSON.stringify(data));
+    const seen = ['absent', 'half', 'done'];
+    expect(recorded.map((text) => seen.filter((state) => text.includes(`"${state}"`)).join())).toEqual(
+      expect.arrayContaining(seen),
+    );
+    expect(recorded.join().split('"name":"file"')).toHaveLength(seen.length + 1);
+    await world.rig.stack.child(workerId).replaced(killed);
   });
 
   it('the loss of the whole bus: what it held is made anew from the log', async () => {

@@ -1,4 +1,4 @@
-import { appendFileSync, existsSync, writeFileSync } from 'node:fs';
+import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { agent, ruleModel, tool, workflow } from '@perdure/sdk';
 import { z } from 'zod';
@@ -100,6 +100,18 @@ export const patient = workflow(
   },
 );
 
+/** Looks at a file until it says that it is done. */
+export const watcher = workflow(
+  { name: 'watcher', input: z.object({ file: z.string(), everyMs: z.number() }) },
+  (ctx, { file, everyMs }) => {
+    const look = (): string => {
+      note(ctx.runId, 'look');
+      return existsSync(file) ? readFileSync(file, 'utf8') : 'absent';
+    };
+    return ctx.poll('file', look, { everyMs, until: (state) => state === 'done' });
+  },
+);
+
 /** Remembers more than a message of the bus holds, then does one thing slowly. */
 export const hoarder = workflow(
   { name: 'hoarder', input: z.object({ documents: z.number(), chars: z.number(), lastMs: z.number() }) },
@@ -161,4 +173,4 @@ export const blocker = workflow(
     }),
 );
 
-export default [adder, clumsy, returns, patient, hoarder, sleeper, blocker, speaker];
+export default [adder, clumsy, returns, patient, hoarder, sleeper, watcher, blocker, speaker];
