@@ -29,12 +29,19 @@ interface WorkerRecord {
   lastPick: number;
 }
 
+/** Runs granted to or held by a session. */
+interface Placed {
+  readonly runs: Set<string>;
+  /** Those among them that the newest heartbeat did not list; counted as they come and go, for each grant asks. */
+  unlisted: number;
+}
+
 export type Placement = { readonly worker: Heartbeat } | { readonly missing: 'no-worker' | 'no-free-slot' };
 
 export class Workers {
   private readonly pools = new Map<string, Map<string, WorkerRecord>>();
-  /** Runs granted to or held by a session, as the ledger has it; known before any heartbeat of that session. */
-  private readonly placed = new Map<string, Set<string>>();
+  /** By session, as the ledger has it; known before any heartbeat of that session. */
+  private readonly placed = new Map<string, Placed>();
   private picks = 0;
 
   /** @returns the pool whose queue may go on, if the worker can take anything */
@@ -58,6 +65,8 @@ export class Workers {
       hosts: new Set(beat.hosts),
       lastPick: known?.lastPick ?? 0,
     });
+    const placed = this.placed.get(beat.sessionId);
+    if (placed !== undefined) placed.unlisted = unlistedIn(placed.runs, activations);
     if (known === undefined) this.forgetSilent(pool, nowMs);
     return key;
   }
@@ -65,16 +74,21 @@ export class Workers {
   /** The ledger places a run there, by a grant or because the log says so. */
   place(record: RunRecord): void {
     if (record.sessionId === undefined || record.workerId === undefined) return;
-    const runs = this.placed.get(record.sessionId) ?? new Set<string>();
-    this.placed.set(record.sessionId, runs.add(recordKey(record)));
-    this.recordOf(record, record.workerId)?.freedSince.delete(record.runId);
+    const placed = this.placed.get(record.sessionId) ?? { runs: new Set<string>(), unlisted: 0 };
+    this.placed.set(record.sessionId, placed);
+    const worker = this.recordOf(record, record.workerId);
+    worker?.freedSince.delete(record.runId);
+    const key = recordKey(record);
+    if (placed.runs.has(key)) return;
+    placed.runs.add(key);
+    if (!isListed(worker, record, record.sessionId)) placed.unlisted += 1;
   }
 
   free(record: RunRecord, { workerId, sessionId }: Session): void {
-    const runs = this.placed.get(sessionId);
-    runs?.delete(recordKey(record));
-    if (runs?.size === 0) this.placed.delete(sessionId);
     const worker = this.recordOf(record, workerId);
+    const placed = this.placed.get(sessionId);
+    if (placed?.runs.delete(recordKey(record)) === true && !isListed(worker, record, sessionId)) placed.unlisted -= 1;
+    if (placed?.runs.size === 0) this.placed.delete(sessionId);
     if (worker?.beat.sessionId === sessionId && worker.activations.has(record.runId)) worker.freedSince.set(record.runId, 0);
   }
 
@@ -125,12 +139,10 @@ export class Workers {
     return difference === 0 ? worker.lastPick < than.lastPick : difference > 0;
   }
 
-  private credits({ beat, activations, freedSince }: WorkerRecord): number {
+  private credits({ beat, freedSince }: WorkerRecord): number {
     if (beat.draining) return 0;
-    const placed = this.placed.get(beat.sessionId) ?? NONE;
-    let unlisted = 0;
-    for (const key of placed) if (!activations.has(runIdOf(key))) unlisted += 1;
-    return Math.min(beat.freeSlots + freedSince.size - unlisted, beat.slots - placed.size);
+    const { runs, unlisted } = this.placed.get(beat.sessionId) ?? NONE;
+    return Math.min(beat.freeSlots + freedSince.size - unlisted, beat.slots - runs.size);
   }
 
   private recordOf(record: RunRecord, workerId: string): WorkerRecord | undefined {
@@ -142,7 +154,18 @@ export class Workers {
   }
 }
 
-const NONE: ReadonlySet<string> = new Set();
+const NONE: Placed = { runs: new Set(), unlisted: 0 };
+
+/** By the newest heartbeat of that session. */
+function isListed(worker: WorkerRecord | undefined, { runId }: RunRecord, sessionId: string): boolean {
+  return worker?.beat.sessionId === sessionId && worker.activations.has(runId);
+}
+
+function unlistedIn(runs: ReadonlySet<string>, activations: ReadonlySet<string>): number {
+  let unlisted = 0;
+  for (const key of runs) if (!activations.has(runIdOf(key))) unlisted += 1;
+  return unlisted;
+}
 
 /** Whether it hosts the code that the run goes on with. */
 function canTake({ hosts, beat }: WorkerRecord, { name, build }: RunRecord): boolean {

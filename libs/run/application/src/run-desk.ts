@@ -238,11 +238,10 @@ export class RunDesk {
 
   /** Most timers say nothing of what comes next: only with the end of a tool call does an agent decide, with its newest build. */
   private async fireTimer(address: RunAddress, envelope: CommandEnvelope, command: RunCommandOf<'FireTimer'>): Promise<Answer> {
-    if (!MAY_END_A_CALL.test(command.timerId))
-      return answered(address, await this.submit(address, { envelope, command, code: NO_CODE }));
+    if (!MAY_END_A_CALL.test(command.timerId)) return done(await this.submit(address, { envelope, command, code: NO_CODE }));
     const state = await this.ports.runs.of(address).settled();
     const code = isOpen(state) ? await this.ports.code.newest(address.tenant, state.request.name) : NO_CODE;
-    return answered(address, await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) }));
+    return done(await this.submit(address, { envelope, command, code, codeStamp: codeStamp(state) }));
   }
 
   private async stateOf(address: RunAddress, { at, journalFrom, journalLimit }: RunCommandOf<'GetState'>): Promise<Answer> {
@@ -309,6 +308,11 @@ export class RunDesk {
 
 function answered(address: RunAddress, judged: Judged): Answer {
   return judged.accepted ? viewAnswer(address, judged.state) : refused(judged.rejection);
+}
+
+/** To services, which keep promises and look at nothing. */
+function done(judged: Judged): Answer {
+  return judged.accepted ? accepted(null) : refused(judged.rejection);
 }
 
 function viewAnswer(address: RunAddress, state: RunState): Answer {

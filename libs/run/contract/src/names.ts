@@ -117,6 +117,13 @@ export const tokenRequestSubject = {
   build: ({ tenant, runId }: RunAddress): string => `perdure.svc.tokens.${tenant}.${runId}`,
 };
 
+/** Of each type of event, once. */
+const kebabs = new Map<string, string>();
+
 function kebab(eventType: string): string {
-  return eventType.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+  const known = kebabs.get(eventType);
+  if (known !== undefined) return known;
+  const made = eventType.replace(/([a-z0-9])([A-Z])/g, '$1-$2').toLowerCase();
+  kebabs.set(eventType, made);
+  return made;
 }

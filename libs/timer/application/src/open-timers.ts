@@ -21,8 +21,12 @@ export class OpenTimers {
   private readonly unwritten = new Set<OpenTimer>();
   private readonly closed = new Map<string, PromiseKey>();
   private readonly ended = new Map<string, number>();
+  /** Asked for at every turn: the disk need not be. */
+  private isStored: boolean;
 
-  constructor(private readonly disk: DueIndex) {}
+  constructor(private readonly disk: DueIndex) {
+    this.isStored = disk.size > 0;
+  }
 
   get saved(): FactMark | undefined {
     return this.disk.reached;
@@ -34,7 +38,7 @@ export class OpenTimers {
 
   /** Whether some may be open that are due later than `nearUntilMs`. */
   get hasFar(): boolean {
-    return this.disk.size > 0 || this.unwritten.size > 0;
+    return this.isStored || this.unwritten.size > 0;
   }
 
   /** All that are open, by looking through them all. */
@@ -98,14 +102,16 @@ export class OpenTimers {
       ended: ended.map(([group, revision]) => ({ group, revision })),
     };
     await this.disk.write(changes, upTo);
+    this.isStored = this.disk.size > 0;
     for (const timer of opened) this.written(timer);
     for (const [name, key] of closed) if (this.closed.get(name) === key) this.closed.delete(name);
     for (const [group, revision] of ended) if (this.ended.get(group) === revision) this.ended.delete(group);
     this.memory.sweepEnds();
   }
 
-  clear(): Promise<void> {
-    return this.disk.clear();
+  async clear(): Promise<void> {
+    await this.disk.clear();
+    this.isStored = false;
   }
 
   private written(timer: OpenTimer): void {
