@@ -34,6 +34,8 @@ export interface FakeCall {
   readonly signals?: ShownSignal[];
   attempt: number;
   waits: boolean;
+  /** What it said last of how far it is. */
+  heartbeat?: { readonly detail: unknown };
   /** Of a claimed effect. */
   execution?: { readonly id: string; stage: 'under-way' | 'unknown' | 'probe-due' | 'in-question'; probe: number } | undefined;
 }
@@ -94,6 +96,7 @@ export class FakeRun {
           ...(toolCallId === undefined ? {} : { toolCallId }),
           ...mustClaim,
           ...edited,
+          ...(open.heartbeat === undefined ? {} : { lastHeartbeat: open.heartbeat.detail }),
         },
       ];
     });
@@ -144,6 +147,9 @@ export class FakeRun {
         return this.claimed(fact);
       case 'effect-not-started':
         this.executing(fact).execution = undefined;
+        return;
+      case 'effect-progressed':
+        this.openCall(fact.call, fact.attempt).heartbeat = { detail: fact.detail };
         return;
       case 'effect-unknown':
         return this.becomesUnknown(fact.call, this.executing(fact));
