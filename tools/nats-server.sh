@@ -13,9 +13,6 @@ NATS_SERVER_MIN_MINOR=12
 NATS_SERVER_DEBIAN_SUITES='forky sid'
 NATS_SERVER_UBUNTU_SUITES='devel'
 
-nats_server_tools=$(CDPATH= cd -- "$(dirname -- "$0")" && pwd)
-. "$nats_server_tools/apt-package.sh"
-
 nats_server_say() { printf '%s\n' "$*" >&2; }
 
 # usable PATH -> 0 when it runs here and is new enough
@@ -58,9 +55,11 @@ nats_server_take() {
   return 1
 }
 
-# from_apt TARGET: fetches the .deb with private state and unpacks the binary to TARGET
+# from_apt ROOT TARGET: fetches the .deb with private state and unpacks the binary to TARGET
 nats_server_from_apt() {
-  nats_server_target=$1
+  # Not before: a file that is sourced does not know where it lies.
+  . "$1/tools/apt-package.sh"
+  nats_server_target=$2
   apt_package_fetch nats-server "$NATS_SERVER_DEBIAN_SUITES" "$NATS_SERVER_UBUNTU_SUITES" nats_server_take
 }
 
@@ -87,7 +86,7 @@ nats_server_find() {
     return 0
   fi
   if [ "${PERDURE_OFFLINE:-0}" != 1 ]; then
-    if nats_server_from_apt "$nats_server_cached"; then
+    if nats_server_from_apt "$1" "$nats_server_cached"; then
       printf '%s\n' "$nats_server_cached"
       return 0
     fi
@@ -102,6 +101,6 @@ nats_server_find() {
 
 # Sourced with PERDURE_SOURCED=1 it only defines the functions; called, it searches.
 if [ "${PERDURE_SOURCED:-0}" != 1 ]; then
-  nats_server_find "$(dirname -- "$nats_server_tools")"
+  nats_server_find "$(CDPATH= cd -- "$(dirname -- "$0")/.." && pwd)"
   exit $?
 fi

@@ -14,7 +14,16 @@ import { lockDataDir, prepareDataDir, writeStackState } from './data-dir';
 import { natsCommand, natsHealthy, requireNatsServer } from './nats';
 import { freePort } from './ports';
 import { identityOf, type ProcessUsage } from './proc';
-import { DEV_PROGRAM, ROOT, serviceProgram, SERVICES, SIGNER_PROGRAM, STORE_PROGRAM, WORKER_PROGRAM } from './programs';
+import {
+  DEV_PROGRAM,
+  ROOT,
+  serviceProgram,
+  SERVICES,
+  type ServiceName,
+  SIGNER_PROGRAM,
+  STORE_PROGRAM,
+  WORKER_PROGRAM,
+} from './programs';
 import { EntryMissing } from './stack.errors';
 
 export interface StackOptions {
@@ -33,6 +42,8 @@ export interface StackOptions {
   readonly workerEnv?: Readonly<Record<string, string>>;
   /** For services only. */
   readonly serviceEnv?: Readonly<Record<string, string>>;
+  /** For one service of an isolated stack, beside what all of them are given. */
+  readonly envOf?: Readonly<Partial<Record<ServiceName, Readonly<Record<string, string>>>>>;
   readonly onEvent?: (event: StackEvent) => void;
 }
 
@@ -252,10 +263,10 @@ class RunningStack implements Stack {
 
   private servicePrograms(): readonly Program[] {
     if (this.form === 'dev') return [this.serviceProgram('services', DEV_PROGRAM)];
-    return SERVICES.map((service) => this.serviceProgram(service, serviceProgram(service)));
+    return SERVICES.map((service) => this.serviceProgram(service, serviceProgram(service), this.options.envOf?.[service]));
   }
 
-  private serviceProgram(name: string, program: string): Program {
+  private serviceProgram(name: string, program: string, ownEnv: Program['env'] = {}): Program {
     const { users, gatewayPort } = this.plan;
     const env = {
       ...this.shared(name),
@@ -266,6 +277,7 @@ class RunningStack implements Stack {
       PERDURE_DATA_DIR: join(this.dataDir, 'services'),
       PERDURE_PORT: String(gatewayPort),
       ...this.options.serviceEnv,
+      ...ownEnv,
     };
     return { ...this.named(name), command: process.execPath, args: [program], env };
   }
